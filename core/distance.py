@@ -1,0 +1,75 @@
+"""Exchangeable distances: every pair objective and miner measures closeness with one of these.
+
+Each is called for distances (smaller is closer) and offers `similarity` (larger is closer), so
+that no objective ever asks which way its measure points. All compute in at least float32.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.types import Distances, Embeddings, References, Similarities
+
+
+def precise(embeddings: Tensor) -> Tensor:
+    """At least float32: half precision is for the backbone, not for the geometry."""
+    return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+
+
+class Lp:
+    """d(x, y) = ||x - y||_p ^ power, of unit vectors if `normalize`; its similarity is -d.
+
+    Args:
+        p: order of the norm, >= 1.
+        power: exponent of the distance; p=2, power=2 is the squared Euclidean distance.
+        normalize: whether to project onto the unit sphere first.
+    """
+
+    def __init__(self, p: float = 2, power: float = 1, normalize: bool = True) -> None:
+        if p < 1:
+            raise ValueError(f"p must be at least 1, got {p}")
+        self.p, self.power, self.normalize = p, power, normalize
+
+    def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x = precise(embeddings)
+            y = x if references is None else precise(references)
+            if self.normalize:
+                x, y = F.normalize(x, dim=1), F.normalize(y, dim=1)
+            if self.p == 2:
+                squared = squared_euclidean(x, y)
+                return squared if self.power == 2 else safe_sqrt(squared) ** self.power
+            distances = torch.cdist(x, y, p=self.p)
+            return distances if self.power == 1 else distances**self.power
+
+    def similarity(
+        self, embeddings: Embeddings, references: References | None = None
+    ) -> Similarities:
+        return -self(embeddings, references)
+
+
+class Cosine:
+    """d(x, y) = 1 - x·y / (|x| |y|), in [0, 2]; its similarity is the cosine itself."""
+
+    def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
+        return 1 - self.similarity(embeddings, references)
+
+    def similarity(
+        self, embeddings: Embeddings, references: References | None = None
+    ) -> Similarities:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x = F.normalize(precise(embeddings), dim=1)
+            y = x if references is None else F.normalize(precise(references), dim=1)
+            return x @ y.T
+
+
+def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
+    """|x|² + |y|² - 2 x·y, never below zero: one matrix product, (N, D) and (M, D) -> (N, M)."""
+    norms = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)
+    return (norms - 2 * (x @ y.T)).clamp(min=0)
+
+
+def safe_sqrt(squared: Tensor) -> Tensor:
+    """Square root whose gradient at zero is zero instead of infinite."""
+    positive = squared > 0
+    return torch.where(positive, squared.where(positive, 1).sqrt(), 0)
