@@ -1,0 +1,35 @@
+"""Files that are whole or absent, whatever happens while they are written."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO
+
+
+def write_atomically(
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    before_replace: Callable[[], object] = lambda: None,
+) -> None:
+    """Write beside `path`, flush to the disk, then rename: readers see the old or the new file.
+
+    Args:
+        path: the file to replace; its folder must exist.
+        write: writes the content to the open binary file it is given.
+        before_replace: called once the new content is safe and before it takes the name `path`.
+    """
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            write(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+            before_replace()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
