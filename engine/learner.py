@@ -1,0 +1,75 @@
+"""What learns: backbone, criterion, optimizer and schedule, placed on a device by Fabric."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from engine.checkpoint import Stateful
+from engine.parameters import Groups, parameter_groups
+from engine.train import Measurements, train_steps
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The parts of a run that change while it trains; `set_up` builds one."""
+
+    fabric: Fabric
+    model: nn.Module
+    criterion: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    max_grad_norm: float
+
+    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Measurements]:
+        """One optimizer step and one step of the learning rate schedule per batch."""
+        steps = train_steps(
+            self.fabric, self.model, self.criterion, batches, self.optimizer, self.max_grad_norm
+        )
+        for measured in steps:
+            self.scheduler.step()
+            yield measured
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def embedder(self) -> dict[str, Stateful]:
+        """What is needed to embed images and to compute the loss again."""
+        return {"model": self.model, "criterion": self.criterion}
+
+    def state(self) -> dict[str, Stateful]:
+        """Everything a resumed run must find as it was."""
+        return {
+            **self.embedder(),
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "precision": self.fabric.strategy.precision,
+        }
+
+
+def set_up(
+    fabric: Fabric,
+    model: nn.Module,
+    criterion: nn.Module,
+    make_optimizer: Callable[[Groups], Optimizer],
+    make_scheduler: Callable[[Optimizer], LRScheduler],
+    head_lr: float | None,
+    max_grad_norm: float | None,
+) -> Learner:
+    """Move everything to the device of `fabric` and give every parameter its learning rate."""
+    criterion.to(fabric.device)
+    wrapped = fabric.setup_module(model)
+    optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
+    scheduler = make_scheduler(optimizer)
+    return Learner(
+        fabric,
+        wrapped,
+        criterion,
+        fabric.setup_optimizers(optimizer),
+        scheduler,
+        float("inf") if max_grad_norm is None else max_grad_norm,
+    )

@@ -1,0 +1,75 @@
+"""Batches of images, the same whatever the number of workers and wherever a run was resumed."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from core.types import BatchSampler
+
+AUGMENTATION = 1  # keeps this stream of draws apart from the sampler's own
+
+Draw = tuple[int, int]  # index of the sample, seed of its augmentation
+
+
+class SeededBatches(Sampler[list[Draw]]):
+    """Gives every draw of a batch sampler a seed for its augmentation.
+
+    The seed is a function of (run seed, epoch, position in the epoch): of nothing a worker or
+    an interruption could change. The position rather than the index, so that an image drawn
+    twice (its class too small) is augmented in two ways and never its own trivial positive.
+
+    Set `epoch` and `start` before iterating; `start` batches are passed over without being read.
+    """
+
+    def __init__(self, sampler: BatchSampler, seed: int) -> None:
+        self.sampler, self.seed = sampler, seed
+        self.epoch = self.start = 0
+
+    def __len__(self) -> int:
+        return len(self.sampler) - self.start
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        self.sampler.set_epoch(self.epoch)
+        rng = np.random.default_rng((self.seed, self.epoch, AUGMENTATION))
+        for number, batch in enumerate(self.sampler):  # type: ignore[arg-type, var-annotated]
+            seeds = rng.integers(2**63, size=len(batch)).tolist()
+            if number >= self.start:
+                yield list(zip(batch, seeds, strict=True))
+
+
+def worker_count(requested: int | str) -> int:
+    """`auto` takes one worker per core, at most eight; a number is taken as it is."""
+    if requested == "auto":
+        return min(8, len(os.sched_getaffinity(0)))
+    return int(requested)
+
+
+def training_loader(
+    images: Dataset[tuple[Tensor, int]], batches: SeededBatches, num_workers: int, pin_memory: bool
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """The loader of the training split; its own generator leaves the global random state alone."""
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator(),
+    )
+
+
+def evaluation_loader(
+    images: Dataset[tuple[Tensor, int]], batch_size: int, num_workers: int, pin_memory: bool
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Every sample of a split once, in order."""
+    return DataLoader(
+        images,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+    )

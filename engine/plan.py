@@ -1,0 +1,63 @@
+"""When a run logs, evaluates, saves and stops; all in optimizer steps."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answers to "now?" at every step.
+
+    Args:
+        steps_per_epoch: batches of the sampler.
+        total_steps: length of the run; 0 evaluates the untrained backbone.
+        evaluate_every: steps between evaluations; the last step is always evaluated.
+        log_every: steps averaged into one training record.
+        checkpoint_every: steps between checkpoints besides the one after each evaluation.
+    """
+
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    log_every: int
+    checkpoint_every: int
+
+    def evaluates(self, step: int) -> bool:
+        return step == self.total_steps or (step > 0 and step % self.evaluate_every == 0)
+
+    def saves(self, step: int) -> bool:
+        return self.evaluates(step) or step % self.checkpoint_every == 0
+
+    def logs(self, step: int) -> bool:
+        return self.saves(step) or step % self.log_every == 0
+
+    def epoch(self, step: int) -> float:
+        """Epochs completed after `step` steps; whole numbers at the end of an epoch."""
+        return round(step / self.steps_per_epoch, 4)
+
+
+def plan(
+    steps_per_epoch: int,
+    epochs: int,
+    iterations: int | None,
+    evaluate_every_epochs: int,
+    evaluate_every_iterations: int | None,
+    log_every: int,
+    checkpoint_every: int,
+) -> Plan:
+    """A length or an interval in iterations, where given, takes the place of the one in epochs.
+
+    Raises:
+        ValueError: a negative length, or an interval below one step.
+    """
+    total = epochs * steps_per_epoch if iterations is None else iterations
+    evaluate_every = evaluate_every_iterations or evaluate_every_epochs * steps_per_epoch
+    if total < 0:
+        raise ValueError(f"trainer.epochs and trainer.iterations must not be negative, got {total}")
+    for name, value in {
+        "evaluate_every_epochs": evaluate_every,
+        "log_every": log_every,
+        "checkpoint_every": checkpoint_every,
+    }.items():
+        if value < 1:
+            raise ValueError(f"trainer.{name} must be at least 1, got {value}")
+    return Plan(steps_per_epoch, total, evaluate_every, log_every, checkpoint_every)

@@ -1,0 +1,45 @@
+"""A progress bar with loss, speed and time left; nothing at all where nobody watches."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """Shows the steps of a run on a terminal, on standard error; silent anywhere else."""
+
+    def __init__(self, total_steps: int, done: int) -> None:
+        console = Console(stderr=True)
+        self.bar = Bar(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} images/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("training", total=total_steps, completed=done, loss=0, rate=0)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def advance(self, step: int) -> None:
+        self.bar.update(self.task, completed=step)
+
+    def show(self, train: Mapping[str, float]) -> None:
+        rate = train["train/images_per_second"]
+        self.bar.update(self.task, loss=train["train/loss"], rate=rate)

@@ -1,0 +1,31 @@
+"""Averages between two log lines, and the exact step at which a loss goes bad."""
+
+import pytest
+import torch
+
+from engine.window import NonFiniteLossError, Window
+
+
+def measured(loss: float) -> dict[str, torch.Tensor]:
+    return {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(2.0)}
+
+
+def test_close_averages_and_starts_afresh() -> None:
+    window = Window()
+    for loss in (1.0, 2.0, 6.0):
+        window.add(measured(loss), images=4)
+    means = window.close(step=3)
+    assert means["train/loss"] == 3
+    assert means["train/grad_norm"] == 2
+    assert means["train/images_per_second"] > 0
+    window.add(measured(5.0), images=4)
+    assert window.close(step=4)["train/loss"] == 5
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_names_the_step_of_a_non_finite_loss(bad: float) -> None:
+    window = Window()
+    for loss in (1.0, bad, 1.0):
+        window.add(measured(loss), images=4)
+    with pytest.raises(NonFiniteLossError, match="at step 9"):
+        window.close(step=10)
