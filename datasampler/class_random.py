@@ -1,0 +1,92 @@
+"""Batches of P classes x K images, the shape most objectives of deep metric learning assume."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch.utils.data import Sampler
+
+log = logging.getLogger(__name__)
+
+
+class ClassRandom(Sampler[list[int]]):
+    """Yields batches of P = `batch_size` / `samples_per_class` random classes, K images of each.
+
+    Classes are distinct within a batch, and so are images; only a class of fewer than K images
+    repeats its own (each as often as the others, give or take one). Epoch e is a pure function
+    of (seed, e).
+
+    Roth et al. 2020 drew both with replacement: about 5 % of the positive pairs of their CUB200
+    runs are one image twice. `replacement` does that.
+
+    Args:
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1; an anchor has a positive from 2 on.
+        seed: seed of the draws; the global random state is not used.
+        replacement: whether classes and images are drawn independently of each other.
+
+    Raises:
+        ValueError: if no such batch exists.
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike,
+        batch_size: int,
+        samples_per_class: int,
+        seed: int,
+        replacement: bool = False,
+    ) -> None:
+        if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:
+            raise ValueError(f"{batch_size=} must be a positive multiple of {samples_per_class=}")
+        codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+        self.sizes = np.bincount(codes)
+        self.by_class = np.argsort(codes, kind="stable")  # images of class c from starts[c] on
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.classes_per_batch = batch_size // samples_per_class
+        if not replacement and self.classes_per_batch > len(self.sizes):
+            raise ValueError(
+                f"{batch_size=} with {samples_per_class=} needs {self.classes_per_batch} classes, "
+                f"there are {len(self.sizes)}"
+            )
+        self.batch_size, self.samples_per_class = batch_size, samples_per_class
+        self.seed, self.replacement, self.epoch = seed, replacement, 0
+        if short := int((self.sizes < samples_per_class).sum()):
+            log.warning(
+                "%d classes have fewer than %d images and repeat some", short, samples_per_class
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(1, len(self.by_class) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        for _ in range(len(self)):
+            classes = rng.choice(len(self.sizes), self.classes_per_batch, replace=self.replacement)
+            picks = self._draw(rng, self.sizes[classes])
+            yield self.by_class[self.starts[classes][:, None] + picks].ravel().tolist()
+
+    def _draw(self, rng: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
+        """K positions (P, K) below `sizes` (P,)."""
+        if self.replacement:
+            return rng.integers(sizes[:, None], size=(len(sizes), self.samples_per_class))
+        return distinct(rng, sizes, self.samples_per_class)
+
+
+def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+    """`count` different numbers below each size, (rows, count); a size below `count` repeats.
+
+    The j-th draw chooses one of the `size - j` numbers left: it counts past those already taken.
+    """
+    picks = np.empty((len(sizes), 0), int)
+    for taken in range(count):
+        pick = rng.integers(np.maximum(sizes - taken, 1))
+        for earlier in np.sort(picks, axis=1).T:
+            pick += pick >= earlier
+        picks = np.column_stack([picks, pick])
+    return np.take_along_axis(picks, np.arange(count) % sizes[:, None], axis=1)

@@ -1,0 +1,71 @@
+"""CARS196: the first 98 classes train, the other 98 test."""
+
+from pathlib import Path
+
+from scipy.io import loadmat
+
+from datasets.folders import check_files, find, images_by_class
+from datasets.table import Counts, Table, check_counts, make_table, split_by_halves
+
+FOLDERS = ("cars196", "CARS196", "stanford_cars")
+OBTAIN = (
+    "It should hold images/<class>/*.jpg; or cars_annos.mat and car_ims/*.jpg; or devkit/"
+    "cars_meta.mat, devkit/cars_train_annos.mat, cars_test_annos_withlabels.mat, cars_train/*.jpg "
+    "and cars_test/*.jpg. The authors' page http://ai.stanford.edu/~jkrause/cars/car_dataset.html "
+    "no longer serves the archives; mirrors do."
+)
+
+
+def cars196(root: str | None, counts: Counts | None = None) -> Table:
+    """The table of CARS196; full images, no bounding boxes.
+
+    Classes are in the order of their folders or of the ids in the authors' annotations. The
+    authors' own train and test images are of the same classes; that split is not used.
+
+    Args:
+        root: parent of the dataset's folder.
+        counts: numbers of classes and images to insist on; see `check_counts`.
+    """
+    layouts = {
+        "images": from_folders,
+        "cars_annos.mat": from_annotations,
+        "devkit/cars_meta.mat": from_devkit,
+    }
+    found = find(root, FOLDERS, list(layouts), OBTAIN)
+    read = next(read for content, read in layouts.items() if content.endswith(found.name))
+    paths, labels = read(found)
+    table = make_table(paths, labels, split_by_halves(labels))
+    return check_counts(check_files(table), counts)
+
+
+def from_folders(images: Path) -> tuple[list[str], list[str]]:
+    return images_by_class(images)
+
+
+def from_annotations(file: Path) -> tuple[list[str], list[str]]:
+    """One file about all images, as it comes with car_ims.tgz."""
+    content = loadmat(file, squeeze_me=True)
+    images = content["annotations"]
+    paths = [f"{file.parent}/{path}" for path in images["relative_im_path"]]
+    return paths, class_labels(images["class"], content["class_names"])
+
+
+def from_devkit(meta: Path) -> tuple[list[str], list[str]]:
+    """Two files, as they come with cars_train.tgz and cars_test.tgz."""
+    folder = meta.parent.parent
+    names = loadmat(meta, squeeze_me=True)["class_names"]
+    annotations = {
+        "cars_train": meta.parent / "cars_train_annos.mat",
+        "cars_test": folder / "cars_test_annos_withlabels.mat",
+    }
+    paths, labels = [], []
+    for part, file in annotations.items():
+        images = loadmat(file, squeeze_me=True)["annotations"]
+        paths += [f"{folder}/{part}/{name}" for name in images["fname"]]
+        labels += class_labels(images["class"], names)
+    return paths, labels
+
+
+def class_labels(ids: list[int], names: list[str]) -> list[str]:
+    """`7.BMW X3 SUV 2012` with the id in three digits, so that sorting keeps the ids' order."""
+    return [f"{number:03d}.{names[number - 1]}" for number in ids]

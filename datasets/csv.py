@@ -1,0 +1,63 @@
+"""Any CSV with the columns path, label, split is a dataset."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from datasets.folders import check_files
+from datasets.reader import is_inline
+from datasets.table import Counts, DatasetError, Table, check_counts, make_table
+
+REQUIRED = ("path", "label", "split")
+SPLITS = ("train", "val", "test")
+FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
+
+
+def csv(path: str, counts: Counts | None = None) -> Table:
+    """The table in a CSV file; `table.to_csv(path, index=False)` writes one.
+
+    Required columns: path, label, split (train, val or test). Optional: is_query and is_gallery
+    (true/false or 1/0; both true if absent; training rows are always both) and category.
+
+    Args:
+        path: the CSV file; the image paths in it are relative to its folder.
+        counts: numbers of classes and images to insist on; see `check_counts`.
+    """
+    file = Path(path).expanduser().absolute()
+    if not file.is_file():
+        raise DatasetError(f"{file} does not exist; dataset.path names a CSV file")
+    text = {"path": str, "split": str, "category": str, "is_query": str, "is_gallery": str}
+    rows = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called "NA"
+    check_rows(file, rows)
+    train = rows["split"] == "train"
+    table = make_table(
+        [name if is_inline(name) else str(file.parent / name) for name in rows["path"]],
+        rows["label"],
+        rows["split"],
+        category=rows.get("category", ""),
+        is_query=train | flags(file, rows, "is_query"),
+        is_gallery=train | flags(file, rows, "is_gallery"),
+    )
+    return check_counts(check_files(table), counts)
+
+
+def check_rows(file: Path, rows: pd.DataFrame) -> None:
+    absent = [column for column in REQUIRED if column not in rows]
+    if absent:
+        raise DatasetError(f"{file} lacks the columns {absent}; it needs {list(REQUIRED)}")
+    unknown = sorted(set(rows["split"]) - set(SPLITS))
+    if unknown:
+        raise DatasetError(f"{file} has splits {unknown}; they must be among {list(SPLITS)}")
+    unlabelled = rows.index[rows["label"] == ""]
+    if len(unlabelled):
+        raise DatasetError(f"{file} has no label in line {unlabelled[0] + 2}")
+
+
+def flags(file: Path, rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column of true and false, all true if it is absent, false where it is empty."""
+    if column not in rows:
+        return pd.Series(True, index=rows.index)
+    values = rows[column].str.lower().map(FLAGS)
+    if values.isna().any():
+        raise DatasetError(f"{file} has {rows[column][values.isna()].iloc[0]!r} as {column}")
+    return values.astype(bool)

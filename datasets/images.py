@@ -1,0 +1,56 @@
+"""One split of a dataset as torch sees it: images, and what is known about each."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datasets.reader import read_image
+from datasets.table import Table
+
+
+class Images(Dataset[tuple[Tensor, int]]):
+    """Yields (image, label): uint8 RGB (3, H, W) in 0..255, and a label in 0..C-1.
+
+    `images[i]` draws its augmentation from torch's global generator. `images[i, seed]` is a pure
+    function of the pair and leaves that generator alone: the same in any worker, in any order.
+    The backbone normalises, on the device.
+
+    Args:
+        table: the rows of one split; see datasets/table.py.
+        transform: PIL image -> uint8 tensor (3, H, W).
+
+    Attributes:
+        labels: int64 (S,), 0..C-1 in the sorted order of the table's own labels.
+        class_names: the C labels of the table, in that order.
+        is_query, is_gallery: bool (S,), whether an image searches and whether it can be found.
+        categories: S super-classes, empty text if there are none.
+    """
+
+    def __init__(self, table: Table, transform: Callable[[Image], Tensor]) -> None:
+        codes, names = pd.factorize(table["label"], sort=True)
+        self.labels = codes.astype("int64")
+        self.class_names = [str(name) for name in names]
+        self.paths = table["path"].tolist()
+        self.is_query = table["is_query"].to_numpy(bool)
+        self.is_gallery = table["is_gallery"].to_numpy(bool)
+        self.categories = table["category"].tolist()
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple[Tensor, int]:
+        if not isinstance(item, tuple):
+            return self._load(item)
+        index, seed = item
+        with torch.random.fork_rng(devices=[]):
+            # not torch.manual_seed, which would reseed every GPU as well
+            torch.default_generator.manual_seed(seed)
+            return self._load(index)
+
+    def _load(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(read_image(self.paths[index])), int(self.labels[index])

@@ -1,0 +1,52 @@
+"""DeepFashion In-shop Clothes Retrieval: disjoint items; test images are query or gallery."""
+
+import pandas as pd
+
+from datasets.folders import check_files, find
+from datasets.table import Counts, DatasetError, Table, check_counts, make_table
+
+FOLDERS = (
+    "inshop",
+    "In-shop",
+    "In-shop Clothes Retrieval Benchmark",
+    "DeepFashion/In-shop Clothes Retrieval Benchmark",
+)
+OBTAIN = (
+    "It should hold list_eval_partition.txt (or Eval/list_eval_partition.txt) and "
+    "img/WOMEN/Dresses/id_00000002/*.jpg and so on (or Img/img/...): request the In-shop Clothes "
+    "Retrieval Benchmark at http://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html."
+)
+COLUMNS = ["image_name", "item_id", "evaluation_status"]
+
+
+def inshop(root: str | None, counts: Counts | None = None) -> Table:
+    """The table of In-Shop; the kind of garment (`WOMEN/Dresses`) is the category.
+
+    Args:
+        root: parent of the dataset's folder.
+        counts: numbers of classes and images to insist on; see `check_counts`.
+    """
+    file = find(root, FOLDERS, ["list_eval_partition.txt", "Eval/list_eval_partition.txt"], OBTAIN)
+    folder = file.parent.parent if file.parent.name == "Eval" else file.parent
+    images = folder / "Img" if (folder / "Img" / "img").is_dir() else folder
+    rows = read_partition(str(file))
+    status = rows["evaluation_status"]
+    train = status == "train"
+    table = make_table(
+        f"{images}/" + rows["image_name"],
+        rows["item_id"],
+        train.map({True: "train", False: "test"}),
+        category=rows["image_name"].str.split("/").str[1:3].str.join("/"),
+        is_query=train | (status == "query"),
+        is_gallery=train | (status == "gallery"),
+    )
+    return check_counts(check_files(table), counts)
+
+
+def read_partition(file: str) -> pd.DataFrame:
+    """The number of images, a header, then one line per image, columns padded with spaces."""
+    rows = pd.read_csv(file, sep=r"\s+", skiprows=1)
+    unknown = set(rows["evaluation_status"]) - {"train", "query", "gallery"}
+    if list(rows.columns) != COLUMNS or unknown:
+        raise DatasetError(f"{file} should have columns {COLUMNS}, of train, query or gallery")
+    return rows

@@ -1,0 +1,42 @@
+"""Omniglot's two small background sets: handwritten characters, 20 images of each."""
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import pandas as pd
+
+from datasets.folders import find
+from datasets.table import Counts, Table, check_counts, make_table
+
+OBTAIN = (
+    "It should hold images_background_small1.zip and images_background_small2.zip of "
+    "https://github.com/brendenlake/omniglot/tree/master/python, not unpacked."
+)
+TEST_ALPHABETS = ("Japanese_(katakana)", "Sanskrit", "Tagalog")  # Latin and Greek are in both files
+
+
+def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
+    """Trains on the characters of `small1`, tests on the alphabets that only `small2` has.
+
+    The images stay in the archives. The alphabet is the category.
+
+    Args:
+        root: parent of the folder `omniglot`.
+        counts: numbers of classes and images to insist on; see `check_counts`.
+    """
+    train = find(root, ["omniglot"], ["images_background_small1.zip"], OBTAIN)
+    test = find(root, ["omniglot"], ["images_background_small2.zip"], OBTAIN)
+    table = pd.concat([read_archive(train, "train"), read_archive(test, "test")], ignore_index=True)
+    unseen = table["category"].isin(TEST_ALPHABETS)
+    return check_counts(table[unseen | (table["split"] == "train")].reset_index(drop=True), counts)
+
+
+def read_archive(file: Path, split: str) -> Table:
+    """Members are named <archive>/<alphabet>/<character>/<image>.png."""
+    with ZipFile(file) as archive:
+        members = sorted(name for name in archive.namelist() if name.endswith(".png"))
+    alphabets = [member.split("/")[1] for member in members]
+    characters = ["/".join(member.split("/")[1:3]) for member in members]
+    return make_table(
+        [f"{file}/{member}" for member in members], characters, split, category=alphabets
+    )

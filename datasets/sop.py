@@ -1,0 +1,35 @@
+"""Stanford Online Products: 22 634 products of 12 super-classes, split by the authors."""
+
+import pandas as pd
+
+from datasets.folders import check_files, find
+from datasets.table import Counts, Table, check_counts, make_table
+
+FOLDERS = ("online_products", "Stanford_Online_Products")
+OBTAIN = (
+    "It should hold Ebay_train.txt, Ebay_test.txt and bicycle_final/*.JPG and so on, or the same "
+    "sorted into Info_Files and images: unpack Stanford_Online_Products.zip of "
+    "https://cvgl.stanford.edu/projects/lifted_struct there."
+)
+
+
+def sop(root: str | None, counts: Counts | None = None) -> Table:
+    """The table of Stanford Online Products; the super-class is the category.
+
+    Args:
+        root: parent of the dataset's folder.
+        counts: numbers of classes and images to insist on; see `check_counts`.
+    """
+    table = pd.concat([read_split(root, split) for split in ("train", "test")], ignore_index=True)
+    return check_counts(check_files(table), counts)
+
+
+def read_split(root: str | None, split: str) -> Table:
+    """Ebay_<split>.txt: a header, then `image_id class_id super_class_id path` per line."""
+    name = f"Ebay_{split}.txt"
+    file = find(root, FOLDERS, [f"Info_Files/{name}", name], OBTAIN)
+    sorted_out = file.parent.name == "Info_Files"
+    images = file.parent.parent / "images" if sorted_out else file.parent
+    rows = pd.read_csv(file, sep=" ")
+    category = rows["path"].str.partition("/")[0].str.removesuffix("_final")
+    return make_table(f"{images}/" + rows["path"], rows["class_id"], split, category=category)
