@@ -1,4 +1,4 @@
-# Two commands: `make run` trains and evaluates on a real, embedded dataset; `make test` checks everything.
+# `make run` trains and evaluates on a real, embedded dataset; `make test` checks everything.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done),python3)

@@ -55,7 +55,7 @@ def _targets(node: object, key: str = "") -> Iterator[tuple[str, DictConfig]]:
     elif isinstance(node, DictConfig) and not node._is_none():
         if "_target_" in node:
             yield key, node
-        for name in node:
+        for name in map(str, node):
             if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
                 yield from _targets(node[name], f"{key}.{name}".lstrip("."))
 

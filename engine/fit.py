@@ -39,9 +39,9 @@ def fit(
         while step < plan.total_steps:
             batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
             window = Window()
-            for measured in learner.steps(loader):
+            for taken in learner.steps(loader):
                 step += 1
-                window.add(measured)
+                window.add(taken)
                 progress.advance(step)
                 if plan.logs(step):
                     lr = learner.learning_rate

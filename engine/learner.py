@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from engine.checkpoint import Stateful
 from engine.parameters import Groups, parameter_groups
-from engine.train import Measurements, train_steps
+from engine.train import Step, train_steps
 
 
 @dataclass(frozen=True)
@@ -18,20 +19,20 @@ class Learner:
     """The parts of a run that change while it trains; `set_up` builds one."""
 
     fabric: Fabric
-    model: nn.Module
+    model: _FabricModule
     criterion: nn.Module
-    optimizer: Optimizer
+    optimizer: _FabricOptimizer
     scheduler: LRScheduler
     max_grad_norm: float
 
-    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Measurements]:
+    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
         """One optimizer step and one step of the learning rate schedule per batch."""
         steps = train_steps(
             self.fabric, self.model, self.criterion, batches, self.optimizer, self.max_grad_norm
         )
-        for measured in steps:
+        for step in steps:
             self.scheduler.step()
-            yield measured
+            yield step
 
     @property
     def learning_rate(self) -> float:
@@ -62,14 +63,14 @@ def set_up(
 ) -> Learner:
     """Move everything to the device of `fabric` and give every parameter its learning rate."""
     criterion.to(fabric.device)
-    wrapped = fabric.setup_module(model)
     optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
     scheduler = make_scheduler(optimizer)
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     return Learner(
         fabric,
         wrapped,
         criterion,
-        fabric.setup_optimizers(optimizer),
+        wrapped_optimizer,
         scheduler,
         float("inf") if max_grad_norm is None else max_grad_norm,
     )

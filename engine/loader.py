@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def worker_count(requested: int | str) -> int:
 
 
 def training_loader(
-    images: Dataset[tuple[Tensor, int]], batches: SeededBatches, num_workers: int, pin_memory: bool
+    images: Dataset[Any], batches: SeededBatches, num_workers: int, pin_memory: bool
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """The loader of the training split; its own generator leaves the global random state alone."""
     return DataLoader(
@@ -63,7 +64,7 @@ def training_loader(
 
 
 def evaluation_loader(
-    images: Dataset[tuple[Tensor, int]], batch_size: int, num_workers: int, pin_memory: bool
+    images: Dataset[Any], batch_size: int, num_workers: int, pin_memory: bool
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Every sample of a split once, in order."""
     return DataLoader(

@@ -1,11 +1,18 @@
 """Which parameter learns at which rate; every trainable one belongs to exactly one group."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 Groups = list[dict[str, Any]]
+
+
+@runtime_checkable
+class HasParameterGroups(Protocol):
+    """A criterion with parameters of its own, and their learning rates."""
+
+    def parameter_groups(self) -> Groups: ...
 
 
 def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | None) -> Groups:
@@ -16,13 +23,14 @@ def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | No
     Raises:
         ValueError: a trainable parameter is in no group or in several.
     """
-    head = list(getattr(model, "head", nn.Identity()).parameters())
+    head_module = getattr(model, "head", None)
+    head = list(head_module.parameters()) if isinstance(head_module, nn.Module) else []
     in_head = {id(parameter) for parameter in head}
     trunk = [parameter for parameter in model.parameters() if id(parameter) not in in_head]
     groups: Groups = [{"name": "backbone", "params": trunk}, {"name": "head", "params": head}]
     if head_lr is not None:
         groups[1]["lr"] = head_lr
-    if any(True for _ in criterion.parameters()) and hasattr(criterion, "parameter_groups"):
+    if isinstance(criterion, HasParameterGroups):
         groups += [{"name": "criterion", **group} for group in criterion.parameter_groups()]
     trained = [{**group, "params": _trainable(group["params"])} for group in groups]
     trained = [group for group in trained if group["params"]]

@@ -1,24 +1,30 @@
 """The training step, and nothing else: no logging, no evaluation, no files."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-Measurements = dict[str, Tensor]
+
+class Step(NamedTuple):
+    """What one optimizer step measured, still on the device."""
+
+    num_images: int
+    measured: dict[str, Tensor]
 
 
 def train_steps(
     fabric: Fabric,
-    model: nn.Module,
+    model: _FabricModule,
     criterion: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
-    optimizer: Optimizer,
+    optimizer: _FabricOptimizer,
     max_grad_norm: float,
-) -> Iterator[Measurements]:
-    """Take one optimizer step per batch and yield its measurements, still on the device.
+) -> Iterator[Step]:
+    """Take one optimizer step per batch and yield what it measured.
 
     Whoever iterates decides when to log, evaluate, checkpoint and stop. The backbone runs in
     the precision of `fabric`, the criterion always in float32 or better.
@@ -45,4 +51,5 @@ def train_steps(
         optimizer.step()
 
         assert isinstance(grad_norm, torch.Tensor)
-        yield {"train/loss": loss.detach(), "train/grad_norm": grad_norm.detach()}
+        measured = {"train/loss": loss.detach(), "train/grad_norm": grad_norm.detach()}
+        yield Step(len(labels), measured)

@@ -3,22 +3,24 @@
 import pytest
 import torch
 
+from engine.train import Step
 from engine.window import NonFiniteLossError, Window
 
 
-def measured(loss: float) -> dict[str, torch.Tensor]:
-    return {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(2.0)}
+def taken(loss: float) -> Step:
+    measured = {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(2.0)}
+    return Step(num_images=4, measured=measured)
 
 
 def test_close_averages_and_starts_afresh() -> None:
     window = Window()
     for loss in (1.0, 2.0, 6.0):
-        window.add(measured(loss), images=4)
+        window.add(taken(loss))
     means = window.close(step=3)
     assert means["train/loss"] == 3
     assert means["train/grad_norm"] == 2
     assert means["train/images_per_second"] > 0
-    window.add(measured(5.0), images=4)
+    window.add(taken(5.0))
     assert window.close(step=4)["train/loss"] == 5
 
 
@@ -26,6 +28,6 @@ def test_close_averages_and_starts_afresh() -> None:
 def test_names_the_step_of_a_non_finite_loss(bad: float) -> None:
     window = Window()
     for loss in (1.0, bad, 1.0):
-        window.add(measured(loss), images=4)
+        window.add(taken(loss))
     with pytest.raises(NonFiniteLossError, match="at step 9"):
         window.close(step=10)
