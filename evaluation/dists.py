@@ -1,0 +1,70 @@
+"""Density of the embedding space: distances inside and between classes, Roth et al. 2020.
+
+The paper, https://arxiv.org/abs/2002.08473, calls them π_intra, π_inter and π_ratio. As in their
+code, distances are cosine distances, 1 - cosine, in [0, 2]. None has a better direction.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.types import Embeddings, Labels, Scalar
+from evaluation.sums import sums_by_group
+from evaluation.undefined import UndefinedError
+
+NOTHING = 1e-12  # a mean distance this small is rounding
+
+
+def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
+    """Mean over classes of the mean cosine distance of two different samples of the class.
+
+    Classes of one sample have no such pair and are left out (their code replaces them by a
+    maximum over the wrong classes). Float64.
+
+    Raises:
+        UndefinedError: every class has one sample.
+    """
+    sums, sizes = class_sums(embeddings, labels)
+    several = sizes > 1
+    if not several.any():
+        raise UndefinedError("no class has two samples")
+    return mean_distance(sums[several].square().sum(dim=1), sizes[several]).mean()
+
+
+def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
+    """Mean cosine distance of the means of two different classes, of unit vectors. Float64.
+
+    Raises:
+        UndefinedError: there is only one class.
+    """
+    sums, sizes = class_sums(embeddings, labels)
+    if len(sizes) < 2:
+        raise UndefinedError("there is only one class")
+    centers = F.normalize(sums, dim=1)
+    return mean_distance(centers.sum(dim=0).square().sum(), sizes.new_tensor(len(sizes)))
+
+
+def ratio(embeddings: Embeddings, labels: Labels) -> Scalar:
+    """`intra` / `inter`; their code calls it intra_over_inter.
+
+    Raises:
+        UndefinedError: one of the two is, or all classes have the same mean direction.
+    """
+    between = inter(embeddings, labels)
+    if between <= NOTHING:
+        raise UndefinedError("all classes have the same mean direction")
+    return intra(embeddings, labels) / between
+
+
+def class_sums(
+    embeddings: Embeddings, labels: Labels
+) -> tuple[Float[Tensor, "C D"], Int[Tensor, " C"]]:
+    """Sum of the unit vectors, in float64, and number of samples of each class that occurs."""
+    classes, class_id = torch.unique(labels, return_inverse=True)
+    return sums_by_group(F.normalize(embeddings.double(), dim=1), class_id, len(classes))
+
+
+def mean_distance(squared_sum: Tensor, size: Tensor) -> Tensor:
+    """Mean of 1 - x·y over pairs x != y among `size` unit vectors, from |Σx|² = Σ|x|² + Σ x·y."""
+    return (1 - (squared_sum - size) / (size * (size - 1))).clamp(min=0)

@@ -1,0 +1,102 @@
+"""What metrics share: an embedded set and its neighbours, clusters and spectrum."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from core.types import Embeddings, Labels
+from evaluation.kmeans import Clusters
+from evaluation.neighbors import rank
+from evaluation.ranking import Ranking
+from evaluation.space import Distance, points_of
+from evaluation.spectrum import Spectrum, singular_values
+
+
+class Clustering(Protocol):
+    """Puts points into `num_clusters` clusters, such as `evaluation.kmeans.kmeans`."""
+
+    def __call__(
+        self, points: Embeddings, num_clusters: int, *, seed: int, memory: int
+    ) -> Clusters: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """How neighbours are found and clusters formed; the arguments are those of `Evaluation`."""
+
+    distance: Distance
+    clustering: Clustering
+    num_clusters: int | None
+    clustering_seeds: Sequence[int]
+    memory: int
+
+
+class MeasuredSet:
+    """The things a metric may ask for by the name of its parameters, computed when first used.
+
+    Raises:
+        ValueError: embeddings or labels of the wrong shape, empty or not finite.
+    """
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        is_query: Bool[Tensor, " N"] | None,
+        is_gallery: Bool[Tensor, " N"] | None,
+        method: Method,
+    ) -> None:
+        check(embeddings, labels)
+        self.embeddings, self.labels, self.method = embeddings, labels, method
+        self.queries = indices(is_query, labels)
+        self.gallery = indices(is_gallery, labels)
+
+    def rankings(self) -> Iterator[tuple[Int[Tensor, " Q"], Ranking]]:
+        """The ranking of all queries with something to find, in parts."""
+        return rank(
+            self.embeddings,
+            self.labels,
+            self.queries,
+            self.gallery,
+            distance=self.method.distance,
+            memory=self.method.memory,
+        )
+
+    @cached_property
+    def clusterings(self) -> list[Clusters]:
+        """One clustering of the whole set, queries and gallery, per seed."""
+        method = self.method
+        points = points_of(self.embeddings, method.distance)
+        num_clusters = method.num_clusters or len(torch.unique(self.labels))
+        return [
+            method.clustering(points, num_clusters, seed=seed, memory=method.memory)
+            for seed in method.clustering_seeds
+        ]
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Singular values of the embeddings as the model put them out."""
+        return singular_values(self.embeddings)
+
+
+def check(embeddings: Embeddings, labels: Labels) -> None:
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or len(labels) == 0:
+        shapes = f"{tuple(embeddings.shape)} and {tuple(labels.shape)}"
+        raise ValueError(f"embeddings (N, D) and labels (N,) with N > 0 expected, got {shapes}")
+    broken = int((~embeddings.isfinite().all(dim=1)).sum())
+    if broken:
+        raise ValueError(f"{broken} of {len(labels)} embeddings are not finite")
+
+
+def indices(chosen: Bool[Tensor, " N"] | None, labels: Labels) -> Int[Tensor, " Q"]:
+    """Where `chosen` is true; None chooses everything."""
+    if chosen is None:
+        return torch.arange(len(labels), device=labels.device)
+    if chosen.shape != labels.shape:
+        raise ValueError(f"{len(labels)} samples, but flags of shape {tuple(chosen.shape)}")
+    return chosen.to(labels.device).nonzero().squeeze(1)

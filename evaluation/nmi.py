@@ -1,0 +1,38 @@
+"""Normalised mutual information of classes and clusters."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from core.types import Labels, Scalar
+from evaluation.contingency import contingency
+from evaluation.kmeans import Clusters
+
+
+def nmi(labels: Labels, clusters: Clusters) -> Scalar:
+    """Mutual information over the arithmetic mean of the two entropies.
+
+        NMI = 2 I(classes; clusters) / (H(classes) + H(clusters))
+
+    Range [0, 1], higher is better, 1 for equal partitions. One class in one cluster scores 1 by
+    the convention of scikit-learn, whose default `normalized_mutual_info_score` this is. Grows
+    with the number of clusters even for random ones: compare it at equal numbers only.
+
+    >>> nmi(torch.tensor([0, 0, 1, 1]), torch.tensor([7, 7, 3, 3])).item()
+    1.0
+    """
+    table = contingency(labels, clusters)
+    total = len(labels)
+    joint = table.joint.double()
+    independent = table.classes[table.class_of].double() * table.clusters[table.cluster_of] / total
+    information = (joint / total * (joint / independent).log()).sum()
+    entropies = entropy(table.classes) + entropy(table.clusters)
+    if len(table.classes) == len(table.clusters) == 1:
+        return torch.ones_like(entropies)
+    return (2 * information / entropies).clamp(0, 1)
+
+
+def entropy(counts: Int[Tensor, " C"]) -> Scalar:
+    """-Σ p log p of the shares p = counts / Σ counts, in nats, float64."""
+    shares = counts.double() / counts.sum()
+    return -(shares * shares.log()).sum()

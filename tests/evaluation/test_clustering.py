@@ -1,0 +1,141 @@
+"""k-means and the metrics of a clustering, against loops over pairs, scikit-learn and faiss."""
+
+from itertools import combinations
+
+import faiss
+import pytest
+import torch
+from sklearn.metrics import normalized_mutual_info_score
+from torch import Tensor
+
+from evaluation.f1 import f1
+from evaluation.kmeans import assign, kmeans, move
+from evaluation.nmi import nmi
+from evaluation.sums import sums_by_group
+from evaluation.undefined import UndefinedError
+
+PARTITIONS = {
+    "random": (torch.arange(60) % 7, torch.arange(60) * 13 % 11),
+    "equal": (torch.arange(60) % 7, (torch.arange(60) + 3) % 7),
+    "one class": (torch.zeros(20, dtype=torch.long), torch.arange(20) % 3),
+    "one cluster": (torch.arange(20) % 3, torch.zeros(20, dtype=torch.long)),
+    "one of each": (torch.zeros(5, dtype=torch.long), torch.zeros(5, dtype=torch.long)),
+    "classes of one": (torch.arange(20), torch.arange(20) % 4),
+    "odd numbers": (torch.tensor([-3, 900, 900, -3, 5]), torch.tensor([7, 7, 2, 7, 2])),
+}
+
+
+def blobs(
+    seed: int, num: int = 400, classes: int = 20, noise: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(num) % classes
+    centers = torch.randn(classes, 6, generator=generator)
+    return centers[labels] + noise * torch.randn(num, 6, generator=generator), labels
+
+
+@pytest.mark.parametrize("labels, clusters", PARTITIONS.values(), ids=PARTITIONS)  # noqa: PT006
+def test_nmi_agrees_with_scikit_learn(labels: Tensor, clusters: Tensor) -> None:
+    expected = normalized_mutual_info_score(labels.numpy(), clusters.numpy())
+    assert nmi(labels, clusters).item() == pytest.approx(expected, abs=1e-12)
+    assert nmi(clusters, labels).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("labels, clusters", PARTITIONS.values(), ids=PARTITIONS)  # noqa: PT006
+def test_f1_equals_a_loop_over_pairs(labels: Tensor, clusters: Tensor) -> None:
+    both = in_class = in_cluster = 0
+    for i, j in combinations(range(len(labels)), 2):
+        in_class += bool(labels[i] == labels[j])
+        in_cluster += bool(clusters[i] == clusters[j])
+        both += bool(labels[i] == labels[j] and clusters[i] == clusters[j])
+    precision, recall = both / max(in_cluster, 1), both / max(in_class, 1)
+    expected = 2 * precision * recall / (precision + recall) if both else 0
+    assert f1(labels, clusters).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_f1_without_any_pair_is_undefined() -> None:
+    with pytest.raises(UndefinedError, match="no two samples"):
+        f1(torch.arange(4), torch.arange(4))
+
+
+def test_partitions_of_different_sets_are_an_error() -> None:
+    with pytest.raises(ValueError, match="4 labels and 3 clusters"):
+        nmi(torch.arange(4), torch.arange(3))
+
+
+def test_sums_equal_a_loop() -> None:
+    vectors, groups = torch.randn(30, 3), torch.arange(30) % 4
+    sums, sizes = sums_by_group(vectors, groups, num_groups=6)
+    for group in range(6):
+        members = [vectors[i].double() for i in range(30) if groups[i] == group]
+        expected = sum(members, start=torch.zeros(3, dtype=torch.float64))
+        torch.testing.assert_close(sums[group], expected)
+        assert sizes[group] == len(members)
+
+
+def test_assignment_equals_brute_force_whatever_the_memory() -> None:
+    points, _ = blobs(0)
+    centroids = points[:25] + 0.01
+    expected = torch.cdist(points.double(), centroids.double()).argmin(dim=1)
+    for memory in (1, 5000, 2**20):
+        clusters, closeness = assign(points, centroids, memory)
+        assert clusters.equal(expected)
+        distances = (points - centroids[clusters]).square().sum(dim=1)
+        torch.testing.assert_close(points.square().sum(dim=1) - 2 * closeness, distances)
+
+
+def test_kmeans_takes_the_steps_of_lloyd() -> None:
+    """From the same start, one cluster at a time in NumPy-like loops."""
+    points, _ = blobs(1)
+    start = torch.randperm(len(points), generator=torch.Generator().manual_seed(3))[:20]
+    centroids = points[start].double()
+    for _ in range(5):
+        nearest = torch.cdist(points.double(), centroids).argmin(dim=1)
+        assert len(nearest.unique()) == 20  # no empty cluster, that is another test
+        centroids = torch.stack([points[nearest == c].double().mean(dim=0) for c in range(20)])
+    expected = torch.cdist(points.double(), centroids).argmin(dim=1)
+    assert kmeans(points, 20, iterations=5, seed=3).equal(expected)
+
+
+def test_kmeans_is_a_function_of_its_seed_and_leaves_the_random_state_alone() -> None:
+    points, _ = blobs(2, noise=2.0)
+    state = torch.get_rng_state()
+    first = kmeans(points, 20, seed=1)
+    assert kmeans(points, 20, seed=1, memory=3000).equal(first)
+    assert not kmeans(points, 20, seed=2).equal(first)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
+    points = torch.tensor([[0.0], [1.0], [2.0], [9.0]])
+    centroids = torch.tensor([[1.0], [1000.0]])
+    clusters, closeness = assign(points, centroids, memory=2**20)
+    assert clusters.tolist() == [0, 0, 0, 0]
+    assert move(points, clusters, closeness, num_clusters=2).tolist() == [[3.0], [9.0]]
+
+
+def test_kmeans_with_a_cluster_for_every_point_finds_every_point() -> None:
+    points, _ = blobs(3, num=50)
+    assert sorted(kmeans(points, 50).tolist()) == list(range(50))
+
+
+def test_kmeans_of_identical_points_is_one_cluster() -> None:
+    assert len(kmeans(torch.ones(20, 3), 5).unique()) == 1
+
+
+@pytest.mark.parametrize("num_clusters", [0, 401])
+def test_impossible_numbers_of_clusters_are_undefined(num_clusters: int) -> None:
+    with pytest.raises(UndefinedError, match=f"{num_clusters} clusters of 400 points"):
+        kmeans(blobs(0)[0], num_clusters)
+
+
+def test_nmi_of_kmeans_agrees_with_faiss_on_average() -> None:
+    ours, theirs = [], []
+    for seed in range(5):
+        points, labels = blobs(seed, num=3000, classes=300, noise=0.45)
+        ours.append(nmi(labels, kmeans(points, 300, seed=seed)).item())
+        other = faiss.Kmeans(6, 300, niter=20, seed=seed, min_points_per_centroid=1)
+        other.train(points.numpy())
+        assigned = other.index.search(points.numpy(), 1)[1][:, 0]
+        theirs.append(nmi(labels, torch.from_numpy(assigned)).item())
+    assert sum(ours) / 5 == pytest.approx(sum(theirs) / 5, abs=0.003)

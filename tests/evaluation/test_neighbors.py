@@ -1,0 +1,200 @@
+"""The ranks of relevant items against sorting in NumPy, one query at a time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation import chunks, neighbors
+from evaluation.neighbors import count_at_least, rank
+from evaluation.ranking import ABSENT
+
+Ranks = dict[int, list[int]]  # query -> ranks of its relevant items
+
+
+def ranks_by_sorting(
+    embeddings: Tensor, labels: list[int], queries: list[int], gallery: list[int], distance: str
+) -> Ranks:
+    """Sorts the gallery of each query by (distance, relevant) and reads the ranks off."""
+    vectors = embeddings.double().numpy()
+    if distance == "cosine":
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = {}
+    for q in queries:
+        others = [g for g in gallery if g != q]
+        far = {g: round(float(((vectors[q] - vectors[g]) ** 2).sum()), 9) for g in others}
+        others.sort(key=lambda g, far=far, q=q: (far[g], labels[g] == labels[q]))
+        ranks = [r for r, g in enumerate(others, start=1) if labels[g] == labels[q]]
+        if ranks:
+            found[q] = ranks
+    return found
+
+
+def ranks_of(*arguments: object, **options: object) -> Ranks:
+    """What `rank` yields, query by query, padding removed and checked."""
+    found = {}
+    for queries, ranking in rank(*arguments, **options):
+        for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
+            assert (row[num:] == ABSENT).all()
+            found[q] = row[:num].tolist()
+    return found
+
+
+def random_set(seed: int, num: int = 60, classes: int = 7, dim: int = 5) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(num, dim, generator=generator, dtype=torch.float64) + 1
+    labels = torch.randint(0, classes, (num,), generator=generator)
+    labels[seed % num] = 99  # a class of one
+    return embeddings, labels
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("memory", [1, 5000, 2**20])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_set_equals_sorting(seed: int, memory: int, distance: str) -> None:
+    embeddings, labels = random_set(seed)
+    everyone = list(range(len(labels)))
+    expected = ranks_by_sorting(embeddings, labels.tolist(), everyone, everyone, distance)
+    assert ranks_of(embeddings, labels, distance=distance, memory=memory) == expected
+    assert len(expected) < len(everyone)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize(
+    ("queries", "gallery"),
+    [(range(20), range(20, 60)), (range(30), range(10, 60)), (range(60), range(3)), ([5, 7], [7])],
+    ids=["apart", "overlapping", "tiny gallery", "itself only"],
+)
+def test_queries_and_gallery_equal_sorting(
+    queries: list[int], gallery: list[int], distance: str
+) -> None:
+    embeddings, labels = random_set(1)
+    expected = ranks_by_sorting(embeddings, labels.tolist(), list(queries), list(gallery), distance)
+    chosen = torch.tensor(list(queries)), torch.tensor(list(gallery))
+    assert ranks_of(embeddings, labels, *chosen, distance=distance, memory=4000) == expected
+
+
+def test_one_class_only_is_ranked_from_first_to_last() -> None:
+    embeddings = torch.randn(300, 4)  # more items to count than MANY
+    labels = torch.zeros(300, dtype=torch.long)
+    assert set(map(tuple, ranks_of(embeddings, labels).values())) == {tuple(range(1, 300))}
+
+
+@pytest.mark.parametrize("many", [0, 10**6], ids=["sorting", "counting"])
+def test_both_ways_of_counting_agree(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, labels = random_set(4)
+    everyone = list(range(len(labels)))
+    monkeypatch.setattr(neighbors, "MANY", many)
+    expected = ranks_by_sorting(embeddings, labels.tolist(), everyone, everyone, "cosine")
+    assert ranks_of(embeddings, labels) == expected
+
+
+@pytest.mark.parametrize("many", [0, 10**6], ids=["sorting", "counting"])
+def test_count_includes_equal_values(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "MANY", many)
+    values = torch.tensor([[0.5, 0.25, 0.5, -torch.inf]])
+    thresholds = torch.tensor([[0.75, 0.5, 0.25, -torch.inf]])
+    counts = count_at_least(values, thresholds, torch.empty_like(values))
+    assert counts.tolist() == [[0, 2, 3, 4]]
+
+
+def test_a_duplicate_is_a_neighbour_and_the_query_itself_is_not() -> None:
+    """Image 0 is copied as 2, under another label: position 0 of its neighbours is the copy."""
+    embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [1.0, 0.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    assert ranks_of(embeddings, labels) == {0: [2], 1: [2], 2: [3], 3: [3]}
+
+
+def test_ties_come_after_irrelevant_items_and_ignore_the_order() -> None:
+    collapsed = torch.ones(6, 3)
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    for order in (torch.arange(6), torch.tensor([3, 0, 4, 1, 5, 2])):
+        assert set(map(tuple, ranks_of(collapsed, labels[order]).values())) == {(4, 5)}
+
+
+def test_order_of_the_samples_does_not_matter() -> None:
+    embeddings, labels = random_set(2)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    shuffled = ranks_of(embeddings[order], labels[order])
+    assert {int(order[q]): ranks for q, ranks in shuffled.items()} == ranks_of(embeddings, labels)
+
+
+def test_far_from_the_origin_euclidean_neighbours_survive_float32() -> None:
+    embeddings, labels = random_set(3)
+    near = ranks_of(embeddings.float(), labels, distance="euclidean")
+    assert ranks_of((embeddings + 100).float(), labels, distance="euclidean") == near
+
+
+def test_training_in_low_precision_does_not_reach_the_search() -> None:
+    embeddings, labels = random_set(5, num=200, dim=32)
+    expected = ranks_of(embeddings.float(), labels)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert ranks_of(embeddings.float(), labels) == expected
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_no_n_by_n_matrix_exists() -> None:
+    """Every tensor any operation creates is far smaller than N x N."""
+    largest = 0
+
+    class Sizes(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+            nonlocal largest
+            result = function(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, tuple | list) else [result]:
+                if isinstance(tensor, Tensor):
+                    largest = max(largest, tensor.numel() * tensor.element_size())
+            return result
+
+    num, memory = 3000, 2**20
+    embeddings, labels = torch.randn(num, 8), torch.arange(num) % 500
+    with Sizes():
+        total = sum(len(queries) for queries, _ in rank(embeddings, labels, memory=memory))
+    assert total == num
+    assert largest <= memory < num * num * 4 / 30
+
+
+def test_memory_that_runs_out_makes_the_chunks_smaller(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    embeddings, labels = random_set(0)
+    expected = ranks_of(embeddings, labels)
+    real = Tensor.new_empty
+
+    def scarce(self: Tensor, rows: int, width: int) -> Tensor:
+        if rows > 9:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, rows, width)
+
+    monkeypatch.setattr(Tensor, "new_empty", scarce)
+    assert ranks_of(embeddings, labels) == expected
+    assert "out of memory" in caplog.text
+
+
+def test_memory_that_does_not_suffice_for_one_row_is_an_error() -> None:
+    def greedy(_rows: slice, _workspace: Tensor) -> Tensor:
+        return torch.empty(10**15)
+
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        list(chunks.in_chunks(greedy, 4, width=1, like=torch.empty(0), memory=100))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    calls = []
+
+    def broken(rows: slice, _workspace: Tensor) -> None:
+        calls.append(rows)
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(chunks.in_chunks(broken, 4, width=1, like=torch.empty(0), memory=100))
+    assert len(calls) == 1
+
+
+def test_unknown_distance_is_an_error() -> None:
+    with pytest.raises(ValueError, match="cosine or euclidean"):
+        list(rank(torch.randn(4, 2), torch.zeros(4, dtype=torch.long), distance="manhattan"))
