@@ -70,6 +70,6 @@ def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:
-    """Square root whose gradient at zero is zero instead of infinite."""
-    positive = squared > 0
-    return torch.where(positive, squared.where(positive, 1).sqrt(), 0)
+    """Square root whose gradient at zero is zero instead of infinite; NaN stays NaN."""
+    zero = squared == 0
+    return squared.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)

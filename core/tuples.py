@@ -1,8 +1,39 @@
-"""Tuples of a batch: every pair, and the conversions between pairs and triplets."""
+"""Tuples of a batch: every pair, who chooses among them, and conversions between their kinds."""
 
 import torch
+from torch import Tensor
 
-from core.types import Labels, Pairs, ReferenceLabels, Triplets, Tuples
+from core.inputs import check_inputs, check_tuples
+from core.types import (
+    Embeddings,
+    Labels,
+    Mask,
+    Miner,
+    Pairs,
+    ReferenceLabels,
+    References,
+    Triplets,
+    Tuples,
+)
+
+
+def select_tuples(
+    miner: Miner | None,
+    embeddings: Embeddings,
+    labels: Labels,
+    tuples: Tuples | None = None,
+    references: References | None = None,
+    reference_labels: ReferenceLabels | None = None,
+) -> Tuples:
+    """The tuples given, else the miner's choice, else every pair; the inputs are checked first."""
+    check_inputs(embeddings, labels, references, reference_labels)
+    if tuples is not None:
+        others = embeddings if references is None else references
+        check_tuples(tuples, len(embeddings), len(others))
+        return tuples
+    if miner is not None:
+        return miner(embeddings, labels, references, reference_labels)
+    return all_pairs(labels, reference_labels)
 
 
 def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -> Pairs:
@@ -34,3 +65,32 @@ def to_triplets(tuples: Tuples) -> Triplets:
     anchors, positives = tuples.positives.nonzero(as_tuple=True)
     rows, negatives = tuples.negatives[anchors].nonzero(as_tuple=True)
     return Triplets(anchors[rows], positives[rows], negatives)
+
+
+def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
+    """How often the tuples name each sample, in any role, (N,); 1 for each if there are none given.
+
+    This is how an objective without tuples, a classification, listens to a miner.
+    """
+    if tuples is None:
+        return torch.ones_like(labels)
+    check_tuples(tuples, len(labels), len(labels))
+    if isinstance(tuples, Pairs):
+        named = tuples.positives.long() + tuples.negatives.long()
+        return named.sum(dim=1) + named.sum(dim=0)
+    named = torch.cat(tuples)
+    return torch.zeros_like(labels, dtype=torch.long).index_add(0, named, torch.ones_like(named))
+
+
+def one_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
+    """Triplet (i, positives[i], negatives[i]) of each anchor i marked in `where`; all are (N,).
+
+    The number of triplets depends on the data: on an accelerator the host waits here once.
+    """
+    anchors = where.nonzero().squeeze(1)
+    return Triplets(anchors, positives[anchors], negatives[anchors])
+
+
+def or_else(preferred: Mask, otherwise: Mask) -> Mask:
+    """The preferred entries of each row; of a row without any, the others."""
+    return torch.where(preferred.any(dim=1, keepdim=True), preferred, otherwise)

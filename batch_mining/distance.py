@@ -1,0 +1,73 @@
+"""Distance weighted sampling: Wu et al., ICCV 2017, https://arxiv.org/abs/1706.07567."""
+
+import torch
+from torch import nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs, one_per_anchor, or_else
+from core.types import Distances, Embeddings, Labels, ReferenceLabels, References, Triplets
+
+
+class DistanceWeightedMiner(nn.Module):
+    """Negatives from the whole range of distances, not mostly from where chance puts them.
+
+    For each anchor one positive drawn uniformly, and one negative with odds 1 / q(d), where
+
+        q(d) ∝ d^(D-2) (1 - d²/4)^((D-3)/2)
+
+    is the density of distances between random points of the unit sphere in D dimensions. Distances
+    below the lower cut-off count as the cut-off; negatives beyond the upper one are not drawn,
+    unless an anchor has no other, and then all are equally likely (as in the authors' code). An
+    anchor without positives or without negatives gives no triplet. (The authors draw one negative
+    for each positive of an anchor, the same at two samples per class. Roth et al.'s code has no
+    upper cut-off: `upper_cutoff=None`.)
+
+    Args:
+        lower_cutoff: Euclidean distance of unit vectors, in (0, 2).
+        upper_cutoff: the same; None draws at any distance.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self, lower_cutoff: float = 0.5, upper_cutoff: float | None = 1.4, seed: int = 0
+    ) -> None:
+        super().__init__()
+        upper = 2.0 if upper_cutoff is None else upper_cutoff
+        if not 0 < lower_cutoff < upper <= 2:
+            raise ValueError(
+                "lower_cutoff and upper_cutoff must be ascending and in (0, 2], "
+                f"got {lower_cutoff} and {upper_cutoff}"
+            )
+        self.lower_cutoff, self.upper_cutoff = lower_cutoff, upper_cutoff
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        positives, negatives = all_pairs(labels, reference_labels)
+        distances = Lp()(embeddings, references)
+        near = negatives
+        if self.upper_cutoff is not None:
+            near = or_else(negatives & (distances < self.upper_cutoff), negatives)
+        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), embeddings.shape[1])
+        if self.upper_cutoff is not None:
+            log_odds = log_odds.where(distances < self.upper_cutoff, 0)
+        return one_per_anchor(
+            self.draw.among(positives),
+            self.draw(log_odds.masked_fill(~near, -torch.inf)),
+            where=positives.any(dim=1) & negatives.any(dim=1),
+        )
+
+
+def log_density(distances: Distances, dim: int) -> Distances:
+    """log q(d) up to a constant; finite up to d = 2, where the density vanishes for D > 3."""
+    cap = (1 - distances.square() / 4).clamp(min=torch.finfo(distances.dtype).eps)
+    return (dim - 2) * distances.log() + (dim - 3) / 2 * cap.log()

@@ -1,0 +1,44 @@
+"""Multi-Similarity pair mining: Wang et al., CVPR 2019, https://arxiv.org/abs/1904.06627."""
+
+import torch
+
+from core.distance import Cosine
+from core.inputs import check_inputs
+from core.tuples import all_pairs
+from core.types import Distance, Embeddings, Labels, Pairs, ReferenceLabels, References
+
+
+class MultiSimilarityMiner:
+    """Keeps the pairs that contradict the opposite kind of pair of the same anchor.
+
+        positive (i, j) if s_ij < max_{k ∈ negatives of i} s_ik + ε
+        negative (i, j) if s_ij > min_{k ∈ positives of i} s_ik - ε
+
+    An anchor with no positive keeps no negative, and the other way round.
+
+    Args:
+        epsilon: slack ε in units of similarity; larger keeps more pairs.
+        distance: gives the similarity; None is the cosine.
+    """
+
+    def __init__(self, epsilon: float = 0.1, distance: Distance | None = None) -> None:
+        self.epsilon = epsilon
+        self.distance = distance or Cosine()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Pairs:
+        check_inputs(embeddings, labels, references, reference_labels)
+        similarity = self.distance.similarity(embeddings, references)
+        positives, negatives = all_pairs(labels, reference_labels)
+        nearest_negative = similarity.masked_fill(~negatives, -torch.inf).amax(dim=1, keepdim=True)
+        farthest_positive = similarity.masked_fill(~positives, torch.inf).amin(dim=1, keepdim=True)
+        return Pairs(
+            positives=positives & (similarity < nearest_negative + self.epsilon),
+            negatives=negatives & (similarity > farthest_positive - self.epsilon),
+        )

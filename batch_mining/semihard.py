@@ -1,0 +1,64 @@
+"""Semi-hard negatives: Schroff et al., FaceNet, CVPR 2015, https://arxiv.org/abs/1503.03832."""
+
+import torch
+from torch import nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs, one_per_anchor, or_else
+from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+
+
+class SemiHardMiner(nn.Module):
+    """A negative that is farther than the positive, but not by the margin.
+
+    For each anchor one positive p drawn uniformly, and one negative drawn uniformly from those with
+
+        d(a, p) < d(a, n) < d(a, p) + margin
+
+    An anchor without such a negative draws any negative (Roth et al.), or is left out with
+    `fallback=False` (as in pytorch-metric-learning). An anchor without positives or without
+    negatives gives no triplet. (FaceNet takes every positive of its much larger batches.)
+
+    Args:
+        margin: in units of `distance`, > 0.
+        fallback: whether anchors without a semi-hard negative take any other.
+        distance: None is the Euclidean distance of unit vectors.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        fallback: bool = True,
+        distance: Distance | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if margin <= 0:
+            raise ValueError(f"margin must be positive, got {margin}")
+        self.margin, self.fallback = margin, fallback
+        self.distance = distance or Lp()
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        positives, negatives = all_pairs(labels, reference_labels)
+        distances = self.distance(embeddings, references)
+        positive = self.draw.among(positives)
+        nearest = distances.gather(1, positive[:, None])
+        semihard = negatives & (distances > nearest) & (distances < nearest + self.margin)
+        candidates = or_else(semihard, negatives) if self.fallback else semihard
+        return one_per_anchor(
+            positive,
+            self.draw.among(candidates),
+            where=positives.any(dim=1) & candidates.any(dim=1),
+        )

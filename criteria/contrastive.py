@@ -1,0 +1,76 @@
+"""Contrastive loss: Hadsell et al., CVPR 2006, https://doi.org/10.1109/CVPR.2006.100."""
+
+from torch import nn
+
+from core.distance import Lp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class Contrastive(nn.Module):
+    """Pulls positive pairs together until one margin, pushes negative ones apart until another.
+
+    With d the Euclidean distance of unit vectors and q the power,
+
+        1/q [d - m⁺]₊^q of each positive pair + 1/q [m⁻ - d]₊^q of each negative pair
+
+    where the positive and the negative pairs are averaged apart, so that the many negatives do not
+    drown the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
+    m⁺ = 0; Roth et al. have q = 1, pytorch-metric-learning too, with the mean of the non-zero
+    terms (`NonZeroMean`). A kind of pair that the batch lacks contributes 0.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        positive_margin: m⁺, in units of `distance`, >= 0.
+        negative_margin: m⁻, in units of `distance`, > m⁺.
+        power: q, 1 or more.
+        distance: None is the Euclidean distance of unit vectors.
+        reducer: of the terms `positives` and `negatives`; None is the mean of each.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        positive_margin: float = 0.0,
+        negative_margin: float = 1.0,
+        power: float = 2,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if power < 1:
+            raise ValueError(f"power must be at least 1, got {power}")
+        self.miner, self.power = miner, power
+        self.positive_margin, self.negative_margin = positive_margin, negative_margin
+        self.distance = distance or Lp()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        pairs = to_pairs(chosen, *distances.shape)
+        pull = (distances - self.positive_margin).relu() ** self.power / self.power
+        push = (self.negative_margin - distances).relu() ** self.power / self.power
+        return self.reducer(
+            labels,
+            positives=terms_of(pull, where=pairs.positives),
+            negatives=terms_of(push, where=pairs.negatives),
+        )

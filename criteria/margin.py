@@ -1,0 +1,98 @@
+"""Margin loss: Wu et al., Sampling Matters, ICCV 2017, https://arxiv.org/abs/1706.07567."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.inputs import check_classes
+from core.reducer import NonZeroMean, Reducer, Terms
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class Margin(nn.Module):
+    """Positive pairs must be closer than a boundary β, negative ones farther, each by a margin.
+
+    With d the Euclidean distance of unit vectors and β that of the anchor's class,
+
+        [d - β + margin]₊ of each positive pair,  [β - d + margin]₊ of each negative pair
+
+    plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero.
+    (The authors' code adds ν β once per triplet, half of that. Roth et al.'s code divides by active
+    triplets on a modern torch, by active pairs, as here, on the one of its time.
+    pytorch-metric-learning counts a pair once per triplet it is part of.) Without active pairs the
+    divisor is 1.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        margin: in units of `distance`.
+        beta: initial β, in units of `distance`.
+        num_classes: one β for each class 0..num_classes-1; None has one β for all.
+        learn_beta: whether β is trained.
+        beta_lr: learning rate of β, which has no weight decay.
+        nu: ν >= 0; larger makes β smaller.
+        distance: None is the Euclidean distance of unit vectors.
+        reducer: of the term `pairs`; None is the mean of those above zero.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        num_classes: int | None = None,
+        learn_beta: bool = True,
+        beta_lr: float = 5e-4,
+        nu: float = 0.0,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner, self.margin, self.nu = miner, margin, nu
+        self.num_classes, self.beta_lr = num_classes, beta_lr
+        initial = torch.full((num_classes or 1,), float(beta))
+        self.beta = nn.Parameter(initial, requires_grad=learn_beta)
+        self.distance = distance or Lp()
+        self.reducer = reducer or NonZeroMean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.beta], "lr": self.beta_lr, "weight_decay": 0.0}]
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        positives, negatives = to_pairs(chosen, *distances.shape)
+        boundary = self._boundary(labels)
+        excess = distances - boundary
+        pull = (excess + self.margin).relu().where(positives, 0)
+        push = (self.margin - excess).relu().where(negatives, 0)
+        pairs = positives.to(excess.dtype) + negatives
+        losses = pull + push + self.nu * boundary * pairs
+        active = (pull > 0).to(excess.dtype) + (push > 0)
+        return self.reducer(labels, pairs=Terms(losses, pairs, active))
+
+    def _boundary(self, labels: Labels) -> Tensor:
+        """β of each anchor, (N, 1), or (1,) if they share it."""
+        if self.num_classes is None:
+            return self.beta
+        check_classes(labels, self.num_classes)
+        return self.beta[labels.long()][:, None]

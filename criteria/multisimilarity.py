@@ -1,0 +1,75 @@
+"""Multi-Similarity loss: Wang et al., CVPR 2019, https://arxiv.org/abs/1904.06627."""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.logsumexp import log1p_sum_exp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class MultiSimilarity(nn.Module):
+    """Weighs each pair by its hardness relative to the other pairs of its anchor.
+
+    With s_ij the cosine similarity of samples i and j, and P_i, N_i the positives and negatives
+    of anchor i,
+
+        L_i = 1/α log(1 + Σ_{j ∈ P_i} exp(-α (s_ij - λ)))
+            + 1/β log(1 + Σ_{j ∈ N_i} exp( β (s_ij - λ)))
+
+    and the loss is the mean of L_i over all N anchors. An empty P_i or N_i contributes 0.
+    (The authors' code drops an anchor if either is empty, and divides by N as well; with the
+    miner of the paper either is empty only if both are. Roth et al. divide by the anchors left:
+    `NonZeroMean`.)
+
+    Args:
+        miner: chooses P and N; the paper has `batch_mining.multisimilarity`; None takes all pairs.
+        alpha: sharpness of the positive term, > 0.
+        beta: sharpness of the negative term, > 0.
+        base: λ, the similarity that separates "too far" from "too close".
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        alpha: float = 2.0,
+        beta: float = 50.0,
+        base: float = 0.5,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if alpha <= 0 or beta <= 0:
+            raise ValueError(f"alpha and beta must be positive, got {alpha} and {beta}")
+        self.miner = miner
+        self.alpha, self.beta, self.base = alpha, beta, base
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        excess = self.distance.similarity(embeddings, references) - self.base
+        pairs = to_pairs(chosen, *excess.shape)
+        pull = log1p_sum_exp(-self.alpha * excess, where=pairs.positives) / self.alpha
+        push = log1p_sum_exp(self.beta * excess, where=pairs.negatives) / self.beta
+        return self.reducer(labels, anchors=terms_of(pull + push))

@@ -1,0 +1,67 @@
+"""Proxy-NCA: Movshovitz-Attias et al., ICCV 2017, https://arxiv.org/abs/1703.07464."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.distance import Lp
+from core.inputs import check_classes, check_inputs
+from core.reducer import Mean, Reducer, Terms
+from core.tuples import to_weights
+from core.types import Embeddings, Labels, Scalar, Tuples
+
+
+class ProxyNCA(nn.Module):
+    """Neighbourhood component analysis against one trained proxy per class instead of samples.
+
+    With d_c the squared Euclidean distance between the embedding and the proxy of class c, both
+    scaled to the same length,
+
+        -log(exp(-d_y) / Σ_{c ≠ y} exp(-d_c))
+
+    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
+    The own proxy is not in the denominator, so the loss can be negative; with `include_own` it is,
+    as in pytorch-metric-learning, and the loss is a cross-entropy.
+
+    Args:
+        num_classes: labels are 0..num_classes-1; at least 2.
+        embedding_dim: D.
+        length: Euclidean length of embeddings and proxies, > 0; 1 in pytorch-metric-learning.
+        lr: learning rate of the proxies, which have no weight decay.
+        include_own: whether the denominator runs over all classes.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        length: float = 3.0,
+        lr: float = 5e-4,
+        include_own: bool = False,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        self.num_classes, self.length, self.lr = num_classes, length, lr
+        self.include_own = include_own
+        deviation = 1 / 8  # as in Roth et al.'s code; only the direction matters
+        self.proxies = nn.Parameter(deviation * torch.randn(num_classes, embedding_dim))
+        self.reducer = reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.proxies], "lr": self.lr, "weight_decay": 0.0}]
+
+    def forward(
+        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+    ) -> Scalar:
+        check_inputs(embeddings, labels)
+        check_classes(labels, self.num_classes)
+        logits = -(self.length**2) * Lp(power=2)(embeddings, self.proxies)
+        own = labels.long()[:, None]
+        others = logits if self.include_own else logits.scatter(1, own, -torch.inf)
+        losses = others.logsumexp(dim=1) - logits.gather(1, own).squeeze(1)
+        weights = to_weights(tuples, labels)
+        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
