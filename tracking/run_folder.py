@@ -1,0 +1,103 @@
+"""The folder of one run: the truth about it, whatever else shows it."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.files import write_text_atomically
+
+
+class RunLockedError(RuntimeError):
+    """Another process is writing this run."""
+
+
+class RunFolder:
+    """`runs/<dataset>/<group>/seed<k>/`
+
+        config.yaml       the resolved configuration
+        status.json       running, finished or failed, with the traceback
+        metrics.jsonl     every record, one per line
+        summary.json      the last, selected and oracle readings
+        environment.json  commit, versions, hardware
+        checkpoints/      last, previous, and the best of each storage metric
+
+    Every file is whole or absent. A lock, which the system releases when its process dies, keeps
+    two processes from writing one run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.status = path / "config.yaml", path / "status.json"
+        self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
+        self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
+
+    @property
+    def state(self) -> str:
+        """`new`, `running`, `finished` or `failed`; a killed run says `running`, but is not locked."""
+        if not self.status.exists():
+            return "new"
+        return str(json.loads(self.status.read_text())["state"])
+
+    @property
+    def finished(self) -> bool:
+        return self.state == "finished" and self.summary.exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises:
+            RunLockedError: another process holds it; names which.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise RunLockedError(f"{self.path} is being written by {file.read()}") from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Status `running`, then `finished`; `failed` with the traceback if an exception passes."""
+        started = time.time()
+        self._write_status("running", started)
+        try:
+            yield
+        except BaseException as error:
+            trace = traceback.format_exc()
+            self._write_status("failed", started, error=_one_line(error), traceback=trace)
+            raise
+        self._write_status("finished", started)
+
+    def clear(self) -> None:
+        """Remove what an earlier run left; the lock stays."""
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != ".lock":
+                entry.unlink()
+
+    def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
+        write_text_atomically(path, json.dumps(content, indent=2) + "\n")
+
+    def _write_status(self, state: str, started: float, **details: str) -> None:
+        seconds = round(time.time() - started, 1)
+        status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
+        self.write_json(self.status, status | details)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
