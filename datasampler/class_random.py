@@ -53,10 +53,9 @@ class ClassRandom(Sampler[list[int]]):
             )
         self.batch_size, self.samples_per_class = batch_size, samples_per_class
         self.seed, self.replacement, self.epoch = seed, replacement, 0
-        if short := int((self.sizes < samples_per_class).sum()):
-            log.warning(
-                "%d classes have fewer than %d images and repeat some", short, samples_per_class
-            )
+        short = int((self.sizes < samples_per_class).sum())
+        if short and not replacement:
+            log.warning("classes of fewer than %d images repeat some: %d", samples_per_class, short)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

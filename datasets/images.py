@@ -35,10 +35,15 @@ class Images(Dataset[tuple[Tensor, int]]):
         self.labels = codes.astype("int64")
         self.class_names = [str(name) for name in names]
         self.paths = table["path"].tolist()
-        self.is_query = table["is_query"].to_numpy(bool)
-        self.is_gallery = table["is_gallery"].to_numpy(bool)
+        self.is_query = table["is_query"].to_numpy(bool, copy=True)
+        self.is_gallery = table["is_gallery"].to_numpy(bool, copy=True)
         self.categories = table["category"].tolist()
         self.transform = transform
+
+    @property
+    def roles(self) -> tuple[Tensor, Tensor]:
+        """`is_query` and `is_gallery` as bool tensors (S,)."""
+        return torch.from_numpy(self.is_query), torch.from_numpy(self.is_gallery)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -54,3 +59,12 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     def _load(self, index: int) -> tuple[Tensor, int]:
         return self.transform(read_image(self.paths[index])), int(self.labels[index])
+
+
+def splits_of(table: Table, transform: Callable[[Image], Tensor]) -> dict[str, Images]:
+    """The images of every split the table has, by its name: train, val, test in this order."""
+    return {
+        split: Images(table[table["split"] == split], transform)
+        for split in ("train", "val", "test")
+        if (table["split"] == split).any()
+    }

@@ -5,7 +5,7 @@ import logging
 import os
 from functools import cache, lru_cache
 from io import BytesIO
-from typing import BinaryIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -32,18 +32,20 @@ def read_image(path: str) -> Image.Image:
         DatasetError: naming the file that is missing or is no image.
     """
     try:
+        content = read_bytes(path)
         try:
-            return to_rgb(Image.open(open_stream(path)))
+            return decode(content)
         except OSError as error:
             if "truncated" not in str(error):
                 raise
-            report_truncated(path)
-            return read_truncated(path)
-    except (OSError, KeyError, ValueError, SyntaxError, EOFError) as error:
+        report_truncated(path)
+        return decode_truncated(content)
+    except (OSError, KeyError, ValueError, SyntaxError) as error:
         raise DatasetError(f"cannot read the image {path[:200]}: {error}") from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def decode(content: bytes) -> Image.Image:
+    image: Image.Image = Image.open(BytesIO(content))
     if image.mode.startswith("I;16"):  # PIL would clip at 255 instead of scaling
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if "transparency" in image.info:  # of a palette; PIL asks for the detour
@@ -51,11 +53,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_truncated(path: str) -> Image.Image:
+def decode_truncated(content: bytes) -> Image.Image:
     strict = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return to_rgb(Image.open(open_stream(path)))
+        return decode(content)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = strict
 
@@ -65,14 +67,13 @@ def report_truncated(path: str) -> None:
     log.warning("the image %s is truncated; the missing part is grey", path)
 
 
-def open_stream(path: str) -> BinaryIO | str:
-    """Something PIL can open."""
+def read_bytes(path: str) -> bytes:
     if is_inline(path):
-        return BytesIO(base64.b64decode(path.removeprefix(INLINE)))
+        return base64.b64decode(path.removeprefix(INLINE))
     if inside := split_archive(path):
         archive, member = inside
-        return BytesIO(open_archive(archive, os.getpid()).read(member))
-    return path
+        return open_archive(archive, os.getpid()).read(member)
+    return Path(path).read_bytes()
 
 
 def is_inline(path: str) -> bool:

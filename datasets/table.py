@@ -43,7 +43,7 @@ def make_table(
         "is_gallery": is_gallery,
         "category": category,
     }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns).astype({"path": str, "split": str, "category": str})
 
 
 def split_by_halves(labels: ArrayLike) -> np.ndarray:

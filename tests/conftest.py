@@ -1,0 +1,38 @@
+"""Miniature datasets for any test; each fixture is the folder to give as `paths.data`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.trees import write_cars196, write_cub200, write_inshop, write_sop
+
+
+@pytest.fixture
+def cub200_tree(tmp_path: Path) -> Path:
+    return write_cub200(tmp_path)
+
+
+@pytest.fixture
+def cars196_tree(tmp_path: Path) -> Path:
+    return write_cars196(tmp_path)
+
+
+@pytest.fixture
+def sop_tree(tmp_path: Path) -> Path:
+    return write_sop(tmp_path)
+
+
+@pytest.fixture
+def inshop_tree(tmp_path: Path) -> Path:
+    return write_inshop(tmp_path)
+
+
+@pytest.fixture
+def omniglot_root() -> str:
+    """The folder that holds the real `omniglot`; skips where there is none."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    for root in (os.environ.get("DML_DATA"), beside):
+        if root and (Path(root) / "omniglot" / "images_background_small1.zip").exists():
+            return str(root)
+    pytest.skip("no real Omniglot: set DML_DATA to the parent of omniglot/*.zip")
