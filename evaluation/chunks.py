@@ -15,7 +15,13 @@ Part = TypeVar("Part")
 
 
 def in_chunks(
-    compute: Callable[[slice, Tensor], Part], total: int, *, width: int, like: Tensor, memory: int
+    compute: Callable[[slice, Tensor], Part],
+    total: int,
+    *,
+    width: int,
+    like: Tensor,
+    memory: int,
+    extra: int = 0,
 ) -> Iterator[tuple[slice, Part]]:
     """Yield `(rows, compute(rows, workspace))` for consecutive slices of `range(total)`.
 
@@ -24,9 +30,10 @@ def in_chunks(
     Where memory runs out the chunk is halved, down to a single row.
 
     Args:
-        memory: size of the workspace in bytes; a single row may exceed it.
+        memory: bytes to work in; a single row may exceed it.
+        extra: bytes per row that `compute` allocates besides the workspace.
     """
-    rows = max(1, min(total, memory // (width * like.element_size())))
+    rows = max(1, min(total, memory // (width * like.element_size() + extra)))
     workspace: Tensor | None = None
     start = 0
     while start < total:

@@ -1,6 +1,5 @@
 """The evaluation of an embedded set: search once, cluster once, score every metric."""
 
-import inspect
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -14,17 +13,15 @@ from core.types import Embeddings, Labels
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
+from evaluation.metric import HIGHER_IS_BETTER, Metric, needs_of
 from evaluation.space import Distance
 from evaluation.undefined import UndefinedError
 
 log = logging.getLogger(__name__)
 
-Metric = Callable[..., Tensor]
 Results = dict[str, float | list[float]]
 
 COUNTS = ("num_queries", "num_queries_excluded")
-HIGHER_IS_BETTER = {"ranking", "clusters"}  # metrics of the embeddings themselves have no direction
-OFFERED = {"ranking", "clusters", "spectrum", "embeddings", "labels"}
 
 
 class Evaluation:
@@ -141,18 +138,6 @@ class Evaluation:
                 self._explained.add(name)
             return math.nan
         return value
-
-
-def needs_of(name: str, metric: Metric) -> set[str]:
-    """The parameters of a metric that have no default yet."""
-    parameters = inspect.signature(metric).parameters.values()
-    needs = {p.name for p in parameters if p.default is inspect.Parameter.empty}
-    if not needs or needs - OFFERED:
-        wanted = ", ".join(sorted(needs - OFFERED)) or "nothing"
-        raise TypeError(f"metric {name} asks for {wanted}; there is {', '.join(sorted(OFFERED))}")
-    if "ranking" in needs and len(needs) > 1:
-        raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
-    return needs
 
 
 def mean(scores: list[Tensor]) -> Tensor:

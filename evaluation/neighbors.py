@@ -52,6 +52,8 @@ def rank(
     offset = half_squared_norms(gallery_points) if distance == "euclidean" else None
     members = Members(labels, queries, gallery)
     order = members.answerable()
+    if len(order) == 0:
+        return
 
     def rank_some(part: slice, workspace: Tensor) -> tuple[Indices, Ranking]:
         chosen = order[part]
@@ -62,7 +64,14 @@ def rank(
             similarity -= offset
         return queries[chosen], members.rank(chosen, similarity, scratch)
 
-    searches = in_chunks(rank_some, len(order), width=2 * len(gallery), like=points, memory=memory)
+    searches = in_chunks(
+        rank_some,
+        len(order),
+        width=2 * len(gallery),
+        like=points,
+        memory=memory,
+        extra=members.bytes_per_query(),
+    )
     yield from (ranked for _, ranked in searches)
 
 
@@ -84,6 +93,12 @@ class Members:
         """Queries with something to find; similar numbers side by side waste no padding."""
         order = self.num_relevant.argsort(stable=True)
         return order[self.num_relevant[order] > 0]
+
+    def bytes_per_query(self) -> int:
+        """What `rank` allocates for the query with most to find, besides its arguments."""
+        widest = int(self.class_size.max())
+        sorting = 24 * len(self.of_class) if widest > MANY else 0
+        return 64 * widest + sorting
 
     def rank(self, chosen: Indices, similarity: Tensor, scratch: Tensor) -> Ranking:
         """The ranking of the chosen queries; overwrites their similarities (Q, M)."""

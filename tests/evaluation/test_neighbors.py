@@ -74,6 +74,13 @@ def test_queries_and_gallery_equal_sorting(
     assert ranks_of(embeddings, labels, *chosen, distance=distance, memory=4000) == expected
 
 
+@pytest.mark.parametrize(("queries", "gallery"), [([], [1, 2]), ([1, 2], []), ([], []), ([1], [1])])
+def test_nothing_to_search_yields_nothing(queries: list[int], gallery: list[int]) -> None:
+    embeddings, labels = random_set(0)
+    chosen = (torch.tensor(queries, dtype=torch.long), torch.tensor(gallery, dtype=torch.long))
+    assert ranks_of(embeddings, labels, *chosen) == {}
+
+
 def test_one_class_only_is_ranked_from_first_to_last() -> None:
     embeddings = torch.randn(300, 4)  # more items to count than MANY
     labels = torch.zeros(300, dtype=torch.long)
@@ -137,7 +144,8 @@ def test_training_in_low_precision_does_not_reach_the_search() -> None:
         torch.set_float32_matmul_precision("highest")
 
 
-def test_no_n_by_n_matrix_exists() -> None:
+@pytest.mark.parametrize("classes", [1500, 10, 1])
+def test_no_n_by_n_matrix_exists(classes: int) -> None:
     """Every tensor any operation creates is far smaller than N x N."""
     largest = 0
 
@@ -151,7 +159,7 @@ def test_no_n_by_n_matrix_exists() -> None:
             return result
 
     num, memory = 3000, 2**20
-    embeddings, labels = torch.randn(num, 8), torch.arange(num) % 500
+    embeddings, labels = torch.randn(num, 8), torch.arange(num) % classes
     with Sizes():
         total = sum(len(queries) for queries, _ in rank(embeddings, labels, memory=memory))
     assert total == num

@@ -1,0 +1,23 @@
+"""What a metric is: a function that names what it measures by its parameters."""
+
+import inspect
+from collections.abc import Callable
+
+from torch import Tensor
+
+Metric = Callable[..., Tensor]
+
+OFFERED = {"ranking", "clusters", "spectrum", "embeddings", "labels"}  # see `Evaluation`
+HIGHER_IS_BETTER = {"ranking", "clusters"}  # what is measured on the embeddings has no direction
+
+
+def needs_of(name: str, metric: Metric) -> set[str]:
+    """The parameters of a metric that have no default yet."""
+    parameters = inspect.signature(metric).parameters.values()
+    needs = {p.name for p in parameters if p.default is inspect.Parameter.empty}
+    if not needs or needs - OFFERED:
+        wanted = ", ".join(sorted(needs - OFFERED)) or "nothing"
+        raise TypeError(f"metric {name} asks for {wanted}; there is {', '.join(sorted(OFFERED))}")
+    if "ranking" in needs and len(needs) > 1:
+        raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
+    return needs
