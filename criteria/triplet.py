@@ -92,7 +92,7 @@ def crossed_hinges(distances: Distances, pairs: Pairs, margin: float) -> Terms:
 
     which is linear in k: the counts come from one sort and need no gradient.
     """
-    keys = distances + margin * pairs.positives
+    keys = torch.where(pairs.positives, distances + margin, distances)
     with torch.no_grad():
         order = keys.argsort(dim=1)
         positives = pairs.positives.gather(1, order).to(keys.dtype)

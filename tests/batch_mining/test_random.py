@@ -1,0 +1,27 @@
+"""RandomMiner draws every positive and every negative equally often."""
+
+from collections import Counter
+
+import torch
+
+from batch_mining.random import RandomMiner
+from tests.batches import batch, chi_square_p
+
+
+def test_positives_and_negatives_are_uniform_and_independent() -> None:
+    labels = [0, 0, 0, 0, 1, 1, 2, 2]
+    embeddings, targets = batch(labels)
+    miner, drawn = RandomMiner(seed=0), Counter[tuple[int, int]]()
+    for _ in range(2400):
+        triplets = miner(embeddings, targets)
+        drawn[int(triplets.positives[0]), int(triplets.negatives[0])] += 1
+    cells = [(p, n) for p in (1, 2, 3) for n in (4, 5, 6, 7)]
+    assert set(drawn) == set(cells)
+    assert chi_square_p([drawn[cell] for cell in cells], [1 / 12] * 12) > 0.001
+
+
+def test_a_large_batch_draws_for_each_anchor_on_its_own() -> None:
+    labels = torch.arange(64).repeat_interleave(8)
+    triplets = RandomMiner(seed=0)(torch.randn(512, 4), labels)
+    ranks = (triplets.positives - triplets.anchors) % 8
+    assert len(ranks.unique()) == 7

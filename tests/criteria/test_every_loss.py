@@ -1,0 +1,307 @@
+"""What every loss promises, asked of every YAML of conf/loss as it stands there."""
+
+import copy
+import io
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pytorch_metric_learning import distances, losses, reducers
+from torch import Tensor
+
+from core.tuples import all_pairs, to_triplets
+from core.types import Pairs, Triplets
+from tests.batches import LABELS, batch
+from tests.configured import build_loss, choices, default_miner, takes_tuples
+
+LOSSES = choices("loss")
+TUPLE_LOSSES = [loss for loss in LOSSES if takes_tuples(loss)]
+CLASS_LOSSES = [loss for loss in LOSSES if hasattr(build_loss(loss), "num_classes")]
+NOT_COMPILED: dict[str, str] = {}  # loss: why it has a graph break
+
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+every_tuple_loss = pytest.mark.parametrize("loss", TUPLE_LOSSES)
+every_batch = pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+
+
+def value_and_gradient(criterion: Callable[..., Tensor], x: Tensor, *args: object) -> list[Tensor]:
+    x = x.detach().clone().requires_grad_()
+    value = criterion(x, *args)
+    (gradient,) = torch.autograd.grad(value, x)
+    return [value.detach(), gradient]
+
+
+def test_there_are_losses_of_both_kinds() -> None:
+    assert len(TUPLE_LOSSES) >= 4
+    assert len(CLASS_LOSSES) >= 4
+
+
+@every_batch
+@every_loss
+def test_gradient_equals_finite_differences(loss: str, labels: list[int]) -> None:
+    embeddings, targets = batch(labels)
+    criterion = build_loss(loss).double()
+    assert torch.autograd.gradcheck(lambda x: criterion(x, targets), embeddings)
+
+
+@every_batch
+@every_loss
+def test_order_of_the_batch_is_irrelevant(loss: str, labels: list[int]) -> None:
+    embeddings, targets = batch(labels)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    criterion = build_loss(loss).double()
+    value, gradient = value_and_gradient(criterion, embeddings, targets)
+    shuffled = value_and_gradient(criterion, embeddings[order], targets[order])
+    torch.testing.assert_close(shuffled, [value, gradient[order]])
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in CLASS_LOSSES])
+def test_names_of_the_labels_are_irrelevant(loss: str) -> None:
+    embeddings, targets = batch(LABELS["unbalanced"])
+    criterion = build_loss(loss).double()
+    renamed = 1000 - 7 * targets
+    torch.testing.assert_close(criterion(embeddings, renamed), criterion(embeddings, targets))
+
+
+GEOMETRIES = {
+    "random": lambda n: torch.randn(n, 8, generator=torch.Generator().manual_seed(0)),
+    "identical": lambda n: torch.randn(1, 8, generator=torch.Generator().manual_seed(0)).repeat(
+        n, 1
+    ),
+    "antipodal": lambda n: torch.eye(8)[:1] * torch.tensor([1.0, -1.0]).repeat(n)[:n, None],
+    "zero": lambda n: torch.zeros(n, 8),
+    "huge": lambda n: 1e4 * torch.randn(n, 8, generator=torch.Generator().manual_seed(0)),
+}
+
+
+@pytest.mark.parametrize("mined", [False, True], ids=["all tuples", "default miner"])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@every_batch
+@every_loss
+def test_degenerate_batches_have_a_finite_loss_and_gradient(
+    loss: str, labels: list[int], geometry: str, mined: bool
+) -> None:
+    criterion = build_loss(loss, default_miner(loss) if mined else "none")
+    embeddings = GEOMETRIES[geometry](len(labels))
+    value, gradient = value_and_gradient(criterion, embeddings, torch.tensor(labels))
+    assert value.shape == ()
+    assert value.isfinite()
+    assert gradient.isfinite().all()
+
+
+@every_tuple_loss
+def test_nothing_mined_is_a_loss_without_a_slope(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    nothing = torch.zeros(len(labels), len(labels), dtype=torch.bool)
+    no_index = torch.zeros(0, dtype=torch.long)
+    for tuples in (Pairs(nothing, nothing), Triplets(no_index, no_index, no_index)):
+        value, gradient = value_and_gradient(build_loss(loss).double(), embeddings, labels, tuples)
+        assert value.isfinite()
+        assert not gradient.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+@every_loss
+def test_autocast_costs_no_more_than_the_rounding_of_the_embeddings(
+    loss: str, dtype: torch.dtype
+) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    criterion = build_loss(loss)
+    rounded = embeddings.detach().to(dtype)
+    with torch.autocast("cpu", dtype=dtype):
+        under_autocast = criterion(rounded, labels)
+    assert under_autocast.dtype == torch.float32
+    torch.testing.assert_close(under_autocast, criterion(rounded.float(), labels))
+    exact = criterion(embeddings.float(), labels)
+    torch.testing.assert_close(under_autocast, exact, rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in NOT_COMPILED])
+def test_compiles_without_a_graph_break(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    criterion = build_loss(loss)
+    torch.compiler.reset()
+    compiled = torch.compile(criterion, fullgraph=True, backend="aot_eager")
+    expected = value_and_gradient(criterion, embeddings.float(), labels)
+    torch.testing.assert_close(value_and_gradient(compiled, embeddings.float(), labels), expected)
+
+
+@every_tuple_loss
+def test_every_pair_of_the_batch_is_the_default(loss: str) -> None:
+    embeddings, labels = batch(LABELS["unbalanced"])
+    criterion = build_loss(loss).double()
+    given = criterion(embeddings, labels, all_pairs(labels))
+    torch.testing.assert_close(given, criterion(embeddings, labels))
+
+
+@every_tuple_loss
+def test_all_triplets_are_all_pairs(loss: str) -> None:
+    """In a batch where every anchor has both kinds, so that no pair is without a triplet."""
+    embeddings, labels = batch(LABELS["balanced"])
+    criterion = build_loss(loss).double()
+    given = criterion(embeddings, labels, to_triplets(all_pairs(labels)))
+    torch.testing.assert_close(given, criterion(embeddings, labels))
+
+
+@every_tuple_loss
+def test_given_tuples_win_over_the_miner(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    mined = build_loss(loss, "random").double()
+    given = mined(embeddings, labels, all_pairs(labels))
+    torch.testing.assert_close(given, build_loss(loss).double()(embeddings, labels))
+
+
+@every_tuple_loss
+def test_references_take_the_place_of_the_batch(loss: str) -> None:
+    """Against a copy of itself plus others, a batch with (i, i) taken out is the batch at large."""
+    embeddings, labels = batch(LABELS["balanced"])
+    others, other_labels = batch(LABELS["unbalanced"], seed=1)
+    references = torch.cat([embeddings, others])
+    reference_labels = torch.cat([labels, other_labels])
+    criterion = build_loss(loss).double()
+    chosen = Pairs(*(mask[: len(labels)] for mask in all_pairs(reference_labels)))
+    value = criterion(
+        embeddings, labels, chosen, references=references, reference_labels=reference_labels
+    )
+    nobody = torch.zeros(len(others), len(references), dtype=torch.bool)
+    padded = Pairs(*(torch.cat([mask, nobody]) for mask in chosen))
+    padded_value = criterion(references, reference_labels, padded)
+    anchors = len(references) / len(labels) if loss in MEAN_OVER_ANCHORS else 1
+    torch.testing.assert_close(value, padded_value * anchors)
+    gradient = torch.autograd.grad(value, others)[0]
+    assert gradient.any()
+
+
+MEAN_OVER_ANCHORS = {"multisimilarity"}  # anchors without tuples count in the divisor
+
+
+@every_loss
+def test_inputs_stay_as_they_are(loss: str) -> None:
+    embeddings, labels = batch(LABELS["unbalanced"])
+    before = embeddings.detach().clone(), labels.clone()
+    build_loss(loss, default_miner(loss)).double()(embeddings, labels).backward()
+    assert embeddings.equal(before[0])
+    assert labels.equal(before[1])
+
+
+@every_loss
+def test_parameters_state_their_rate_and_no_decay(loss: str) -> None:
+    criterion = build_loss(loss, default_miner(loss))
+    groups = criterion.parameter_groups() if hasattr(criterion, "parameter_groups") else []
+    listed = [parameter for group in groups for parameter in group["params"]]
+    assert sorted(map(id, listed)) == sorted(map(id, criterion.parameters()))
+    assert all(group["weight_decay"] == 0.0 and group["lr"] > 0 for group in groups)
+
+
+@every_loss
+def test_a_restored_loss_goes_on_as_the_saved_one(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    saved, restored = (build_loss(loss, default_miner(loss)).double() for _ in range(2))
+    saved(embeddings, labels)
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for _ in range(3):
+        torch.testing.assert_close(saved(embeddings, labels), restored(embeddings, labels))
+
+
+BAD_INPUTS = {
+    "1-d embeddings": (lambda x, y: (x[0], y), "embeddings"),
+    "integer embeddings": (lambda x, y: (x.long(), y), "embeddings"),
+    "no embeddings": (lambda x, y: (x[:0], y[:0]), "embeddings"),
+    "NaN": (lambda x, y: (x.log(), y), "embeddings"),
+    "infinity": (lambda x, y: (x / 0, y), "embeddings"),
+    "float labels": (lambda x, y: (x, y.float()), "labels"),
+    "boolean labels": (lambda x, y: (x, y > 0), "labels"),
+    "2-d labels": (lambda x, y: (x, y[:, None]), "labels"),
+    "too few labels": (lambda x, y: (x, y[1:]), "labels"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_INPUTS)
+@every_loss
+def test_bad_input_is_an_error_that_names_the_argument(loss: str, bad: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    spoil, argument = BAD_INPUTS[bad]
+    with pytest.raises((TypeError, ValueError), match=f"^{argument} must"):
+        build_loss(loss).double()(*spoil(embeddings, labels))
+
+
+@pytest.mark.parametrize("label", [-1, 6])
+@pytest.mark.parametrize("loss", CLASS_LOSSES)
+def test_label_without_a_class_is_an_error(loss: str, label: int) -> None:
+    embeddings, labels = batch([0, 1, label])
+    with pytest.raises(ValueError, match=r"^labels must be in 0\.\.5"):
+        build_loss(loss).double()(embeddings, labels)
+
+
+@every_tuple_loss
+def test_tuples_of_another_batch_are_an_error(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    mask, index = torch.ones(3, 3, dtype=torch.bool), torch.tensor([0, 99])
+    for bad in (Pairs(mask, mask), Triplets(index, index, index), (index, index, index)):
+        with pytest.raises((TypeError, ValueError), match=r"^tuples"):
+            build_loss(loss)(embeddings, labels, bad)
+    with pytest.raises(ValueError, match="references and reference_labels"):
+        build_loss(loss)(embeddings, labels, references=embeddings)
+
+
+SQUARED, MEAN = distances.LpDistance(power=2), reducers.MeanReducer()
+THEIRS = {  # the same numbers in pytorch-metric-learning, with its own form of the same average
+    "arcface": lambda: losses.ArcFaceLoss(6, 8, margin=28.64788975654116, scale=16),
+    "contrastive": lambda: losses.ContrastiveLoss(reducer=MEAN),
+    "margin": lambda: losses.MarginLoss(),
+    "multisimilarity": lambda: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5),
+    "proxynca": lambda: losses.ProxyNCALoss(6, 8, softmax_scale=9),
+    "softmax": lambda: losses.NormalizedSoftmaxLoss(6, 8, temperature=0.05),
+    "triplet": lambda: losses.TripletMarginLoss(margin=0.2, distance=SQUARED, reducer=MEAN),
+}
+OURS = {  # where the paper and pytorch-metric-learning differ, the named option that is theirs
+    "arcface": {"monotonic": True},
+    "proxynca": {"include_own": True},
+}
+TRIPLETS_OF_ITS_OWN = {"margin"}  # counts a pair once per triplet: compared on disjoint triplets
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss", THEIRS)
+def test_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
+    embeddings, labels = batch([0, 1, 2, 3] * 6, seed=seed)
+    ours, theirs = build_loss(loss, **OURS.get(loss, {})), THEIRS[loss]()
+    for weights in ("W", "proxies"):
+        if hasattr(theirs, weights):
+            own = next(ours.parameters()).detach()
+            shape = getattr(theirs, weights).shape
+            getattr(theirs, weights).data = copy.deepcopy(own if own.shape == shape else own.T)
+    tuples = build_loss("triplet", "random").miner(embeddings, labels)
+    args = (tuples,) if loss in TRIPLETS_OF_ITS_OWN else ()
+    expected = value_and_gradient(theirs, embeddings.float(), labels, *map(tuple, args))
+    got = value_and_gradient(ours, embeddings.float(), labels, *args)
+    torch.testing.assert_close(got[0], expected[0], rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        got[1], expected[1], rtol=1e-4, atol=1e-5 * float(got[1].abs().max())
+    )
+
+
+@every_loss
+def test_descent_separates_the_classes(loss: str) -> None:
+    """The sign of every gradient is right."""
+    embeddings, labels = batch([0, 1, 2, 3] * 4)
+    criterion = build_loss(loss).double()
+    x = embeddings.detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([x, *criterion.parameters()], lr=0.1)
+    before = separation(x, labels)
+    for _ in range(20):
+        optimizer.zero_grad()
+        criterion(x, labels).backward()
+        optimizer.step()
+    assert separation(x, labels) > before + 0.1
+
+
+def separation(x: Tensor, labels: Tensor) -> float:
+    """Mean cosine similarity within classes above that between classes."""
+    positives, negatives = all_pairs(labels)
+    cosines = F.normalize(x.detach(), dim=1) @ F.normalize(x.detach(), dim=1).T
+    return float(cosines[positives].mean() - cosines[negatives].mean())

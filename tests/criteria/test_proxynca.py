@@ -1,0 +1,28 @@
+"""ProxyNCA against its definition, proxy by proxy."""
+
+import math
+
+import pytest
+
+from criteria.proxynca import ProxyNCA
+from tests.batches import LABELS, batch, euclidean
+
+
+@pytest.mark.parametrize("include_own", [False, True])
+@pytest.mark.parametrize("length", [1.0, 3.0])
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_value_equals_the_definition(labels: list[int], length: float, include_own: bool) -> None:
+    embeddings, targets = batch(labels)
+    criterion = ProxyNCA(6, 8, length, include_own=include_own).double()
+    total = 0.0
+    for x, label in zip(embeddings.tolist(), labels, strict=True):
+        odds = [math.exp(-((length * euclidean(x, p)) ** 2)) for p in criterion.proxies.tolist()]
+        others = sum(odds) if include_own else sum(odds) - odds[label]
+        total -= math.log(odds[label] / others)
+    expected = total / len(labels)
+    assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_needs_two_classes() -> None:
+    with pytest.raises(ValueError, match="num_classes"):
+        ProxyNCA(1, 8)

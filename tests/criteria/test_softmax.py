@@ -1,0 +1,39 @@
+"""NormalizedSoftmax against its definition, class by class."""
+
+import math
+
+import pytest
+import torch
+
+from core.types import Triplets
+from criteria.softmax import NormalizedSoftmax
+from tests.batches import LABELS, batch, cosine
+
+
+def by_definition(
+    x: list[list[float]], labels: list[int], prototypes: list[list[float]], temperature: float
+) -> list[float]:
+    losses = []
+    for anchor, label in zip(x, labels, strict=True):
+        odds = [math.exp(cosine(anchor, w) / temperature) for w in prototypes]
+        losses.append(-math.log(odds[label] / sum(odds)))
+    return losses
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_value_equals_the_definition(labels: list[int]) -> None:
+    embeddings, targets = batch(labels)
+    criterion = NormalizedSoftmax(6, 8, temperature=0.1).double()
+    losses = by_definition(embeddings.tolist(), labels, criterion.prototypes.tolist(), 0.1)
+    expected = sum(losses) / len(losses)
+    assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_tuples_weigh_each_sample_by_how_often_they_name_it() -> None:
+    labels = [0, 0, 1, 2]
+    embeddings, targets = batch(labels)
+    criterion = NormalizedSoftmax(6, 8, temperature=0.1).double()
+    losses = by_definition(embeddings.tolist(), labels, criterion.prototypes.tolist(), 0.1)
+    triplets = Triplets(*torch.tensor([[0, 1, 2], [1, 0, 2]]).T)
+    expected = (2 * losses[0] + 2 * losses[1] + 2 * losses[2]) / 6
+    assert criterion(embeddings, targets, triplets).item() == pytest.approx(expected, rel=1e-9)
