@@ -1,6 +1,6 @@
 """The project's vocabulary: what criteria, miners, samplers and metrics hand to each other.
 
-N batch size, M references, D embedding size, T triplets, Q queries, K retrieved neighbours, C classes.
+N batch size, M references, D embedding size, T triplets, Q queries.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -28,7 +28,7 @@ class Pairs(NamedTuple):
 
 
 class Triplets(NamedTuple):
-    """Indices of T triplets: anchors into the batch, positives and negatives into the references."""
+    """Indices of T triplets: anchors into the batch, the others into the references."""
 
     anchors: Int[Tensor, " T"]
     positives: Int[Tensor, " T"]

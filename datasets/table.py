@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from core.errors import UserError
+
 Table = pd.DataFrame
 Counts = Mapping[str, Mapping[str, int | None]]  # {"train": {"classes": 100, "images": 5864}, ...}
 
 
-class DatasetError(Exception):
+class DatasetError(UserError):
     """The data on disk is missing, broken or not what it should be; the message says which."""
 
 

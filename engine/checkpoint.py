@@ -40,10 +40,10 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.last, self.previous = folder / "last.pt", folder / "previous.pt"
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, parts: Mapping[str, Stateful], position: Position) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
         content = {"parts": state, "position": tuple(position), "random": random_states()}
 
         def rotate() -> None:

@@ -8,20 +8,24 @@ import hashlib
 import inspect
 import json
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from pydoc import locate
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException
-from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from core.errors import UserError
 
 CONF = Path(__file__).parent.parent / "conf"
 OF_THE_MACHINE = ("workers", "accelerator", "progress")  # trainer keys that change no result
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(UserError):
     """The configuration asks for something that does not exist or does not fit together."""
 
 
@@ -30,60 +34,88 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
 
     Raises:
         ConfigurationError: a `+key` that no YAML declares, a `_target_` that does not exist or
-            does not take the keys given to it, or a loss that cannot use the chosen miner.
+            does not take the keys and choices given to it, or a loss that cannot use the miner.
     """
-    _check_additions(overrides)
+    _check_additions(config, overrides)
     for key, node in _targets(config):
         _check_target(key, node)
     _check_miner(config)
 
 
-def _check_additions(overrides: Sequence[str]) -> None:
+def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
     """`+key=value` may add a group (a folder of conf/), never a key that nothing reads."""
-    parser = OverridesParser.create()
-    for override in parser.parse_overrides(list(overrides)):
-        group = override.key_or_group
-        if override.is_add() and not (CONF / group).is_dir() and not group.startswith("hydra"):
-            raise ConfigurationError(f"{override.input_line}: no YAML declares the key '{group}'")
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        if override.is_add() and not (CONF / key).is_dir() and not key.startswith("hydra"):
+            parent, _, name = key.rpartition(".")
+            known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
+            raise ConfigurationError(
+                f"{override.input_line}: no YAML declares the key '{key}'{_suggestion(name, known)}"
+            )
 
 
 def _targets(node: object, key: str = "") -> Iterator[tuple[str, DictConfig]]:
     """Every node with a `_target_`, with its dotted key; interpolated nodes are seen at home."""
     if isinstance(node, ListConfig):
-        for index, child in enumerate(node):
-            yield from _targets(child, f"{key}[{index}]")
+        for index in range(len(node)):
+            yield from _targets(node[index], f"{key}[{index}]")
     elif isinstance(node, DictConfig) and not node._is_none():
         if "_target_" in node:
             yield key, node
-        for name in map(str, node):
-            if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
-                yield from _targets(node[name], f"{key}.{name}".lstrip("."))
+        for name in _own_keys(node):
+            yield from _targets(node[name], f"{key}.{name}".lstrip("."))
+
+
+def _own_keys(node: DictConfig) -> list[str]:
+    """Keys whose values stand here: neither missing nor interpolated from elsewhere."""
+    return [
+        str(name)
+        for name in node
+        if not OmegaConf.is_interpolation(node, str(name)) and not OmegaConf.is_missing(node, name)
+    ]
 
 
 def _check_target(key: str, node: DictConfig) -> None:
     name = node["_target_"]
-    try:
-        target = get_object(name)
-    except Exception as error:
-        raise ConfigurationError(f"{key}._target_: there is no {name} ({_line(error)})") from error
-    given = [str(k) for k in node if k not in ("_target_", "_partial_", "_recursive_", "_convert_")]
-    accepted = _accepted(target)
-    for argument in given:
-        if accepted is not None and argument not in accepted:
+    target = locate(name)
+    if target is None:
+        raise ConfigurationError(f"{key}._target_: there is no {name}")
+    if target is types.NoneType:
+        return
+    accepted = inspect.signature(target).parameters  # type: ignore[arg-type]
+    for argument in map(str, node):
+        if argument in ("_target_", "_partial_", "_recursive_", "_convert_", "_args_"):
+            continue
+        if argument not in accepted and not _takes_any(accepted):
             raise ConfigurationError(
                 f"{key}.{argument}: {name} takes no '{argument}'"
                 f"{_suggestion(argument, accepted)}; it takes {', '.join(accepted)}"
             )
+    _check_choices(key, node, target)
 
 
-def _accepted(target: Callable[..., object] | type) -> list[str] | None:
-    """Names of the arguments of a class or function; None if it takes any."""
-    if target is types.NoneType:
-        return []
-    parameters = inspect.signature(target).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters) and not inspect.isfunction(target):
-        return None
-    return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def _check_choices(key: str, node: DictConfig, target: object) -> None:
+    """An argument annotated as `Literal["a", "b"]` must be one of these."""
+    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    for argument in _own_keys(node):
+        choices = [choice for hint in _members(hints.get(argument)) for choice in get_args(hint)]
+        value = node[argument]
+        if choices and value not in choices and value is not None:
+            known = [str(choice) for choice in choices]
+            raise ConfigurationError(
+                f"{key}.{argument}={value}: must be one of {', '.join(known)}"
+                f"{_suggestion(str(value), known)}"
+            )
+
+
+def _members(hint: object) -> list[object]:
+    """The Literals of a type hint, alone or in a union."""
+    hints = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]
+    return [member for member in hints if get_origin(member) is Literal]
 
 
 def _check_miner(config: DictConfig) -> None:
@@ -98,12 +130,10 @@ def _check_miner(config: DictConfig) -> None:
 def _refers_to_miner(node: object) -> bool:
     """Does any key named `miner` stand below the loss?"""
     if isinstance(node, ListConfig):
-        return any(_refers_to_miner(child) for child in node)
+        return any(_refers_to_miner(node[index]) for index in range(len(node)))
     if not isinstance(node, DictConfig):
         return False
-    return "miner" in node or any(
-        _refers_to_miner(node[name]) for name in node if not OmegaConf.is_missing(node, name)
-    )
+    return "miner" in node or any(_refers_to_miner(node[name]) for name in _own_keys(node))
 
 
 def group_name(config: DictConfig, choices: dict[str, str]) -> str:
@@ -126,10 +156,22 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"
 
 
+EXPLAINED = (UserError, HydraException, OmegaConfBaseException, ValueError, OSError)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the process with one line, `error: ...`, where the user can mend what went wrong."""
+    try:
+        yield
+    except EXPLAINED as error:
+        raise SystemExit(f"error: {explain(error)}") from error
+
+
 def explain(error: Exception) -> str:
     """One line for what Hydra says in several."""
     text = " ".join(_root_cause(error).split())
-    for noise in ("To append to your config use", "full_key:", "Set the environment variable"):
+    for noise in ("To append to your config use", "full_key:", "Config search path:"):
         text = text.split(noise)[0].strip()
     return text
 
@@ -146,7 +188,3 @@ def _root_cause(error: BaseException) -> str:
 def _suggestion(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -1,18 +1,19 @@
 """The run: training steps, with records, evaluations and checkpoints in between."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tracking.run import Run
 
 from engine.checkpoint import Checkpoints, Position
 from engine.learner import Learner
 from engine.loader import SeededBatches
 from engine.plan import Plan
 from engine.progress import Progress
+from engine.train import Step
 from engine.window import Window
+from tracking.run import Run
 
 Evaluate = Callable[[], Mapping[str, Any]]
 
@@ -25,33 +26,51 @@ def fit(
     plan: Plan,
     checkpoints: Checkpoints,
     run: Run,
+    storage_metrics: Sequence[str],
 ) -> None:
     """Train from the last checkpoint, or from the start, to the end of the plan.
 
     Whatever `run` recorded after that checkpoint is dropped and recorded again, the same.
+
+    Args:
+        storage_metrics: for each of these that an evaluation measures, the weights of the best
+            evaluation are kept.
     """
     position = checkpoints.load(learner.state()) or Position()
     run.rewind(position.records)
-    step = position.step
-    if plan.total_steps == 0 and not run.evaluations():
+    if plan.total_steps == 0 and not run.evaluated:
         run.record(0, 0, evaluate())
-    with Progress(plan.total_steps, step) as progress:
-        while step < plan.total_steps:
-            batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
-            window = Window()
-            for taken in learner.steps(loader):
-                step += 1
-                window.add(taken)
-                progress.advance(step)
-                if plan.logs(step):
-                    lr = learner.learning_rate
-                    train = window.close(step)
-                    progress.show(train)
-                    run.record(step, plan.epoch(step), {**train, "train/lr": lr})
-                if plan.evaluates(step):
-                    run.record(step, plan.epoch(step), evaluate())
-                    window.restart()
-                if plan.saves(step):
-                    checkpoints.save(learner.state(), Position(step, run.size))
-                if step == plan.total_steps:
-                    break
+    window = Window()
+    with Progress(plan.total_steps, position.step) as progress:
+        for step, taken in numbered_steps(learner, loader, batches, plan, position.step):
+            window.add(taken)
+            progress.advance(step)
+            if plan.logs(step):
+                train = window.close(step)
+                progress.show(train)
+                run.record(step, plan.epoch(step), {**train, "train/lr": learner.learning_rate})
+            if plan.evaluates(step):
+                run.record(step, plan.epoch(step), evaluate())
+                for metric in filter(run.improved, storage_metrics):
+                    checkpoints.save_best(metric, learner.embedder(), step)
+            if plan.saves(step):
+                checkpoints.save(learner.state(), Position(step, run.size))
+                window.restart()
+
+
+def numbered_steps(
+    learner: Learner,
+    loader: DataLoader[tuple[Tensor, Tensor]],
+    batches: SeededBatches,
+    plan: Plan,
+    done: int,
+) -> Iterator[tuple[int, Step]]:
+    """Take the steps after the first `done`, epoch by epoch, beginning in the middle of one."""
+    step = done
+    while step < plan.total_steps:
+        batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
+        for taken in learner.steps(loader):
+            step += 1
+            yield step, taken
+            if step == plan.total_steps:
+                return

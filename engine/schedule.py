@@ -8,13 +8,15 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from engine.plan import Plan
+
 Unit = Literal["epoch", "iteration"]
 Factor = Callable[[float, float], float]  # progress and length of the run, both in units
 
 
-def constant(optimizer: Optimizer, warmup: int, **run: int) -> LambdaLR:
+def constant(optimizer: Optimizer, warmup: int, plan: Plan) -> LambdaLR:
     """The initial learning rate throughout, after `warmup` optimizer steps of linear increase."""
-    return _schedule(optimizer, lambda _progress, _length: 1.0, "iteration", warmup, **run)
+    return _schedule(optimizer, lambda _progress, _length: 1.0, "iteration", warmup, plan)
 
 
 def multistep(
@@ -23,16 +25,16 @@ def multistep(
     gamma: float,
     unit: Unit,
     warmup: int,
-    **run: int,
+    plan: Plan,
 ) -> LambdaLR:
     """Multiplies the learning rate by `gamma` at every milestone, given in `unit`s."""
     factor = partial(_multistep, milestones=tuple(milestones), gamma=gamma)
-    return _schedule(optimizer, factor, unit, warmup, **run)
+    return _schedule(optimizer, factor, unit, warmup, plan)
 
 
-def cosine(optimizer: Optimizer, final: float, unit: Unit, warmup: int, **run: int) -> LambdaLR:
+def cosine(optimizer: Optimizer, final: float, unit: Unit, warmup: int, plan: Plan) -> LambdaLR:
     """Half a cosine from the initial rate down to `final` times it; changes every `unit`."""
-    return _schedule(optimizer, partial(_cosine, final=final), unit, warmup, **run)
+    return _schedule(optimizer, partial(_cosine, final=final), unit, warmup, plan)
 
 
 def _multistep(progress: float, _length: float, milestones: Sequence[int], gamma: float) -> float:
@@ -48,17 +50,15 @@ def _schedule(
     factor: Factor,
     unit: Unit,
     warmup: int,
-    *,
-    steps_per_epoch: int,
-    total_steps: int,
+    plan: Plan,
 ) -> LambdaLR:
     """Steps once per optimizer step; epochs count only once they are complete."""
     if unit not in ("epoch", "iteration"):
         raise ValueError(f"scheduler.unit is epoch or iteration, got {unit!r}")
-    per_unit = steps_per_epoch if unit == "epoch" else 1
+    per_unit = plan.steps_per_epoch if unit == "epoch" else 1
 
     def at(step: int) -> float:
         warm = min(1.0, (step + 1) / warmup) if warmup else 1.0
-        return warm * factor(step // per_unit, max(total_steps / per_unit, 1))
+        return warm * factor(step // per_unit, max(plan.total_steps / per_unit, 1))
 
     return LambdaLR(optimizer, at)

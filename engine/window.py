@@ -5,10 +5,11 @@ import time
 
 import torch
 
+from core.errors import UserError
 from engine.train import Step
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(UserError):
     """The loss became NaN or infinite; the last checkpoint holds the last good state."""
 
 

@@ -1,10 +1,11 @@
-"""What a run tells the world: every record goes to the folder first, then to its mirrors."""
+"""What a run tells the world: every record goes to the folder first, then to its mirror."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tracking.records import Record, Records
+from tracking.records import Records
+from tracking.summary import Directions, Reading, best_of, evaluations, summarise
 
 
 class Mirror(Protocol):
@@ -18,12 +19,12 @@ class Run:
 
     Args:
         records: the truth.
-        mirror: W&B, or nothing.
-        announce: is handed one line per evaluation.
+        mirror: shows them elsewhere.
+        higher_is_better: direction of every metric, without its split; None is neither.
     """
 
-    def __init__(self, records: Records, mirror: Mirror, announce: Callable[[str], None]) -> None:
-        self.records, self.mirror, self.announce = records, mirror, announce
+    def __init__(self, records: Records, mirror: Mirror, higher_is_better: Directions) -> None:
+        self.records, self.mirror, self.higher_is_better = records, mirror, higher_is_better
 
     def record(self, step: int, epoch: float, values: Mapping[str, Any]) -> None:
         self.records.append({"step": step, "epoch": epoch, "time": round(time.time(), 3), **values})
@@ -37,6 +38,14 @@ class Run:
     def size(self) -> int:
         return self.records.size
 
-    def evaluations(self) -> list[Record]:
-        """The records that hold measurements of a split other than the training steps."""
-        return [record for record in self.records.read() if "test/num_queries" in record]
+    @property
+    def evaluated(self) -> bool:
+        return bool(evaluations(self.records.read()))
+
+    def improved(self, name: str) -> bool:
+        """Whether the latest evaluation is the best so far in `name`, where it is measured."""
+        seen = evaluations(self.records.read())
+        return name in seen[-1] and best_of(seen, name, self.higher_is_better) is seen[-1]
+
+    def summary(self, select_on: str) -> Reading:
+        return summarise(self.records.read(), select_on, self.higher_is_better)

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
 from core.files import write_text_atomically
 
 
-class RunLockedError(RuntimeError):
+class RunLockedError(UserError):
     """Another process is writing this run."""
 
 
@@ -41,7 +42,7 @@ class RunFolder:
 
     @property
     def state(self) -> str:
-        """`new`, `running`, `finished` or `failed`; a killed run says `running`, but is not locked."""
+        """new, running, finished or failed; a killed run says running, but is not locked."""
         if not self.status.exists():
             return "new"
         return str(json.loads(self.status.read_text())["state"])
@@ -91,7 +92,7 @@ class RunFolder:
                 entry.unlink()
 
     def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
-        write_text_atomically(path, json.dumps(content, indent=2) + "\n")
+        write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _write_status(self, state: str, started: float, **details: str) -> None:
         seconds = round(time.time() - started, 1)

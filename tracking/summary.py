@@ -23,49 +23,50 @@ def summarise(records: Sequence[Record], select_on: str, higher_is_better: Direc
         select_on: such as `val/recall@1`.
         higher_is_better: direction of every metric.
     """
-    evaluations = [record for record in records if "test/num_queries" in record]
-    if not evaluations:
+    measured = evaluations(records)
+    if not measured:
         raise ValueError("there is nothing to summarise: the run has no evaluation")
-    summary: Reading = {"last": reading(evaluations[-1])}
-    if any(record.get(select_on) is not None for record in evaluations):
-        best = best_of(evaluations, select_on, higher_is_better)
+    summary: Reading = {"last": reading(measured[-1])}
+    if any(record.get(select_on) is not None for record in measured):
+        best = best_of(measured, select_on, higher_is_better)
         summary["selected"] = reading(best) | {"selected_on": select_on}
     else:
         summary["selected"] = None
         summary["selected_reason"] = f"{select_on} was never measured: there is no validation split"
-    summary["oracle"] = oracle(evaluations, f"test/{metric_of(select_on)}", higher_is_better)
+    summary["oracle"] = oracle(measured, f"test/{metric_of(select_on)}", higher_is_better)
     return summary
+
+
+def evaluations(records: Sequence[Record]) -> list[Record]:
+    """The records that measure the test split; the others are of training steps."""
+    return [record for record in records if any(name.startswith("test/") for name in record)]
 
 
 def reading(record: Record) -> Reading:
     """One evaluation: its place in the run and its measurements."""
     place = {"step": record["step"], "epoch": record["epoch"]}
-    return place | {name: value for name, value in record.items() if is_measurement(name)}
+    return place | {name: value for name, value in record.items() if "/" in name}
 
 
-def oracle(evaluations: Sequence[Record], twin: str, higher_is_better: Directions) -> Reading:
+def oracle(measured: Sequence[Record], twin: str, higher_is_better: Directions) -> Reading:
     """The best of each test metric, and the step at which it was best."""
-    at_best_twin = best_of(evaluations, twin, higher_is_better)
-    names = [name for name in evaluations[-1] if name.startswith("test/")]
+    at_best_twin = best_of(measured, twin, higher_is_better)
+    names = [name for name in measured[-1] if name.startswith("test/")]
     values, steps = {}, {}
     for name in names:
         directed = higher_is_better.get(metric_of(name)) is not None
-        chosen = best_of(evaluations, name, higher_is_better) if directed else at_best_twin
+        chosen = best_of(measured, name, higher_is_better) if directed else at_best_twin
         values[name], steps[name] = chosen.get(name), chosen["step"]
     return values | {"steps": steps}
 
 
-def best_of(evaluations: Sequence[Record], name: str, higher_is_better: Directions) -> Record:
+def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions) -> Record:
     """The earliest evaluation with the best value of `name`; the last one if it has no value."""
-    valued = [record for record in evaluations if record.get(name) is not None]
+    valued = [record for record in measured if record.get(name) is not None]
     if not valued:
-        return evaluations[-1]
+        return measured[-1]
     sign = -1 if higher_is_better.get(metric_of(name)) is False else 1
     return max(valued, key=lambda record: sign * record[name])
-
-
-def is_measurement(name: str) -> bool:
-    return "/" in name and not name.startswith("train/loss")
 
 
 def metric_of(name: str) -> str:

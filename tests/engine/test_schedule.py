@@ -5,14 +5,15 @@ import math
 import pytest
 import torch
 
+from engine.plan import Plan
 from engine.schedule import constant, cosine, multistep
 
-RUN = {"steps_per_epoch": 2, "total_steps": 8}
+RUN = Plan(steps_per_epoch=2, total_steps=8, evaluate_every=2, log_every=1, checkpoint_every=8)
 
 
 def rates(make, steps=8, **options):  # noqa: ANN001, ANN003, ANN201
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = make(optimizer, **options, **RUN)
+    schedule = make(optimizer, **options, plan=RUN)
     seen = []
     for _ in range(steps):
         seen.append(optimizer.param_groups[0]["lr"])

@@ -1,0 +1,121 @@
+"""Train and evaluate one configuration:  python main.py dataset=cub200 loss=triplet seed=1.
+
+Composes the groups of conf/ into a run, trains the embedder, evaluates it, records everything in
+runs/<dataset>/<group>/seed<k>/ and ends with the table of metrics and the path of summary.json.
+The same command again resumes an interrupted run and skips a finished one.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning_fabric import Fabric
+from omegaconf import DictConfig, OmegaConf
+
+from core.files import write_text_atomically
+from datasets.images import Images
+from engine.checkpoint import Checkpoints
+from engine.configuration import check, explained, group_name
+from engine.fit import fit
+from engine.learner import set_up
+from engine.loader import SeededBatches, training_loader, worker_count
+from engine.measure import measure
+from engine.plan import plan
+from tracking.environment import environment
+from tracking.records import Records
+from tracking.report import report
+from tracking.run import Run
+from tracking.run_folder import RunFolder
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> None:
+    command = HydraConfig.get()
+    with explained():
+        check(config, command.overrides.task)
+        dataset, group = (
+            command.runtime.choices["dataset"],
+            group_name(config, command.runtime.choices),
+        )
+        folder = RunFolder(Path(config.paths.runs) / dataset / group / f"seed{config.seed}")
+        with folder.locked():
+            if config.force:
+                folder.clear()
+            if not folder.finished:
+                with folder.running():
+                    train_and_evaluate(config, folder)
+        report(folder.summary)
+
+
+def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
+    trainer, workers = config.trainer, worker_count(config.trainer.workers)
+    fabric = Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
+
+    table = instantiate(config.validation)(instantiate(config.dataset, _convert_="all"))
+    transform = instantiate(config.transform)
+    train = Images(table[table.split == "train"], transform.train)
+    names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
+    rows = {name: table[table.split == name] for name in names}
+    splits = {name: Images(part, transform.eval) for name, part in rows.items() if len(part)}
+    sampler = instantiate(config.sampler)(labels=train.labels)
+
+    config.num_classes = len(train.class_names)
+    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_json(folder.environment, environment())
+    schedule = plan(
+        len(sampler),
+        epochs=trainer.epochs,
+        iterations=trainer.iterations,
+        evaluate_every_epochs=trainer.evaluate_every_epochs,
+        evaluate_every_iterations=trainer.evaluate_every_iterations,
+        log_every=trainer.log_every,
+        checkpoint_every=trainer.checkpoint_every,
+    )
+
+    torch.manual_seed(config.seed)
+    learner = set_up(
+        fabric,
+        model=instantiate(config.backbone),
+        criterion=instantiate(config.loss),
+        make_optimizer=instantiate(config.optimizer),
+        make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
+        head_lr=trainer.head_lr,
+        max_grad_norm=trainer.max_grad_norm,
+    )
+    evaluation = instantiate(config.evaluation.measure)
+    batches = SeededBatches(sampler, config.seed)
+    with instantiate(config.tracker)(
+        folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
+    ) as mirror:
+        run = Run(Records(folder.metrics), mirror, evaluation.higher_is_better)
+        fit(
+            learner,
+            training_loader(train, batches, workers, pin_memory=fabric.device.type == "cuda"),
+            batches,
+            partial(
+                measure,
+                fabric,
+                learner.model,
+                splits,
+                evaluation,
+                config.evaluation.batch_size,
+                workers,
+            ),
+            schedule,
+            Checkpoints(folder.checkpoints),
+            run,
+            trainer.storage_metrics,
+        )
+        summary = run.summary(config.evaluation.select_on)
+        folder.write_json(folder.summary, summary)
+        mirror.finish(summary)
+
+
+if __name__ == "__main__":
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand the error over; it is explained here, in one line
+    with explained():
+        main()

@@ -1,0 +1,38 @@
+"""The end of a run on the screen: its metrics in three readings, and where they are kept."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+READINGS = ("last", "selected", "oracle")
+
+
+def report(summary: Path) -> None:
+    """Print the table of `summary.json`, and its path as the last line."""
+    content = json.loads(summary.read_text())
+    Console().print(table(content))
+    if content["selected"] is None:
+        Console().print(f"selected: {content['selected_reason']}", highlight=False)
+    print(summary)  # noqa: T201
+
+
+def table(summary: Mapping[str, Any]) -> Table:
+    """One row per test metric; a reading that does not exist, or a spectrum, is no number."""
+    grid = Table("metric", *READINGS, box=None, header_style="bold")
+    for column in grid.columns[1:]:
+        column.justify = "right"
+    for name, value in summary["last"].items():
+        if name.startswith("test/") and not isinstance(value, list):
+            grid.add_row(name, *(cell(summary[reading], name) for reading in READINGS))
+    return grid
+
+
+def cell(reading: Mapping[str, Any] | None, name: str) -> str:
+    value = None if reading is None else reading.get(name)
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

@@ -1,0 +1,118 @@
+"""A view of the run at Weights & Biases: it may fail, lag or hang, the run goes on."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Literal, Self
+
+log = logging.getLogger(__name__)
+
+
+class WandbMirror:
+    """Logs records under their own names; the first failure is said once and ends the mirror.
+
+    Args:
+        mode: `offline` writes into the run folder for `wandb sync`, `online` sends, `disabled`.
+        project, entity: where the runs appear.
+        timeout: seconds that start and end may take.
+        folder: the run folder; W&B's own files go below it.
+            Its last three parts, dataset, group and seed, name the run `<group>_s<seed>` and
+            make its id, so that a resumed run continues its own page.
+        config: the resolved configuration, as plain containers.
+    """
+
+    def __init__(
+        self,
+        mode: Literal["online", "offline", "disabled"],
+        project: str,
+        entity: str | None,
+        timeout: float,
+        *,
+        folder: Path,
+        config: Mapping[str, Any],
+    ) -> None:
+        if mode not in ("online", "offline", "disabled"):
+            raise ValueError(f"tracker.mode must be online, offline or disabled, got {mode}")
+        self.timeout, self.failed = timeout, mode == "disabled"
+        self.run: Any = None
+        dataset, group, seed = folder.parts[-3:]
+        name = f"{group}_{seed.replace('seed', 's')}"
+        self._attempt(
+            lambda: self._start(
+                mode=mode,
+                project=project,
+                entity=entity,
+                dir=str(folder),
+                id=f"{dataset}_{name}",
+                name=name,
+                group=group,
+                tags=[dataset],
+                config=dict(config),
+                resume="allow",
+            )
+        )
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None:
+        """Record `values` at optimizer step `step`; a list becomes a histogram."""
+        self._attempt(lambda: self._log(step, values))
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Show the readings as `last/test/recall@1` and so on."""
+        readings = {
+            f"{reading}/{name}": value
+            for reading in ("last", "selected", "oracle")
+            for name, value in (summary[reading] or {}).items()
+            if isinstance(value, float | int)
+        }
+        self._attempt(lambda: self.run.summary.update(readings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """A run that failed is shown as failed."""
+        self._attempt(lambda: self.run.finish(exit_code=0 if kind is None else 1))
+
+    def _start(self, **options: Any) -> None:  # noqa: ANN401
+        import wandb
+
+        settings = wandb.Settings(
+            init_timeout=self.timeout, finish_timeout=self.timeout, silent=True, console="off"
+        )
+        self.run = wandb.init(**options, reinit="create_new", settings=settings)
+
+    def _log(self, step: int, values: Mapping[str, Any]) -> None:
+        from wandb import Histogram
+
+        shown = {
+            name: Histogram(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        self.run.log(shown, step=step)
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        """Do it in a thread that may be left behind; nothing W&B does reaches the run."""
+        if self.failed:
+            return
+        errors: list[BaseException] = []
+
+        def guarded() -> None:
+            try:
+                action()
+            except BaseException as error:
+                errors.append(error)
+
+        thread = Thread(target=guarded, daemon=True)
+        thread.start()
+        thread.join(self.timeout + 10)
+        if thread.is_alive() or errors:
+            reason = errors[0] if errors else f"no answer within {self.timeout + 10:.0f} s"
+            self.failed = True
+            log.warning("W&B stopped mirroring (%s); the run folder has everything", reason)
