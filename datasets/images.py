@@ -59,12 +59,3 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     def _load(self, index: int) -> tuple[Tensor, int]:
         return self.transform(read_image(self.paths[index])), int(self.labels[index])
-
-
-def splits_of(table: Table, transform: Callable[[Image], Tensor]) -> dict[str, Images]:
-    """The images of every split the table has, by its name: train, val, test in this order."""
-    return {
-        split: Images(table[table["split"] == split], transform)
-        for split in ("train", "val", "test")
-        if (table["split"] == split).any()
-    }

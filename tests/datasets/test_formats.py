@@ -132,6 +132,8 @@ def test_a_wrong_count_names_both_numbers(cub200_tree: Path) -> None:
     message = str(error.value)
     assert "train has 4 classes, expected 100; train has 16 images, expected 5864" in message
     assert "test has" not in message
+    with pytest.raises(DatasetError, match="test has 4 classes, expected 3"):
+        cub200(str(cub200_tree), {"test": {"classes": 3}})
 
 
 @pytest.mark.parametrize("read", [cub200, cars196, sop, inshop, omniglot_small])

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datasets.cub200 import cub200
-from datasets.images import Images, splits_of
+from datasets.images import Images
 from datasets.table import Table, make_table
 from datasets.transforms import Transforms, adv, base, musgrave, small
 
@@ -46,16 +46,6 @@ def test_what_is_known_about_each_image() -> None:
     assert images.categories == ["x", "y"]
     assert [role.tolist() for role in images.roles] == [[True, False], [True, True]]
     assert len(images) == 2
-
-
-def test_splits_are_those_the_table_has(table: Table) -> None:
-    assert list(splits_of(table, base().eval)) == ["train", "test"]
-    table.loc[0, "split"] = "val"
-    assert {name: len(images) for name, images in splits_of(table, base().eval).items()} == {
-        "train": 15,
-        "val": 1,
-        "test": 16,
-    }
 
 
 @pytest.mark.parametrize("transforms", [base(32, 40), adv(32, 40), musgrave(32, 40), small()])

@@ -89,6 +89,13 @@ def test_every_class_gives_its_share_of_samples(shuffle: bool) -> None:
             assert kept[: kept.sum()].all()
 
 
+def test_a_share_is_not_a_victim_of_rounding() -> None:
+    """(1 - 0.8) * 10 is 1.9999999999999996 in floating point."""
+    table = make_table([str(number) for number in range(10)], 0, "train")
+    result = samples(table, fraction=0.8, shuffle=False, seed=0)
+    assert (result["split"] == "train").sum() == 2
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_each_class_validates_in_exactly_one_fold(shuffle: bool) -> None:
     parts = [
