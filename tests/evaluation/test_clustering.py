@@ -107,11 +107,11 @@ def test_kmeans_is_a_function_of_its_seed_and_leaves_the_random_state_alone() ->
 
 
 def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
-    points = torch.tensor([[0.0], [1.0], [2.0], [9.0]])
+    points = torch.tensor([[0.0], [1.0], [2.0], [-9.0]])
     centroids = torch.tensor([[1.0], [1000.0]])
     clusters, closeness = assign(points, centroids, memory=2**20)
     assert clusters.tolist() == [0, 0, 0, 0]
-    assert move(points, clusters, closeness, num_clusters=2).tolist() == [[3.0], [9.0]]
+    assert move(points, clusters, closeness, num_clusters=2).tolist() == [[-1.5], [-9.0]]
 
 
 def test_kmeans_with_a_cluster_for_every_point_finds_every_point() -> None:

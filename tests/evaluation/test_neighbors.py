@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from evaluation import chunks, neighbors
+from evaluation.kmeans import kmeans
 from evaluation.neighbors import count_at_least, rank
 from evaluation.ranking import ABSENT
 
@@ -62,7 +63,12 @@ def test_one_set_equals_sorting(seed: int, memory: int, distance: str) -> None:
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize(
     ("queries", "gallery"),
-    [(range(20), range(20, 60)), (range(30), range(10, 60)), (range(60), range(3)), ([5, 7], [7])],
+    [
+        (range(40, 60), range(40)),
+        (range(59, 20, -1), range(10, 50)),
+        (range(60), range(3)),
+        ([5, 7], [7]),
+    ],
     ids=["apart", "overlapping", "tiny gallery", "itself only"],
 )
 def test_queries_and_gallery_equal_sorting(
@@ -132,16 +138,27 @@ def test_far_from_the_origin_euclidean_neighbours_survive_float32() -> None:
     assert ranks_of((embeddings + 100).float(), labels, distance="euclidean") == near
 
 
-def test_training_in_low_precision_does_not_reach_the_search() -> None:
-    embeddings, labels = random_set(5, num=200, dim=32)
-    expected = ranks_of(embeddings.float(), labels)
+def test_training_in_low_precision_does_not_reach_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the hardware makes of the settings, the products are asked for in full float32."""
+    settings, real = [], torch.mm
+
+    def watched(*arguments: Tensor, **options: Tensor) -> Tensor:
+        settings.append((torch.get_float32_matmul_precision(), torch.is_autocast_enabled("cpu")))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(torch, "mm", watched)
+    embeddings, labels = random_set(5)
     torch.set_float32_matmul_precision("medium")
     try:
         with torch.autocast("cpu", torch.bfloat16):
-            assert ranks_of(embeddings.float(), labels) == expected
+            ranks_of(embeddings, labels)
+            kmeans(embeddings, 7, iterations=1)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
+    assert settings == [("highest", False)] * 3
 
 
 @pytest.mark.parametrize("classes", [1500, 10, 1])
