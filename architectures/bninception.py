@@ -1,0 +1,47 @@
+"""Inception with BatchNorm: Ioffe & Szegedy, ICML 2015, https://arxiv.org/abs/1502.03167."""
+
+from pretrainedmodels.models.bninception import BNInception
+from torch import Tensor, nn
+
+from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.input_normalization import InputNormalization
+from architectures.pretrained import load_pretrained
+
+WEIGHTS = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
+
+
+def bninception(
+    embedding_dim: int = 128,
+    pooling: Pooling = "avg",
+    normalize: bool = True,
+    batchnorm: BatchNorm = "frozen",
+    pretrained: bool = True,
+) -> Embedder:
+    """pretrainedmodels' network, ported from Caffe: BGR in 0..255, only the mean subtracted."""
+    network = BNInception()  # type: ignore[no-untyped-call]
+    if pretrained:
+        # the file predates PyTorch 0.4: it holds BatchNorm's vectors as (1, C)
+        weights = load_pretrained(WEIGHTS).items()
+        network.load_state_dict({n: w.squeeze(0) if "_bn." in n else w for n, w in weights})
+    del network.global_pool, network.last_linear
+    return Embedder(
+        FeatureMaps(network),
+        num_features=1024,
+        normalization=InputNormalization(mean=(104, 117, 128), std=(1, 1, 1), bgr=True),
+        embedding_dim=embedding_dim,
+        pooling=pooling,
+        normalize=normalize,
+        batchnorm=batchnorm,
+    )
+
+
+class FeatureMaps(nn.Module):
+    """The network up to its last feature map."""
+
+    def __init__(self, network: BNInception) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.network.features(images)  # type: ignore[no-untyped-call]
+        return maps

@@ -1,0 +1,49 @@
+"""Four small convolutional blocks, for images of 28 to 64 pixels and for the CPU.
+
+After the embedding network of Vinyals et al. 2016, https://arxiv.org/abs/1606.04080, but growing
+in width and pooled over the last map, so that any image size gives the same number of features.
+"""
+
+from torch import nn
+
+from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.input_normalization import imagenet
+
+
+def convnet(
+    embedding_dim: int = 128,
+    pooling: Pooling = "avg",
+    normalize: bool = True,
+    batchnorm: BatchNorm = "trained",
+    width: int = 32,
+) -> Embedder:
+    """Blocks of `width`, 2, 4 and 4 times `width` channels; all but the last halve the image.
+
+    There are no pretrained weights, so nothing is worth freezing by default.
+    """
+    trunk = nn.Sequential(
+        block(3, width),
+        nn.MaxPool2d(2),
+        block(width, 2 * width),
+        nn.MaxPool2d(2),
+        block(2 * width, 4 * width),
+        nn.MaxPool2d(2),
+        block(4 * width, 4 * width),
+    )
+    return Embedder(
+        trunk,
+        num_features=4 * width,
+        normalization=imagenet(),
+        embedding_dim=embedding_dim,
+        pooling=pooling,
+        normalize=normalize,
+        batchnorm=batchnorm,
+    )
+
+
+def block(in_channels: int, out_channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,82 @@
+"""What every backbone is: a trunk that sees, a pooling that summarises, a head that embeds."""
+
+from typing import Literal, Self, get_args
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from core.types import Embeddings, Images
+
+Pooling = Literal["avg", "avg+max"]
+BatchNorm = Literal["frozen", "frozen_statistics", "trained"]
+
+
+class Embedder(nn.Module):
+    """images -> input normalisation -> trunk -> pooling -> linear head -> (unit sphere).
+
+    Args:
+        trunk: normalised images (N, 3, H, W) -> feature maps (N, num_features, h, w).
+        num_features: channels of the feature maps.
+        normalization: uint8 images -> what the trunk was trained on.
+        embedding_dim: size D of the embeddings.
+        pooling: `avg` is the mean over positions; `avg+max` adds their maximum to it.
+        normalize: whether embeddings have length one.
+        batchnorm: `trained` as usual; `frozen` keeps running statistics and affine parameters
+            as they are; `frozen_statistics` still trains the affine parameters, as the code of
+            Roth et al. 2020 does.
+
+    `head` is the linear layer, for a learning rate of its own.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        num_features: int,
+        normalization: nn.Module,
+        *,
+        embedding_dim: int,
+        pooling: Pooling,
+        normalize: bool,
+        batchnorm: BatchNorm,
+    ) -> None:
+        super().__init__()
+        _check_choice("pooling", pooling, get_args(Pooling))
+        _check_choice("batchnorm", batchnorm, get_args(BatchNorm))
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim must be at least 1, got {embedding_dim}")
+        self.num_features, self.embedding_dim = num_features, embedding_dim
+        self.pooling, self.normalize, self.batchnorm = pooling, normalize, batchnorm
+        self.normalization = normalization
+        self.trunk = trunk
+        self.head = nn.Linear(num_features, embedding_dim)
+        if batchnorm == "frozen":
+            for layer in self._batchnorm_layers():
+                layer.requires_grad_(False)
+        self.train()
+
+    def forward(self, images: Images) -> Embeddings:
+        embeddings = self.head(self.features(images)).float()
+        return F.normalize(embeddings, dim=1) if self.normalize else embeddings
+
+    def features(self, images: Images) -> Tensor:
+        """What the head sees: pooled feature maps (N, num_features)."""
+        maps = self.trunk(self.normalization(images))
+        average: Tensor = maps.mean(dim=(2, 3))
+        return average + maps.amax(dim=(2, 3)) if self.pooling == "avg+max" else average
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, except that frozen BatchNorm never leaves evaluation mode."""
+        super().train(mode)
+        if self.batchnorm != "trained":
+            for layer in self._batchnorm_layers():
+                layer.eval()
+        return self
+
+    def _batchnorm_layers(self) -> list[nn.Module]:
+        return [layer for layer in self.trunk.modules() if isinstance(layer, _BatchNorm)]
+
+
+def _check_choice(name: str, choice: str, choices: tuple[str, ...]) -> None:
+    if choice not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {choice}")

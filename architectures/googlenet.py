@@ -1,0 +1,39 @@
+"""GoogLeNet with BatchNorm: Szegedy et al., CVPR 2015, https://arxiv.org/abs/1409.4842."""
+
+from collections import OrderedDict
+
+from torch import nn
+from torchvision.models import GoogLeNet, GoogLeNet_Weights
+
+from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.input_normalization import InputNormalization
+from architectures.pretrained import load_pretrained
+
+
+def googlenet(
+    embedding_dim: int = 128,
+    pooling: Pooling = "avg",
+    normalize: bool = True,
+    batchnorm: BatchNorm = "frozen",
+    pretrained: bool = True,
+) -> Embedder:
+    """torchvision's network without its auxiliary classifiers, which its weights do contain.
+
+    The weights come from TensorFlow and want pixels in -1..1. torchvision undoes the ImageNet
+    normalisation inside the network (`transform_input`); here the input is scaled once, to that.
+    """
+    network = GoogLeNet(aux_logits=False, transform_input=False, init_weights=not pretrained)
+    if pretrained:
+        weights = load_pretrained(GoogLeNet_Weights.IMAGENET1K_V1.url)
+        kept = {name: w for name, w in weights.items() if not name.startswith("aux")}
+        network.load_state_dict(kept)
+    layers = list(network.named_children())[:-3]  # no pooling, no dropout, no fc
+    return Embedder(
+        nn.Sequential(OrderedDict(layers)),
+        num_features=1024,
+        normalization=InputNormalization(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5)),
+        embedding_dim=embedding_dim,
+        pooling=pooling,
+        normalize=normalize,
+        batchnorm=batchnorm,
+    )

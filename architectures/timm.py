@@ -1,0 +1,82 @@
+"""Any network of timm by its name: Wightman, https://github.com/huggingface/pytorch-image-models."""
+
+import difflib
+from functools import partial
+from pathlib import Path
+
+import timm
+from timm.data import resolve_model_data_config
+from torch import nn
+
+from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.input_normalization import InputNormalization
+from architectures.pretrained import unavailable, weights_cache
+
+TIMMS_NAME: dict[Pooling | None, str | None] = {None: None, "avg": "avg", "avg+max": "avgmax"}
+
+
+def timm_model(
+    model_name: str,
+    embedding_dim: int = 128,
+    pooling: Pooling | None = None,
+    normalize: bool = True,
+    batchnorm: BatchNorm = "frozen",
+    pretrained: bool = True,
+) -> Embedder:
+    """The network as timm builds it, with the head in place of its classifier.
+
+    Args:
+        model_name: as in `timm.list_models()`, with or without the tag of its weights.
+        embedding_dim: see `Embedder`; likewise `normalize` and `batchnorm`.
+        pooling: None keeps the network's own, for vision transformers mostly the class token;
+            timm's `avg+max` is half the sum.
+        pretrained: whether to load the default weights of that name, see `load`.
+
+    Raises:
+        ValueError: timm knows no such name or pooling, or has no weights for it.
+        WeightsUnavailableError: the weights are not in a cache and cannot be downloaded.
+    """
+    if not timm.is_model(model_name):
+        similar = difflib.get_close_matches(model_name, timm.list_models(), n=3)
+        raise ValueError(f"timm has no model {model_name}; similar: {', '.join(similar) or 'none'}")
+    if pooling not in TIMMS_NAME:
+        raise ValueError(f"pooling must be null, avg or avg+max, got {pooling}")
+    network = create(model_name, pretrained, TIMMS_NAME[pooling])
+    config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
+    return Embedder(
+        nn.Sequential(network, nn.Unflatten(1, (-1, 1, 1))),  # pooled already: a map of 1 x 1
+        num_features=int(network.head_hidden_size),  # type: ignore[arg-type]
+        normalization=InputNormalization(
+            mean=tuple(255 * value for value in config["mean"]),
+            std=tuple(255 * value for value in config["std"]),
+        ),
+        embedding_dim=embedding_dim,
+        pooling="avg",
+        normalize=normalize,
+        batchnorm=batchnorm,
+    )
+
+
+def create(model_name: str, pretrained: bool, pooling: str | None) -> nn.Module:
+    """Images -> pooled features, with weights from our cache, else from timm's own or the net."""
+    build = partial(timm.create_model, model_name, num_classes=0, global_pool=pooling)
+    if not pretrained:
+        return build(pretrained=False)
+    url = address(model_name)
+    file = weights_cache() / f"{model_name}{Path(url).suffix}"
+    if file.exists():
+        build = partial(build, pretrained_cfg_overlay={"file": str(file), "custom_load": False})
+    try:
+        return build(pretrained=True)
+    except Exception as error:  # each hub client has its own
+        raise unavailable(url, file, error) from error
+
+
+def address(model_name: str) -> str:
+    """Where the weights of a name can be downloaded by hand."""
+    config = timm.get_pretrained_cfg(model_name)
+    if config is None or not config.has_weights:
+        raise ValueError(f"timm has no pretrained weights for {model_name}")
+    if config.hf_hub_id:
+        return f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    return str(config.url)
