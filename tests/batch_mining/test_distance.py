@@ -55,7 +55,7 @@ def test_density_is_that_of_random_points_of_the_sphere() -> None:
     distances = [euclidean(unit(p), [1.0, 0, 0, 0, 0, 0]) for p in points.tolist()]
     edges = [0.0, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0]
     grid = torch.linspace(1e-6, 2 - 1e-6, 20001, dtype=torch.float64)
-    density = log_density(grid, dim=6).exp()
+    density = log_density(grid[None], dim=6)[0].exp()
     bins = list(pairwise(edges))
     observed = [sum(low <= d < high for d in distances) for low, high in bins]
     mass = [float(density[(grid >= low) & (grid < high)].sum()) for low, high in bins]
