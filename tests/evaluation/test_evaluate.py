@@ -233,3 +233,33 @@ def test_a_metric_that_asks_for_what_there_is_not_fails_before_any_data(metric: 
 def test_no_restart_is_an_error() -> None:
     with pytest.raises(ValueError, match="restarts"):
         Evaluation(RETRIEVAL, restarts=0)
+
+
+def test_the_distance_reaches_neighbours_and_clusters(blobs: tuple[Tensor, Tensor]) -> None:
+    """Lengths mean nothing to the cosine, and much to the Euclidean distance."""
+    embeddings, labels = blobs
+    stretched = embeddings * torch.logspace(-1, 1, 90)[:, None]
+    metrics = {"nmi": nmi, **RETRIEVAL}
+    cosine = Evaluation(metrics)
+    assert cosine(stretched, labels) == pytest.approx(cosine(embeddings, labels), abs=1e-9)
+    euclidean = Evaluation(metrics, distance="euclidean")
+    near, far = euclidean(embeddings, labels), euclidean(stretched, labels)
+    assert all(far[name] < near[name] - 0.1 for name in metrics)
+
+
+def test_the_memory_budget_reaches_search_and_clustering(
+    blobs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets, real = [], measured_set.rank
+
+    def watched(*arguments: Tensor, memory: int, **options: str) -> object:
+        budgets.append(memory)
+        return real(*arguments, memory=memory, **options)
+
+    def clustering(*arguments: object, seed: int, memory: int) -> Tensor:
+        budgets.append(memory)
+        return kmeans(*arguments, seed=seed, memory=memory)
+
+    monkeypatch.setattr(measured_set, "rank", watched)
+    Evaluation({"nmi": nmi, **RETRIEVAL}, clustering=clustering, memory=12345)(*blobs)
+    assert budgets == [12345, 12345]
