@@ -13,7 +13,7 @@ from torch import Tensor
 from core.tuples import all_pairs, to_triplets
 from core.types import Pairs, Triplets
 from tests.batches import LABELS, batch
-from tests.configured import build_loss, choices, default_miner, takes_tuples
+from tests.configured import build_loss, build_miner, choices, default_miner, takes_tuples
 
 LOSSES = choices("loss")
 TUPLE_LOSSES = [loss for loss in LOSSES if takes_tuples(loss)]
@@ -174,6 +174,18 @@ def test_references_take_the_place_of_the_batch(loss: str) -> None:
 
 
 MEAN_OVER_ANCHORS = {"multisimilarity"}  # anchors without tuples count in the divisor
+
+
+@every_tuple_loss
+def test_the_miner_mines_the_references_too(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    references, reference_labels = batch(LABELS["unbalanced"], seed=1)
+    against = {"references": references, "reference_labels": reference_labels}
+    miner = build_miner(default_miner(loss))
+    chosen = miner(embeddings, labels, references, reference_labels)
+    criterion = build_loss(loss, default_miner(loss)).double()
+    mined = criterion(embeddings, labels, **against)
+    torch.testing.assert_close(mined, criterion(embeddings, labels, chosen, **against))
 
 
 @every_loss
