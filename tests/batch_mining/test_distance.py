@@ -41,8 +41,9 @@ def test_positives_are_uniform() -> None:
 
 
 def test_an_anchor_with_far_negatives_only_draws_them_uniformly() -> None:
-    embeddings, labels = batch([0, 0, 1, 1], dim=3)
-    embeddings.data = embeddings.new_tensor([[1.0, 0, 0], [1, 0.1, 0], [-1, 0.3, 0], [-1, 0, 0.01]])
+    embeddings, labels = batch([0, 0, 1, 1], dim=8)
+    embeddings.data = torch.eye(8, dtype=torch.float64)[[0, 0, 1, 1]]
+    embeddings.data[2:, 0] = embeddings.new_tensor([-0.1, -3.0])  # far, and farther
     miner = DistanceWeightedMiner()
     drawn = Counter(int(miner(embeddings, labels).negatives[0]) for _ in range(1000))
     assert chi_square_p([drawn[2], drawn[3]], [0.5, 0.5]) > 0.001
