@@ -66,7 +66,7 @@ def test_evaluation_is_deterministic_and_keeps_its_state(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bninception", "googlenet", "resnet50", "timm"])
 def test_default_is_frozen_in_every_layer(name: str) -> None:
-    layers = [m for m in build(name).train().modules() if isinstance(m, _BatchNorm)]
+    layers = [m for m in build(name).modules() if isinstance(m, _BatchNorm)]
     assert len(layers) > 40
     assert not any(layer.training for layer in layers)
     assert not any(p.requires_grad for layer in layers for p in layer.parameters())
@@ -151,6 +151,17 @@ def test_the_address_of_the_weights_carries_their_digest(
     assert [address.rsplit("-", 1)[1] for address in addresses] == [f"{digest}.pth"]
 
 
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_the_trunk_ends_at_the_last_map(name: str) -> None:
+    model = build(name)
+    assert model.trunk(model.normalization(IMAGES)).shape == (2, model.num_features, 2, 2)
+
+
+def test_googlenet_sees_pixels_from_minus_one_to_one() -> None:
+    ends = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 2).expand(1, 3, 1, 2)
+    assert build("googlenet").normalization(ends).flatten().tolist() == [-1.0, 1.0] * 3
+
+
 def test_convnet_takes_any_small_size() -> None:
     model = convnet()
     for size in (28, 32, 64):
@@ -177,6 +188,7 @@ def test_timm_pools_as_the_network_does_unless_told(model_name: str, pooling: st
     mean, std = (torch.tensor(config[key]).view(3, 1, 1) for key in ("mean", "std"))
     expected = theirs((images.float() / 255 - mean) / std)
     assert torch.allclose(ours.features(images), expected, rtol=1e-4, atol=1e-5)
+    assert ours(images).shape == (2, 128)
 
 
 def test_an_unknown_timm_name_suggests_others() -> None:
