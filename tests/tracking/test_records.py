@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tracking.records import Records
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    return Records(tmp_path / "run" / "metrics.jsonl")
+
+
+def test_what_is_appended_is_read_in_order(records: Records) -> None:
+    written = [{"step": s, "test/recall@1": 0.1 * s, "spectrum": [1.0, 0.5]} for s in range(3)]
+    for record in written:
+        records.append(record)
+    assert records.read() == written
+    assert Records(records.path).read() == written
+    assert records.frame()["test/recall@1"].tolist() == [0.0, 0.1, 0.2]
+
+
+def test_numbers_that_are_not_finite_are_strict_json_null(records: Records) -> None:
+    records.append({"a": float("nan"), "b": [1.0, float("inf")], "c": {"d": float("-inf")}})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    line = json.loads(records.path.read_text(), parse_constant=refuse)
+    assert line == {"a": None, "b": [1.0, None], "c": {"d": None}}
+
+
+@pytest.mark.parametrize("half", [b'{"step": 2, "te', b'{"step": 2}', b"\xc3"])
+def test_half_a_line_is_not_read_and_the_next_starts_clean(records: Records, half: bytes) -> None:
+    records.append({"step": 1})
+    with records.path.open("ab") as file:
+        file.write(half)
+    assert records.read() == [{"step": 1}]
+    again = Records(records.path)
+    again.append({"step": 2})
+    assert again.read() == [{"step": 1}, {"step": 2}]
+    assert len(records.path.read_bytes().splitlines()) == 2
+
+
+def test_truncate_drops_what_came_after_a_size(records: Records) -> None:
+    records.append({"step": 1})
+    size = records.size
+    before = records.path.read_bytes()
+    records.append({"step": 2})
+    records.truncate(size)
+    assert records.path.read_bytes() == before
+    records.truncate(10 * size)  # never grows the file
+    assert records.path.read_bytes() == before
+
+
+def test_no_record_at_all(records: Records) -> None:
+    assert records.read() == []
+    assert records.size == 0
+    assert records.frame().empty

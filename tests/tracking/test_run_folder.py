@@ -1,0 +1,86 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tracking.run_folder import RunFolder, RunLockedError
+
+ROOT = Path(__file__).parents[2]
+HOLDER = """
+import sys, time
+from pathlib import Path
+from tracking.run_folder import RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+with folder.locked(), folder.running():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "digits" / "margin" / "seed0")
+
+
+def test_a_run_is_new_then_running_then_finished(folder: RunFolder) -> None:
+    assert (folder.state, folder.finished) == ("new", False)
+    with folder.locked(), folder.running():
+        assert (folder.state, folder.finished) == ("running", False)
+        folder.write_json(folder.summary, {"last": 1})
+        assert not folder.finished
+    assert (folder.state, folder.finished) == ("finished", True)
+
+
+def test_without_a_summary_nothing_is_finished(folder: RunFolder) -> None:
+    with folder.locked(), folder.running():
+        pass
+    assert not folder.finished
+
+
+@pytest.mark.parametrize("error", [ValueError("too\nbad"), KeyboardInterrupt()])
+def test_a_failure_is_kept_with_its_traceback(folder: RunFolder, error: BaseException) -> None:
+    with pytest.raises(type(error)), folder.locked(), folder.running():
+        raise error
+    status = json.loads(folder.status.read_text())
+    assert status["state"] == "failed"
+    assert status["error"].startswith(type(error).__name__)
+    assert "\n" not in status["error"]
+    assert "test_a_failure_is_kept_with_its_traceback" in status["traceback"]
+
+
+def test_a_second_process_is_refused_until_the_first_is_dead(folder: RunFolder) -> None:
+    command = [sys.executable, "-c", HOLDER, str(folder.path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunLockedError, match=f"written by process {holder.pid} on "):
+            folder.locked().__enter__()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert folder.state == "running"  # nobody could write otherwise
+    with folder.locked():
+        assert f"process {os.getpid()} on " in (folder.path / ".lock").read_text()
+    with folder.locked():
+        pass  # released by leaving, too
+
+
+def test_clearing_leaves_the_lock_alone(folder: RunFolder) -> None:
+    with folder.locked():
+        folder.checkpoints.mkdir()
+        (folder.checkpoints / "last.pt").write_text("x")
+        folder.config.write_text("x")
+        folder.clear()
+        assert [path.name for path in folder.path.iterdir()] == [".lock"]
+
+
+def test_json_is_strict_and_replaced_whole(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    folder.write_json(folder.summary, {"last": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        folder.write_json(folder.summary, {"last": float("nan")})
+    assert json.loads(folder.summary.read_text()) == {"last": 1}
+    assert [path.name for path in folder.path.iterdir()] == ["summary.json"]

@@ -1,0 +1,203 @@
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tracking.wandb_mirror import WandbMirror
+
+ROOT = Path(__file__).parents[2]
+KEY = "0123456789abcdef0123456789abcdef01234567"  # planted, of the form of a real one
+RUN = """
+import sys
+from pathlib import Path
+from tracking.wandb_mirror import WandbMirror
+folder = Path(sys.argv[1]); folder.mkdir(parents=True)
+with WandbMirror(sys.argv[2], "p", None, float(sys.argv[3]), folder=folder, config={"a": 1}) as m:
+    m.log(1, {"epoch": 0, "test/recall@1": 0.5, "test/rho_spectrum@0": [0.5, 0.3, 0.2]})
+    m.finish({"last": {"test/recall@1": 0.5}, "selected": None, "oracle": {"test/recall@1": 0.5}})
+print("the run went on, mirrored:", not m.failed)
+"""
+
+
+def run(folder: Path, mode: str, timeout: float, **environment: str) -> str:
+    """What a process with a mirror prints; its home is a folder of the test."""
+    home = folder.parents[3] / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(folder), mode, str(timeout)],
+        cwd=ROOT,
+        env={**kept, "HOME": str(home), "WANDB_API_KEY": KEY, **environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "digits" / "margin_1a2b" / "seed3"
+
+
+def test_offline_mirrors_into_the_run_folder_and_keeps_no_key(folder: Path, tmp_path: Path) -> None:
+    output = run(folder, "offline", 60)
+    assert "mirrored: True" in output
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    content = log.read_bytes()
+    for part in (b"margin_1a2b_s3", b"digits_margin_1a2b_s3", b"test/recall@1"):
+        assert part in content
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+    assert KEY not in output
+
+
+class Broken(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def broken_server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_a_server_that_fails_is_said_once_and_stops_nothing(
+    folder: Path, broken_server: str
+) -> None:
+    output = run(folder, "online", 3, WANDB_BASE_URL=broken_server)
+    assert "the run went on, mirrored: False" in output
+    assert output.count("W&B stopped mirroring") == 1
+    assert KEY not in output
+
+
+class FakeRun:
+    """Stands for the client: remembers calls, fails or hangs where told."""
+
+    def __init__(self, failing: str = "", hanging: str = "") -> None:
+        self.failing, self.hanging = failing, hanging
+        self.calls: list[tuple[str, Any]] = []
+        self.released = threading.Event()
+        self.summary = SimpleNamespace(update=lambda values: self.call("summary", values))
+
+    def call(self, name: str, values: object) -> None:
+        self.calls.append((name, values))
+        if name == self.failing:
+            raise RuntimeError(f"no {name} today")
+        if name == self.hanging:
+            self.released.wait(60)
+
+    def log(self, values: object, step: int) -> None:
+        self.call("log", (step, values))
+
+    def finish(self, exit_code: int) -> None:
+        self.call("finish", exit_code)
+
+
+def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbMirror:
+    def start(self: WandbMirror, **options: object) -> None:
+        self.run = fake
+        fake.call("init", options)
+
+    monkeypatch.setattr(WandbMirror, "_start", start)
+    return WandbMirror("offline", "p", None, 60, folder=folder, config={})
+
+
+def exercise(mirror: WandbMirror) -> None:
+    with mirror:
+        mirror.log(7, {"train/loss": 1.0})
+        mirror.log(8, {"train/loss": 2.0})
+        mirror.finish({"last": {"test/nmi": 0.5, "step": 8}, "selected": None, "oracle": {}})
+
+
+def test_names_steps_and_readings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeRun()
+    exercise(mirror_of(fake, folder, monkeypatch))
+    (_, options), *calls = fake.calls
+    assert options["id"] == "digits_margin_1a2b_s3"
+    assert (options["name"], options["group"]) == ("margin_1a2b_s3", "margin_1a2b")
+    assert options["resume"] == "allow"
+    assert options["dir"] == str(folder)
+    assert calls == [
+        ("log", (7, {"train/loss": 1.0})),
+        ("log", (8, {"train/loss": 2.0})),
+        ("summary", {"last/test/nmi": 0.5, "last/step": 8}),
+        ("finish", 0),
+    ]
+
+
+@pytest.mark.parametrize("call", ["init", "log", "summary", "finish"])
+def test_any_failure_is_said_once_and_ends_the_mirror(
+    call: str, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeRun(failing=call)
+    with caplog.at_level(logging.WARNING):
+        exercise(mirror_of(fake, folder, monkeypatch))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"W&B stopped mirroring (no {call} today); the run folder has everything"
+    ]
+    assert fake.calls[-1][0] == call
+
+
+def test_a_client_that_hangs_is_left_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeRun(hanging="finish")
+    mirror = mirror_of(fake, folder, monkeypatch)
+    mirror.timeout = -9.5  # the margin of ten seconds less this
+    with caplog.at_level(logging.WARNING):
+        exercise(mirror)
+    fake.released.set()
+    assert "no answer within" in caplog.text
+
+
+def test_a_run_that_failed_is_shown_as_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeRun()
+    with pytest.raises(ValueError, match="broken"), mirror_of(fake, folder, monkeypatch):
+        raise ValueError("broken")
+    assert fake.calls[-1] == ("finish", 1)
+
+
+def test_a_missing_client_stops_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with caplog.at_level(logging.WARNING):
+        exercise(WandbMirror("offline", "p", None, 60, folder=folder, config={}))
+    assert len(caplog.records) == 1
+
+
+def test_disabled_never_touches_the_client(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    exercise(WandbMirror("disabled", "p", None, 60, folder=folder, config={}))
+    assert caplog.records == []
+
+
+def test_an_unknown_mode_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match="online, offline or disabled, got on"):
+        WandbMirror("on", "p", None, 60, folder=folder, config={})
