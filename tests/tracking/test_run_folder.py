@@ -57,10 +57,12 @@ def test_a_second_process_is_refused_until_the_first_is_dead(folder: RunFolder) 
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RunLockedError, match=f"written by process {holder.pid} on "):
-            folder.locked().__enter__()
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        try:
+            with pytest.raises(RunLockedError, match=f"written by process {holder.pid} on "):
+                folder.locked().__enter__()
+        finally:
+            holder.send_signal(signal.SIGKILL)
+            holder.wait()
     assert folder.state == "running"  # nobody could write otherwise
     with folder.locked():
         assert f"process {os.getpid()} on " in (folder.path / ".lock").read_text()

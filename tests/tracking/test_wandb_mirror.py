@@ -55,7 +55,7 @@ def test_offline_mirrors_into_the_run_folder_and_keeps_no_key(folder: Path, tmp_
     assert "mirrored: True" in output
     (log,) = folder.glob("wandb/offline-run-*/*.wandb")
     content = log.read_bytes()
-    for part in (b"margin_1a2b_s3", b"digits_margin_1a2b_s3", b"test/recall@1"):
+    for part in (b"margin_1a2b_s3", b"digits_margin_1a2b_s3", b"test/recall@1", b"histogram"):
         assert part in content
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
