@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from lightning_fabric import Fabric
+from lightning_fabric import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from datasets.images import Images
+from engine.build import fabric_of, splits_of, table_of
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained, group_name
 from engine.fit import fit
@@ -37,11 +37,9 @@ def main(config: DictConfig) -> None:
     command = HydraConfig.get()
     with explained():
         check(config, command.overrides.task)
-        dataset, group = (
-            command.runtime.choices["dataset"],
-            group_name(config, command.runtime.choices),
-        )
-        folder = RunFolder(Path(config.paths.runs) / dataset / group / f"seed{config.seed}")
+        choices = command.runtime.choices
+        group = Path(config.paths.runs, choices["dataset"], group_name(config, choices))
+        folder = RunFolder(group / f"seed{config.seed}")
         with folder.locked():
             if config.force:
                 folder.clear()
@@ -53,14 +51,13 @@ def main(config: DictConfig) -> None:
 
 def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
     trainer, workers = config.trainer, worker_count(config.trainer.workers)
-    fabric = Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
+    fabric = fabric_of(trainer)
 
-    table = instantiate(config.validation)(instantiate(config.dataset, _convert_="all"))
+    table = table_of(config)
     transform = instantiate(config.transform)
     train = Images(table[table.split == "train"], transform.train)
     names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
-    rows = {name: table[table.split == name] for name in names}
-    splits = {name: Images(part, transform.eval) for name, part in rows.items() if len(part)}
+    splits = splits_of(table, names, transform.eval)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)
@@ -76,7 +73,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
         checkpoint_every=trainer.checkpoint_every,
     )
 
-    torch.manual_seed(config.seed)
+    seed_everything(config.seed, verbose=False)
     learner = set_up(
         fabric,
         model=instantiate(config.backbone),

@@ -5,14 +5,20 @@ import random
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
 
+from core.errors import UserError
 from core.files import write_atomically
 
 log = logging.getLogger(__name__)
+
+
+class CheckpointError(UserError):
+    """A file is no whole checkpoint."""
 
 
 class Stateful(Protocol):
@@ -75,16 +81,28 @@ def read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        return whole(path)
+    except CheckpointError as error:
+        log.warning("%s; falling back to the one before it", error)
+        return None
+
+
+def whole(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: it cannot be read, or a part of it fails its checksum.
+    """
+    try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is None:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return content
         reason = f"{damaged} fails its checksum"
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, UnpicklingError) as error:
         reason = str(error)
-    log.warning("checkpoint %s is damaged (%s); falling back to the one before it", path, reason)
-    return None
+    raise CheckpointError(f"checkpoint {path} is damaged ({reason})")
 
 
 def random_states() -> dict[str, Any]:

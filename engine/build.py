@@ -1,0 +1,28 @@
+"""What training and evaluation build alike from the configuration of a run."""
+
+from collections.abc import Sequence
+
+from hydra.utils import instantiate
+from lightning_fabric import Fabric
+from omegaconf import DictConfig
+
+from datasets.images import Images
+from datasets.table import Table
+from datasets.transforms import Transform
+
+
+def fabric_of(trainer: DictConfig) -> Fabric:
+    """The device of a run and its precision."""
+    return Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
+
+
+def table_of(config: DictConfig) -> Table:
+    """Every image of the dataset; what the run sets aside for validation is split `val`."""
+    table: Table = instantiate(config.validation)(instantiate(config.dataset, _convert_="all"))
+    return table
+
+
+def splits_of(table: Table, names: Sequence[str], transform: Transform) -> dict[str, Images]:
+    """The images of each of the named splits that has any."""
+    rows = {name: table[table.split == name] for name in names}
+    return {name: Images(part, transform) for name, part in rows.items() if len(part)}
