@@ -170,7 +170,10 @@ def explained() -> Iterator[None]:
 
 def explain(error: Exception) -> str:
     """One line for what Hydra says in several."""
-    text = " ".join(_root_cause(error).split())
+    message = _root_cause(error)
+    if "Original Traceback" in message:  # of a loader's worker; its last line is the error
+        message = message.strip().splitlines()[-1].split(": ", 1)[-1]
+    text = " ".join(message.split())
     for noise in ("To append to your config use", "full_key:", "Config search path:"):
         text = text.split(noise)[0].strip()
     return text

@@ -12,7 +12,7 @@ from engine.loader import SeededBatches
 from engine.plan import Plan
 from engine.progress import Progress
 from engine.train import Step
-from engine.window import Window
+from engine.window import ADVICE, TrainingError, Window
 from tracking.run import Run
 
 Evaluate = Callable[[], Mapping[str, Any]]
@@ -65,12 +65,21 @@ def numbered_steps(
     plan: Plan,
     done: int,
 ) -> Iterator[tuple[int, Step]]:
-    """Take the steps after the first `done`, epoch by epoch, beginning in the middle of one."""
+    """Take the steps after the first `done`, epoch by epoch, beginning in the middle of one.
+
+    Raises:
+        TrainingError: the criterion refused a batch; names the step.
+    """
     step = done
     while step < plan.total_steps:
         batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
-        for taken in learner.steps(loader):
+        steps = learner.steps(loader)
+        while step < plan.total_steps:
+            try:
+                taken = next(steps)
+            except StopIteration:
+                break
+            except ValueError as error:
+                raise TrainingError(f"step {step + 1}: {error}; {ADVICE}") from error
             step += 1
             yield step, taken
-            if step == plan.total_steps:
-                return

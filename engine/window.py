@@ -8,9 +8,14 @@ import torch
 from core.errors import UserError
 from engine.train import Step
 
+ADVICE = (
+    "checkpoints/last.pt is older. Try a lower optimizer.lr, trainer.precision=32-true "
+    "or trainer.max_grad_norm"
+)
 
-class NonFiniteLossError(UserError):
-    """The loss became NaN or infinite; the last checkpoint holds the last good state."""
+
+class TrainingError(UserError):
+    """A step went wrong, such as a loss that is not finite; the last checkpoint is still good."""
 
 
 class Window:
@@ -27,7 +32,7 @@ class Window:
         """Means over the window that ends at `step`, and images per second; starts a new one.
 
         Raises:
-            NonFiniteLossError: names the first step whose loss is not finite.
+            TrainingError: names the first step whose loss is not finite.
         """
         names = list(self.steps[0].measured)
         table = [torch.stack([taken.measured[name] for name in names]) for taken in self.steps]
@@ -35,10 +40,7 @@ class Window:
         loss = names.index("train/loss")
         for row, number in zip(rows, range(step - len(rows) + 1, step + 1), strict=True):
             if not math.isfinite(row[loss]):
-                raise NonFiniteLossError(
-                    f"the loss is {row[loss]} at step {number}; checkpoints/last.pt is older. "
-                    "Try a lower optimizer.lr, trainer.precision=32-true or trainer.max_grad_norm"
-                )
+                raise TrainingError(f"step {number}: the loss is {row[loss]}; {ADVICE}")
         now = time.perf_counter()
         rate = sum(taken.num_images for taken in self.steps) / (now - self.started)
         self.steps, self.started = [], now

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.train import Step
-from engine.window import NonFiniteLossError, Window
+from engine.window import TrainingError, Window
 
 
 def taken(loss: float) -> Step:
@@ -29,5 +29,5 @@ def test_names_the_step_of_a_non_finite_loss(bad: float) -> None:
     window = Window()
     for loss in (1.0, bad, 1.0):
         window.add(taken(loss))
-    with pytest.raises(NonFiniteLossError, match="at step 9"):
+    with pytest.raises(TrainingError, match="step 9: the loss is"):
         window.close(step=10)
