@@ -13,7 +13,7 @@ from core.types import Embeddings, Labels
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
-from evaluation.metric import HIGHER_IS_BETTER, Metric, needs_of
+from evaluation.metric import HIGHER_IS_BETTER, Metric, depth_of, needs_of
 from evaluation.space import Distance
 from evaluation.undefined import UndefinedError
 
@@ -30,6 +30,7 @@ class Evaluation:
     A metric is a function whose parameters without a default name what it needs:
 
         ranking     evaluation.ranking.Ranking; the metric returns one score per query
+        neighbors   evaluation.nearest.Neighbors, as many as the metric's argument `k` says
         clusters    (N,) cluster of each sample
         spectrum    (min(N, D),) singular values of the embeddings
         embeddings  (N, D), and labels (N,)
@@ -67,7 +68,13 @@ class Evaluation:
         self.metrics = dict(metrics)
         self.needs = {name: needs_of(name, metric) for name, metric in self.metrics.items()}
         seeds = range(seed, seed + restarts)
-        self.method = Method(distance, clustering, num_clusters, seeds, memory)
+        self.depths = {
+            name: depth_of(name, self.metrics[name])
+            for name, needs in self.needs.items()
+            if "neighbors" in needs
+        }
+        depth = max(self.depths.values(), default=1)
+        self.method = Method(distance, clustering, num_clusters, seeds, memory, depth)
         self._explained: set[str] = set()
 
     @property
@@ -123,6 +130,8 @@ class Evaluation:
         """One metric of anything but the ranking, averaged over the clusterings if it asks."""
         needs = self.needs[name]
         given = {need: getattr(measured, need) for need in needs - {"clusters"}}
+        if "neighbors" in needs:
+            given["neighbors"] = given["neighbors"].first(self.depths[name])
         if "clusters" not in needs:
             return self.metrics[name](**given)
         values = [self.metrics[name](clusters=c, **given) for c in measured.clusterings]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.types import Embeddings, Labels
 from evaluation.kmeans import Clusters
+from evaluation.nearest import Neighbors, nearest
 from evaluation.neighbors import rank
 from evaluation.ranking import Ranking
 from evaluation.space import Distance, points_of
@@ -34,6 +35,7 @@ class Method:
     num_clusters: int | None
     clustering_seeds: Sequence[int]
     memory: int
+    depth: int = 1  # neighbours of a query that some metric looks at
 
 
 class MeasuredSet:
@@ -61,6 +63,18 @@ class MeasuredSet:
         return rank(
             self.embeddings,
             self.labels,
+            self.queries,
+            self.gallery,
+            distance=self.method.distance,
+            memory=self.method.memory,
+        )
+
+    @cached_property
+    def neighbors(self) -> Neighbors:
+        """The nearest neighbours of every query, as deep as the deepest metric looks."""
+        return nearest(
+            self.embeddings,
+            self.method.depth,
             self.queries,
             self.gallery,
             distance=self.method.distance,

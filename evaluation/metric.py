@@ -7,7 +7,7 @@ from torch import Tensor
 
 Metric = Callable[..., Tensor]
 
-OFFERED = {"ranking", "clusters", "spectrum", "embeddings", "labels"}  # see `Evaluation`
+OFFERED = {"ranking", "neighbors", "clusters", "spectrum", "embeddings", "labels"}
 HIGHER_IS_BETTER = {"ranking", "clusters"}  # what is measured on the embeddings has no direction
 
 
@@ -21,3 +21,11 @@ def needs_of(name: str, metric: Metric) -> set[str]:
     if "ranking" in needs and len(needs) > 1:
         raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
     return needs
+
+
+def depth_of(name: str, metric: Metric) -> int:
+    """How many neighbours a metric of the neighbours looks at: its `k`."""
+    k = inspect.signature(metric).parameters.get("k")
+    if k is None or not isinstance(k.default, int):
+        raise TypeError(f"metric {name} asks for neighbors and must say how many by an argument k")
+    return k.default
