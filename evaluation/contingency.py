@@ -28,3 +28,8 @@ def contingency(labels: Labels, clusters: Clusters) -> Contingency:
     cluster_id, sizes = torch.unique(clusters, return_inverse=True, return_counts=True)[1:]
     pair, joint = torch.unique(class_id * len(sizes) + cluster_id, return_counts=True)
     return Contingency(joint, pair // len(sizes), pair % len(sizes), classes, sizes)
+
+
+def same_partition(table: Contingency) -> bool:
+    """Whether classes and clusters are the same sets of samples."""
+    return len(table.joint) == len(table.classes) == len(table.clusters)

@@ -13,7 +13,7 @@ from core.types import Embeddings, Labels
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
-from evaluation.metric import HIGHER_IS_BETTER, Metric, depth_of, needs_of
+from evaluation.metric import Metric, depth_of, direction_of, needs_of
 from evaluation.space import Distance
 from evaluation.undefined import UndefinedError
 
@@ -32,8 +32,10 @@ class Evaluation:
         ranking     evaluation.ranking.Ranking; the metric returns one score per query
         neighbors   evaluation.nearest.Neighbors, as many as the metric's argument `k` says
         clusters    (N,) cluster of each sample
-        spectrum    (min(N, D),) singular values of the embeddings
-        embeddings  (N, D), and labels (N,)
+        pairs       evaluation.pairs.Pairs of queries and gallery items; lower is better
+        spectrum    (min(N, D),) singular values of the embeddings; centered_spectrum: of the
+                    embeddings minus their mean
+        embeddings  (N, D), labels (N,), and gallery (M,), which of them can be found
 
     Each is computed only if a metric asks for it, and once. Scores are averaged over queries,
     metrics of clusters over the restarts. A metric that raises `UndefinedError` is NaN, and the
@@ -81,8 +83,7 @@ class Evaluation:
     def higher_is_better(self) -> dict[str, bool | None]:
         """Direction of every number; None where neither is better."""
         directions: dict[str, bool | None] = dict.fromkeys([*self.metrics, *COUNTS])
-        better = {name: True for name, needs in self.needs.items() if needs & HIGHER_IS_BETTER}
-        return {**directions, **better}
+        return directions | {name: direction_of(needs) for name, needs in self.needs.items()}
 
     @torch.no_grad()
     def __call__(

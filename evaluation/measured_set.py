@@ -13,6 +13,7 @@ from core.types import Embeddings, Labels
 from evaluation.kmeans import Clusters
 from evaluation.nearest import Neighbors, nearest
 from evaluation.neighbors import rank
+from evaluation.pairs import Pairs
 from evaluation.ranking import Ranking
 from evaluation.space import Distance, points_of
 from evaluation.spectrum import Spectrum, singular_values
@@ -93,9 +94,26 @@ class MeasuredSet:
         ]
 
     @cached_property
+    def pairs(self) -> Pairs:
+        """Every query with every gallery item, never all at once."""
+        return Pairs(
+            self.embeddings,
+            self.labels,
+            self.queries,
+            self.gallery,
+            distance=self.method.distance,
+            memory=self.method.memory,
+        )
+
+    @cached_property
     def spectrum(self) -> Spectrum:
         """Singular values of the embeddings as the model put them out."""
         return singular_values(self.embeddings)
+
+    @cached_property
+    def centered_spectrum(self) -> Spectrum:
+        """Singular values of the embeddings minus their mean."""
+        return singular_values(self.embeddings, centered=True)
 
 
 def check(embeddings: Embeddings, labels: Labels) -> None:

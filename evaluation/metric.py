@@ -7,20 +7,35 @@ from torch import Tensor
 
 Metric = Callable[..., Tensor]
 
-OFFERED = {"ranking", "neighbors", "clusters", "spectrum", "embeddings", "labels"}
-HIGHER_IS_BETTER = {"ranking", "clusters"}  # what is measured on the embeddings has no direction
+OFFERED = {  # see `Evaluation`; what is measured on the embeddings has no better direction
+    "ranking": True,  # higher is better
+    "clusters": True,
+    "neighbors": None,
+    "pairs": False,  # lower is better
+    "spectrum": None,
+    "centered_spectrum": None,
+    "embeddings": None,
+    "labels": None,
+    "gallery": None,
+}
 
 
 def needs_of(name: str, metric: Metric) -> set[str]:
     """The parameters of a metric that have no default yet."""
     parameters = inspect.signature(metric).parameters.values()
     needs = {p.name for p in parameters if p.default is inspect.Parameter.empty}
-    if not needs or needs - OFFERED:
-        wanted = ", ".join(sorted(needs - OFFERED)) or "nothing"
+    if not needs or needs - set(OFFERED):
+        wanted = ", ".join(sorted(needs - set(OFFERED))) or "nothing"
         raise TypeError(f"metric {name} asks for {wanted}; there is {', '.join(sorted(OFFERED))}")
     if "ranking" in needs and len(needs) > 1:
         raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
     return needs
+
+
+def direction_of(needs: set[str]) -> bool | None:
+    """Whether a metric of these is better when higher; None if neither is better."""
+    directions = {OFFERED[need] for need in needs} - {None}
+    return directions.pop() if len(directions) == 1 else None
 
 
 def depth_of(name: str, metric: Metric) -> int:

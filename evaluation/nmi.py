@@ -5,7 +5,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels, Scalar
-from evaluation.contingency import contingency
+from evaluation.contingency import Contingency, contingency
 from evaluation.kmeans import Clusters
 
 
@@ -22,14 +22,18 @@ def nmi(labels: Labels, clusters: Clusters) -> Scalar:
     1.0
     """
     table = contingency(labels, clusters)
-    total = len(labels)
-    joint = table.joint.double()
-    independent = table.classes[table.class_of].double() * table.clusters[table.cluster_of] / total
-    information = (joint / total * (joint / independent).log()).sum()
     entropies = entropy(table.classes) + entropy(table.clusters)
     if len(table.classes) == len(table.clusters) == 1:
         return torch.ones_like(entropies)
-    return (2 * information / entropies).clamp(0, 1)
+    return (2 * mutual_information(table) / entropies).clamp(0, 1)
+
+
+def mutual_information(table: Contingency) -> Scalar:
+    """I(classes; clusters) = Σ p(a, b) log(p(a, b) / (p(a) p(b))), in nats, float64."""
+    total = table.classes.sum()
+    joint = table.joint.double()
+    independent = table.classes[table.class_of].double() * table.clusters[table.cluster_of] / total
+    return (joint / total * (joint / independent).log()).sum()
 
 
 def entropy(counts: Int[Tensor, " C"]) -> Scalar:

@@ -17,7 +17,7 @@ def rho_spectrum(spectrum: Spectrum, m: int) -> Scalar | Spectrum:
         m > 0: KL(u || s) = -log S - 1/S Σ log s_i      m < 0: KL(s || u) = log S + Σ s_i log s_i
         m = 0: s itself, all of it
 
-    In nats, >= 0, without a better direction. The ρ(Φ) of https://arxiv.org/abs/2002.08473 is
+    In nats, range [0, ∞], no better direction. The ρ(Φ) of https://arxiv.org/abs/2002.08473 is
     m = 2: the first singular value of embeddings that are not centred is their mean. A singular
     value of 0, an unused dimension, makes it infinite for m > 0, which is its limit. (Their CPU
     code drops the smallest value and approximates the others, their GPU code does not.)
@@ -37,3 +37,15 @@ def rho_spectrum(spectrum: Spectrum, m: int) -> Scalar | Spectrum:
     if m < 0:
         return torch.xlogy(shares, shares).sum() + math.log(len(shares))
     return shares
+
+
+def rho_spectrum_centered(centered_spectrum: Spectrum, m: int) -> Scalar | Spectrum:
+    """`rho_spectrum` of the embeddings minus their mean: how evenly they spread around it.
+
+    With the mean gone no singular value is special, and m = 1 looks at all of them. Range [0, ∞],
+    no better direction. Not a published number; the ρ of Roth et al. 2020 is not centred.
+
+    Raises:
+        UndefinedError: as `rho_spectrum`; all embeddings are the same.
+    """
+    return rho_spectrum(centered_spectrum, m)

@@ -7,20 +7,27 @@ from torch import Tensor
 from core.types import Embeddings
 
 ROWS = 16384  # rows converted to float64 at a time
+ROUNDED = 100  # digits in the last place by which the mean of equal vectors may miss them
 
 Spectrum = Float[Tensor, " S"]  # float64, descending
 
 
-def singular_values(embeddings: Embeddings) -> Spectrum:
-    """The min(N, D) singular values of the embeddings, not centred, in float64, largest first.
+def singular_values(embeddings: Embeddings, *, centered: bool = False) -> Spectrum:
+    """The min(N, D) singular values of the embeddings in float64, largest first.
 
     They are the roots of the eigenvalues of the D x D Gram matrix, summed up in float64: exact,
     and the same on every device, to half of float64's digits. Smaller ones are rounding and 0.
+
+    Args:
+        centered: whether the mean of the embeddings is taken away first.
     """
     num, dim = embeddings.shape
     gram = embeddings.new_zeros(dim, dim, dtype=torch.float64)
+    mean = embeddings.mean(dim=0, dtype=torch.float64) if centered else gram.new_zeros(dim)
     for rows in torch.split(embeddings, ROWS):
-        gram += rows.double().T @ rows.double()
+        vectors = rows.double() - mean
+        gram += vectors.T @ vectors
     eigenvalues = torch.linalg.eigvalsh(gram).flip(0)[: min(num, dim)]
-    rounding = dim * torch.finfo(torch.float64).eps * eigenvalues[0]
+    eps = torch.finfo(torch.float64).eps
+    rounding = dim * eps * eigenvalues[0] + num * (ROUNDED * eps * mean.norm()) ** 2
     return torch.where(eigenvalues > rounding, eigenvalues, 0).sqrt()

@@ -1,16 +1,25 @@
 """k-means and the metrics of a clustering, against loops over pairs, scikit-learn and faiss."""
 
-from itertools import combinations
+from collections.abc import Callable
+from itertools import combinations, permutations
 
 import faiss
 import pytest
 import torch
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+)
 from torch import Tensor
 
+from evaluation.ami import ami, expected_information
+from evaluation.ari import ari
+from evaluation.contingency import contingency
 from evaluation.f1 import f1
 from evaluation.kmeans import assign, kmeans, move
-from evaluation.nmi import nmi
+from evaluation.nmi import mutual_information, nmi
+from evaluation.purity import purity
 from evaluation.sums import sums_by_group
 from evaluation.undefined import UndefinedError
 
@@ -21,6 +30,10 @@ PARTITIONS = {
     "one cluster": (torch.arange(20) % 3, torch.zeros(20, dtype=torch.long)),
     "one of each": (torch.zeros(5, dtype=torch.long), torch.zeros(5, dtype=torch.long)),
     "classes of one": (torch.arange(20), torch.arange(20) % 4),
+    "all apart": (torch.arange(12), torch.arange(12).flip(0)),
+    "unequal sizes": (torch.arange(300).float().sqrt().long(), torch.arange(300) % 3),
+    "one apart": (torch.arange(9) // 8, torch.arange(9) // 3),
+    "one sample": (torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long)),
     "odd numbers": (torch.tensor([-3, 900, 900, -3, 5]), torch.tensor([7, 7, 2, 7, 2])),
 }
 
@@ -41,8 +54,53 @@ def test_nmi_agrees_with_scikit_learn(labels: Tensor, clusters: Tensor) -> None:
     assert nmi(clusters, labels).item() == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", PARTITIONS)
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(ami, adjusted_mutual_info_score), (ari, adjusted_rand_score)]
+)
+def test_adjusted_scores_agree_with_scikit_learn(
+    name: str, ours: Callable[..., Tensor], theirs: Callable[..., float]
+) -> None:
+    labels, clusters = PARTITIONS[name]
+    expected = 1.0 if name == "all apart" else theirs(labels.numpy(), clusters.numpy())
+    assert ours(labels, clusters).item() == pytest.approx(expected, abs=1e-10)
+    assert ours(clusters, labels).item() == pytest.approx(expected, abs=1e-10)
+    assert ours(labels, labels + 5).item() == 1
+
+
+def test_expected_information_is_the_mean_over_all_permutations() -> None:
+    labels, clusters = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 1, 1])
+    every = [
+        mutual_information(contingency(labels, clusters[torch.tensor(order)])).item()
+        for order in permutations(range(6))
+    ]
+    found = expected_information(contingency(labels, clusters)).item()
+    assert found == pytest.approx(sum(every) / len(every), abs=1e-12)
+
+
+def test_random_clusters_score_zero_when_adjusted_and_more_than_zero_when_not() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 50, (1000,), generator=generator)
+    clusters = torch.randint(0, 50, (1000,), generator=generator)
+    assert nmi(labels, clusters) > 0.2
+    assert abs(ami(labels, clusters)) < 0.01
+    assert abs(ari(labels, clusters)) < 0.01
+
+
 @pytest.mark.parametrize("labels, clusters", PARTITIONS.values(), ids=PARTITIONS)  # noqa: PT006
-def test_f1_equals_a_loop_over_pairs(labels: Tensor, clusters: Tensor) -> None:
+def test_purity_equals_a_loop_over_clusters(labels: Tensor, clusters: Tensor) -> None:
+    right = 0
+    for cluster in set(clusters.tolist()):
+        members = [
+            a for a, b in zip(labels.tolist(), clusters.tolist(), strict=True) if b == cluster
+        ]
+        right += max(members.count(label) for label in members)
+    assert purity(labels, clusters).item() == pytest.approx(right / len(labels), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(set(PARTITIONS) - {"all apart", "one sample"}))  # undefined
+def test_f1_equals_a_loop_over_pairs(name: str) -> None:
+    labels, clusters = PARTITIONS[name]
     both = in_class = in_cluster = 0
     for i, j in combinations(range(len(labels)), 2):
         in_class += bool(labels[i] == labels[j])

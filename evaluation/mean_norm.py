@@ -1,0 +1,20 @@
+"""Mean length of the embeddings."""
+
+from torch import Tensor
+
+from core.distance import precise
+from core.types import Embeddings, Scalar
+
+
+def mean_norm(embeddings: Embeddings) -> Scalar:
+    """Mean Euclidean norm of the embeddings as the model put them out.
+
+    Range [0, ∞), no better direction; 1 for a model that normalises. Growing or vanishing norms
+    betray a loss that pulls at lengths, which the cosine does not show. Float64.
+
+    >>> import torch
+    >>> mean_norm(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).item()
+    3.0
+    """
+    norms: Tensor = precise(embeddings).norm(dim=1)
+    return norms.double().mean()
