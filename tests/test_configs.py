@@ -18,7 +18,7 @@ SETTINGS = {"trainer", "evaluation", "experiment"}  # read by main.py, nothing t
 def composed(choice: Path) -> DictConfig:
     group, name = choice.parts[0], "/".join(choice.parts[1:])
     value = f"[{name}]" if group == "metric" else name
-    selected = f"{'+' if group == 'experiment' else ''}{group}={value}"
+    selected = f"{group}={value}"
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[selected, *NEEDED.get(selected, [])])
     config.num_classes = 3
