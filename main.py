@@ -6,6 +6,10 @@ The same command again resumes an interrupted run and skips a finished one.
 """
 
 import os
+
+# before torch: threads that wait must leave their core to the workers that load the images
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from functools import partial
 from pathlib import Path
 
