@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -10,10 +10,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from core.types import Embeddings, Labels
+from evaluation.averages import Averages
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
 from evaluation.metric import Metric, depth_of, direction_of, needs_of
+from evaluation.query_scores import QueryScores, score_queries
 from evaluation.space import Distance
 from evaluation.undefined import UndefinedError
 
@@ -27,19 +29,10 @@ COUNTS = ("num_queries", "num_queries_excluded")
 class Evaluation:
     """Measures an embedded set by named metrics.
 
-    A metric is a function whose parameters without a default name what it needs:
-
-        ranking     evaluation.ranking.Ranking; the metric returns one score per query
-        neighbors   evaluation.nearest.Neighbors, as many as the metric's argument `k` says
-        clusters    (N,) cluster of each sample
-        pairs       evaluation.pairs.Pairs of queries and gallery items; lower is better
-        spectrum    (min(N, D),) singular values of the embeddings; centered_spectrum: of the
-                    embeddings minus their mean
-        embeddings  (N, D), labels (N,), and gallery (M,), which of them can be found
-
-    Each is computed only if a metric asks for it, and once. Scores are averaged over queries,
-    metrics of clusters over the restarts. A metric that raises `UndefinedError` is NaN, and the
-    reason is logged once.
+    A metric is a function that says by its parameters what it needs, see `evaluation.metric`;
+    that is computed only if a metric asks for it, and once. Scores are averaged over queries,
+    metrics of clusters over the restarts, whose spread is then `<metric>/std`. A metric that raises
+    `UndefinedError` is NaN, and the reason is logged once.
 
     Args:
         metrics: name -> metric.
@@ -48,6 +41,7 @@ class Evaluation:
         num_clusters: None takes the number of classes of the evaluated set.
         restarts: clusterings from different starts, averaged.
         seed: of the first clustering; the next ones count up.
+        averages: what is made of the scores besides their mean over queries.
         memory: working memory in bytes of search and clustering.
 
     Raises:
@@ -64,6 +58,7 @@ class Evaluation:
         restarts: int = 1,
         seed: int = 0,
         memory: int = MEMORY,
+        averages: Averages | None = None,
     ) -> None:
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
@@ -77,13 +72,17 @@ class Evaluation:
         }
         depth = max(self.depths.values(), default=1)
         self.method = Method(distance, clustering, num_clusters, seeds, memory, depth)
+        self.averages = averages or Averages()
+        self.retrieval = [name for name, needs in self.needs.items() if "ranking" in needs]
         self._explained: set[str] = set()
 
     @property
     def higher_is_better(self) -> dict[str, bool | None]:
         """Direction of every number; None where neither is better."""
-        directions: dict[str, bool | None] = dict.fromkeys([*self.metrics, *COUNTS])
-        return directions | {name: direction_of(needs) for name, needs in self.needs.items()}
+        directions: dict[str, bool | None] = dict.fromkeys(COUNTS)
+        for name, needs in self.needs.items():
+            directions |= dict.fromkeys(self._names(name), direction_of(needs))
+        return directions | {name: None for name in directions if name.endswith("/std")}
 
     @torch.no_grad()
     def __call__(
@@ -92,6 +91,7 @@ class Evaluation:
         labels: Labels,
         is_query: Bool[Tensor, " N"] | None = None,
         is_gallery: Bool[Tensor, " N"] | None = None,
+        categories: Sequence[str] | None = None,
     ) -> Results:
         """Every metric by its name, as plain floats or lists of them.
 
@@ -100,58 +100,59 @@ class Evaluation:
 
         Args:
             is_query: None means every sample; `is_gallery` likewise.
+            categories: super-class of each sample; used where `averages` asks for them.
         """
         if embeddings.device.type == "mps":  # has no float64
             embeddings, labels = embeddings.cpu(), labels.cpu()
         measured = MeasuredSet(embeddings, labels, is_query, is_gallery, self.method)
-        results = self._retrieval(measured)
-        for name, needs in self.needs.items():
-            if "ranking" not in needs:
-                results[name] = self._value(name, partial(self._measure, name, measured))
-        order = [*self.metrics, *COUNTS]
-        return {name: results[name] for name in order if name in results}
+        scored = score_queries(measured, {name: self.metrics[name] for name in self.retrieval})
+        results: Results = {}
+        for name in self.metrics:
+            if name in self.retrieval:
+                compute = partial(self._average, name, scored, labels, categories)
+            else:
+                compute = partial(self._measure, name, measured)
+            results |= self._plain(name, compute)
+        if self.retrieval:
+            excluded = len(measured.queries) - len(scored.queries)
+            results |= dict(zip(COUNTS, (len(scored.queries), excluded), strict=True))
+        return results
 
-    def _retrieval(self, measured: MeasuredSet) -> Results:
-        """The metrics of the ranking, all of them on one pass over the queries."""
-        scores: dict[str, list[Tensor]] = {
-            name: [] for name, needs in self.needs.items() if "ranking" in needs
-        }
-        if not scores:
-            return {}
-        num_queries = 0
-        for queries, ranking in measured.rankings():
-            num_queries += len(queries)
-            for name, parts in scores.items():
-                parts.append(self.metrics[name](ranking=ranking))
-        results = {name: self._value(name, partial(mean, parts)) for name, parts in scores.items()}
-        excluded = len(measured.queries) - num_queries
-        return {**results, **dict(zip(COUNTS, (num_queries, excluded), strict=True))}
+    def _average(
+        self, name: str, scored: QueryScores, labels: Labels, categories: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """The numbers made of the scores of one metric of the ranking."""
+        queries, scores = scored.queries, scored.by_metric[name]
+        if categories is not None:
+            categories = [categories[q] for q in queries.tolist()]
+        return self.averages.of(name, scores, labels[queries], categories)
 
-    def _measure(self, name: str, measured: MeasuredSet) -> Tensor:
-        """One metric of anything but the ranking, averaged over the clusterings if it asks."""
+    def _measure(self, name: str, measured: MeasuredSet) -> dict[str, Tensor]:
+        """One metric of anything but the ranking; mean and spread over several clusterings."""
         needs = self.needs[name]
         given = {need: getattr(measured, need) for need in needs - {"clusters"}}
         if "neighbors" in needs:
             given["neighbors"] = given["neighbors"].first(self.depths[name])
         if "clusters" not in needs:
-            return self.metrics[name](**given)
-        values = [self.metrics[name](clusters=c, **given) for c in measured.clusterings]
-        return torch.stack(values).mean(dim=0)
+            return {name: self.metrics[name](**given)}
+        found = [self.metrics[name](clusters=c, **given) for c in measured.clusterings]
+        values = torch.stack(found)
+        spread = [values.std(dim=0)] if len(values) > 1 else []
+        return dict(zip(self._names(name), [values.mean(dim=0), *spread], strict=True))
 
-    def _value(self, name: str, compute: Callable[[], Tensor]) -> float | list[float]:
-        """The number or numbers as plain floats; NaN and a line in the log if there is none."""
+    def _names(self, name: str) -> list[str]:
+        """The numbers of one metric, but for categories."""
+        if name in self.retrieval:
+            return self.averages.names(name)
+        several = "clusters" in self.needs[name] and len(self.method.clustering_seeds) > 1
+        return [name, f"{name}/std"] if several else [name]
+
+    def _plain(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> Results:
+        """The numbers of a metric as plain floats; NaN and a line in the log if there are none."""
         try:
-            value: float | list[float] = compute().tolist()
+            return {number: value.tolist() for number, value in compute().items()}
         except UndefinedError as reason:
             if name not in self._explained:
                 log.warning("%s is undefined: %s", name, reason)
                 self._explained.add(name)
-            return math.nan
-        return value
-
-
-def mean(scores: list[Tensor]) -> Tensor:
-    """Mean over all queries of their scores, which come in parts."""
-    if not scores:
-        raise UndefinedError("no query has anything relevant in the gallery")
-    return torch.cat(scores).mean()
+            return dict.fromkeys(self._names(name), math.nan)

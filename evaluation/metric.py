@@ -1,4 +1,20 @@
-"""What a metric is: a function that names what it measures by its parameters."""
+"""What a metric is: a function that names what it measures by its parameters.
+
+A parameter without a default is one of these; every other one is bound in the metric's YAML.
+
+    ranking            evaluation.ranking.Ranking; the metric returns one score per query
+    neighbors          evaluation.nearest.Neighbors, as many as the metric's argument `k` says
+    clusters           (N,) cluster of each sample
+    pairs              evaluation.pairs.Pairs of every query and gallery item
+    spectrum           (min(N, D),) singular values of the embeddings, largest first
+    centered_spectrum  likewise, of the embeddings minus their mean
+    embeddings         (N, D) as the model put them out
+    labels             (N,)
+    gallery            (M,) indices of the samples that can be found
+
+A metric of a ranking or of clusters is better when higher, one of pairs when lower; the others,
+which describe the embedding space, have no better direction.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -7,11 +23,11 @@ from torch import Tensor
 
 Metric = Callable[..., Tensor]
 
-OFFERED = {  # see `Evaluation`; what is measured on the embeddings has no better direction
-    "ranking": True,  # higher is better
+OFFERED = {  # whether a metric of it is better when higher
+    "ranking": True,
     "clusters": True,
     "neighbors": None,
-    "pairs": False,  # lower is better
+    "pairs": False,
     "spectrum": None,
     "centered_spectrum": None,
     "embeddings": None,
