@@ -50,7 +50,7 @@ def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
             parent, _, name = key.rpartition(".")
             known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
             raise ConfigurationError(
-                f"{override.input_line}: no YAML declares the key '{key}'{_suggestion(name, known)}"
+                f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
             )
 
 
@@ -89,7 +89,7 @@ def _check_target(key: str, node: DictConfig) -> None:
         if argument not in accepted and not _takes_any(accepted):
             raise ConfigurationError(
                 f"{key}.{argument}: {name} takes no '{argument}'"
-                f"{_suggestion(argument, accepted)}; it takes {', '.join(accepted)}"
+                f"{suggestion(argument, accepted)}; it takes {', '.join(accepted)}"
             )
     _check_choices(key, node, target)
 
@@ -108,7 +108,7 @@ def _check_choices(key: str, node: DictConfig, target: object) -> None:
             known = [str(choice) for choice in choices]
             raise ConfigurationError(
                 f"{key}.{argument}={value}: must be one of {', '.join(known)}"
-                f"{_suggestion(str(value), known)}"
+                f"{suggestion(str(value), known)}"
             )
 
 
@@ -188,6 +188,7 @@ def _root_cause(error: BaseException) -> str:
     return str(error)
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`, did you mean 'lr'?`, or nothing where nothing known is like it."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""

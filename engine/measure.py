@@ -7,16 +7,8 @@ from torch import nn
 
 from datasets.images import Images
 from engine.loader import evaluation_loader
-from evaluation.embed import Embedded, embed
+from evaluation.embed import embed
 from evaluation.evaluate import Evaluation, Results
-
-
-def embed_split(
-    fabric: Fabric, model: nn.Module, images: Images, batch_size: int, num_workers: int
-) -> Embedded:
-    """Every image of a split once, on the device of `fabric`."""
-    loader = evaluation_loader(images, batch_size, num_workers, fabric.device.type == "cuda")
-    return embed(model, loader, fabric.device)
 
 
 def measure(
@@ -30,7 +22,8 @@ def measure(
     """Embed and evaluate every split; results are named `<split>/<metric>`."""
     results: Results = {}
     for split, images in splits.items():
-        embeddings, labels = embed_split(fabric, model, images, batch_size, num_workers)
+        loader = evaluation_loader(images, batch_size, num_workers, fabric.device.type == "cuda")
+        embeddings, labels = embed(model, loader, fabric.device)
         measured = evaluation(embeddings, labels, *images.roles)
         results |= {f"{split}/{name}": value for name, value in measured.items()}
     return results

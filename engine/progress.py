@@ -1,12 +1,15 @@
-"""A progress bar with loss, speed and time left; nothing at all where nobody watches."""
+"""Progress bars: what is done, how fast, time left; nothing at all where nobody watches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, track
 from rich.progress import Progress as Bar
+
+Item = TypeVar("Item")
 
 
 class Progress:
@@ -43,3 +46,15 @@ class Progress:
     def show(self, train: Mapping[str, float]) -> None:
         rate = train["train/images_per_second"]
         self.bar.update(self.task, loss=train["train/loss"], rate=rate)
+
+
+def watched(items: Iterable[Item], total: int, doing: str) -> Iterable[Item]:
+    """The items, with a bar that says how many of them are done, on a terminal only."""
+    console = Console(stderr=True)
+    return track(items, doing, total, console=console, disable=not console.is_terminal)
+
+
+def busy(doing: str) -> AbstractContextManager[object]:
+    """A sign of life during one long step, on a terminal only."""
+    console = Console(stderr=True)
+    return console.status(doing) if console.is_terminal else nullcontext()

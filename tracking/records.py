@@ -32,7 +32,7 @@ class Records:
         return self.path.read_bytes().rfind(b"\n") + 1
 
     def append(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(_finite(dict(record)), allow_nan=False) + "\n"
+        line = json.dumps(finite(dict(record)), allow_nan=False) + "\n"
         with self.path.open("ab") as file:
             file.write(line.encode())
             file.flush()
@@ -50,9 +50,10 @@ class Records:
         return pd.DataFrame(self.read())
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None in the place of every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(child) for key, child in value.items()}
+        return {key: finite(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(child) for child in value]
+        return [finite(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -21,6 +21,7 @@ class WandbMirror:
             Its last three parts, dataset, group and seed, name the run `<group>_s<seed>` and
             make its id, so that a resumed run continues its own page.
         config: the resolved configuration, as plain containers.
+        page: None is the run's own page; a name is another one in its group, for an evaluation.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class WandbMirror:
         *,
         folder: Path,
         config: Mapping[str, Any],
+        page: str | None = None,
     ) -> None:
         if mode not in ("online", "offline", "disabled"):
             raise ValueError(f"tracker.mode must be online, offline or disabled, got {mode}")
         self.timeout, self.failed = timeout, mode == "disabled"
         self.run: Any = None
         dataset, group, seed = folder.parts[-3:]
-        name = f"{group}_{seed.replace('seed', 's')}"
+        name = "_".join(filter(None, [group, seed.replace("seed", "s"), page]))
         self._attempt(
             lambda: self._start(
                 mode=mode,
@@ -48,6 +50,7 @@ class WandbMirror:
                 id=f"{dataset}_{name}",
                 name=name,
                 group=group,
+                job_type="evaluation" if page else "training",
                 tags=[dataset],
                 config=dict(config),
                 resume="allow",
@@ -57,6 +60,10 @@ class WandbMirror:
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Record `values` at optimizer step `step`; a list becomes a histogram."""
         self._attempt(lambda: self._log(step, values))
+
+    def show(self, pictures: Mapping[str, Path]) -> None:
+        """Show image files under their names, beside what was logged last."""
+        self._attempt(lambda: self._show(pictures))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Show the readings as `last/test/recall@1` and so on."""
@@ -96,6 +103,12 @@ class WandbMirror:
             for name, value in values.items()
         }
         self.run.log(shown, step=step)
+
+    def _show(self, pictures: Mapping[str, Path]) -> None:
+        from wandb import Image
+
+        images = {f"pictures/{name}": Image(str(path)) for name, path in pictures.items()}
+        self.run.log(images, step=self.run.step)
 
     def _attempt(self, action: Callable[[], object]) -> None:
         """Do it in a thread that may be left behind; nothing W&B does reaches the run."""

@@ -1,0 +1,150 @@
+"""A trained embedder, back from the folder of its run, and the configuration to measure it with."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from core.errors import UserError
+from engine.checkpoint import CheckpointError, whole
+from engine.configuration import CONF, ConfigurationError, suggestion
+
+
+class NoRunError(UserError):
+    """There is no run where one was looked for, or it has no checkpoint."""
+
+
+class Trained(NamedTuple):
+    """A run folder and one of its checkpoints; both exist."""
+
+    folder: Path
+    checkpoint: Path
+
+
+class Weights(NamedTuple):
+    """The parameters and buffers of a backbone, and the optimizer steps that made them."""
+
+    model: dict[str, Any]
+    step: int
+
+
+def find(path: Path) -> Trained:
+    """The run that a path means: a run folder, and then its last checkpoint, or a checkpoint.
+
+    Raises:
+        NoRunError: there is no such path, no run, or no checkpoint.
+    """
+    path = path.expanduser().resolve()
+    if not path.exists():
+        raise NoRunError(
+            f"{path} does not exist; run= names a run folder, runs/<dataset>/<group>/seed<k>, "
+            "or a checkpoint in it"
+        )
+    folder = path if path.is_dir() else path.parent.parent
+    checkpoint = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    if not (folder / "config.yaml").is_file():
+        runs = sorted(config.parent for config in folder.glob("*/config.yaml"))
+        mean = f", did you mean {runs[0]}?" if runs else ""
+        raise NoRunError(f"{folder} is no run folder: it has no config.yaml{mean}")
+    if not checkpoint.exists():
+        raise NoRunError(f"{folder} has no checkpoints/last.pt: the run has not evaluated yet")
+    return Trained(folder, checkpoint)
+
+
+def weights(checkpoint: Path) -> Weights:
+    """What `last.pt` and `best_<metric>.pt` say about the backbone.
+
+    Raises:
+        CheckpointError: the file is damaged, or a checkpoint of something else.
+    """
+    content = whole(checkpoint)
+    try:
+        step = content["step"] if "step" in content else content["position"][0]
+        return Weights(content["parts"]["model"], int(step))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
+
+
+def backbone(config: DictConfig, trained: Weights) -> nn.Module:
+    """The backbone of a run with these weights; needs no pretrained ones.
+
+    Raises:
+        CheckpointError: the weights are of another backbone.
+    """
+    choice = config.backbone.copy()
+    if "pretrained" in choice:
+        choice.pretrained = False
+    model: nn.Module = instantiate(choice)
+    try:
+        model.load_state_dict(trained.model)
+    except RuntimeError as error:
+        reason = " ".join(str(error).splitlines()[:2])  # the others are of the same kind
+        raise CheckpointError(
+            f"the checkpoint does not fit {choice._target_} as configured: {reason}"
+        ) from error
+    return model
+
+
+def configuration(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a run, for this machine, with other choices and values.
+
+    A choice, such as `dataset=cub200` or `metric=[recall,nmi]`, puts the group of that name from
+    conf/ in the place of the run's, and changes no other group. Everything else, such as
+    `evaluation.measure.distance=euclidean`, changes one value. The datasets are where `DML_DATA`
+    says, if it is set; device and number of workers are chosen anew.
+
+    Args:
+        config: as `config.yaml` of the run has it, and whatever else may be overridden.
+    """
+    config = _for_this_machine(config)
+    OmegaConf.set_struct(config, True)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        if override.is_add() or override.is_delete() or override.is_sweep_override():
+            raise ConfigurationError(f"{override.input_line}: only key=value can be overridden")
+    choices = [override for override in parsed if _is_choice(override, config)]
+    if choices:
+        lines = [str(override.input_line) for override in choices]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = compose("config", overrides=lines)
+        for override in choices:
+            config[override.key_or_group] = composed[override.key_or_group]
+    for override in parsed:
+        if override not in choices:
+            _set(config, override)
+    return config
+
+
+def _set(config: DictConfig, override: Override) -> None:
+    parent, _, name = override.key_or_group.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    if name not in known:
+        raise ConfigurationError(
+            f"{override.input_line}: neither the run nor conf/evaluate.yaml has the key "
+            f"'{override.key_or_group}'{suggestion(name, known)}"
+        )
+    OmegaConf.update(config, override.key_or_group, override.value())
+
+
+def _is_choice(override: Override, config: DictConfig) -> bool:
+    return override.key_or_group in config and (CONF / override.key_or_group).is_dir()
+
+
+def _for_this_machine(config: DictConfig) -> DictConfig:
+    """Ties together again what `config.yaml` holds twice, and forgets what the machine decided."""
+    config = config.copy()
+    if config.dataset.get("root") == config.paths.data and "root" in config.dataset:
+        config.dataset.root = "${paths.data}"
+    if config.evaluation.measure.metrics == config.metric:
+        config.evaluation.measure.metrics = "${metric}"
+    config.paths.data = os.environ.get("DML_DATA") or config.paths.data
+    config.trainer.accelerator = config.trainer.workers = "auto"
+    return config
