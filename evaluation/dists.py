@@ -19,8 +19,13 @@ NOTHING = 1e-12  # a mean distance this small is rounding
 def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
     """Mean over classes of the mean cosine distance of two different samples of the class.
 
-    Classes of one sample have no such pair and are left out (their code replaces them by a
-    maximum over the wrong classes). Float64.
+        intra = mean over classes of E (1 - x·y / (|x| |y|)) over pairs x != y of the class
+
+    Classes of one sample have no such pair and are left out. Range [0, 2], no better direction.
+    Float64. Source: Roth et al. 2020, https://arxiv.org/abs/2002.08473 (π_intra).
+
+    Elsewhere: the code of Roth et al. replaces classes of one sample by a maximum over the wrong
+    classes, infinite at times. Others take Euclidean distances, or those to the class mean.
 
     Raises:
         UndefinedError: every class has one sample.
@@ -33,7 +38,13 @@ def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
 
 
 def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """Mean cosine distance of the means of two different classes, of unit vectors. Float64.
+    """Mean cosine distance of the means of two different classes, of unit vectors.
+
+        inter = E (1 - cosine of the means of a and b) over pairs of classes a != b
+
+    Range [0, 2], no better direction. Float64. Source: as `dists@intra` (π_inter).
+
+    Elsewhere: others take Euclidean distances, or all pairs of samples of different classes.
 
     Raises:
         UndefinedError: there is only one class.
@@ -46,10 +57,16 @@ def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
 
 
 def ratio(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """`intra` / `inter`; their code calls it intra_over_inter.
+    """How large classes are compared with the space between them.
+
+        ratio = intra / inter
+
+    Range [0, ∞), no better direction. Source: as `dists@intra` (π_ratio).
+
+    Elsewhere: dists@intra_over_inter in the code of Roth et al.
 
     Raises:
-        UndefinedError: one of the two is, or all classes have the same mean direction.
+        UndefinedError: intra or inter is undefined, or all classes have the same mean direction.
     """
     between = inter(embeddings, labels)
     if between <= NOTHING:

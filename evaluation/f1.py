@@ -15,8 +15,10 @@ def f1(labels: Labels, clusters: Clusters) -> Scalar:
         F1 = 2 TP / (pairs in one cluster + pairs in one class),   TP = pairs in both
 
     Range [0, 1], higher is better. Source: Oh Song et al., CVPR 2017,
-    https://arxiv.org/abs/1612.01213; Roth et al. 2020 compute the same (with precision and recall
-    exchanged, which F1 does not notice).
+    https://arxiv.org/abs/1612.01213.
+
+    Elsewhere: the code of Roth et al. computes the same, with precision and recall exchanged,
+    which F1 does not notice.
 
     Raises:
         UndefinedError: no two samples share a class or a cluster.

@@ -27,8 +27,8 @@ def fnmr_at_fmr(pairs: Pairs, fmr: float) -> Scalar:
     similarities: their bits are counted in two passes, no list of pairs is kept.
     Source: ISO/IEC 19795-1.
 
-    Elsewhere: OML's fnmr@fmr takes the threshold at the quantile of the negative distances,
-    interpolated between two of them; the difference is below one negative pair.
+    Elsewhere: open-metric-learning's fnmr@fmr takes the threshold at the quantile of the negative
+    distances, interpolated between two of them; the thresholds differ by less than one negative.
 
     Args:
         fmr: share of negative pairs that may match, in [0, 1].

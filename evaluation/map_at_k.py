@@ -13,8 +13,8 @@ def map_at_k(ranking: Ranking, k: int) -> Scores:
     is better. In a gallery of at most k items it is `map`.
 
     Elsewhere: pytorch-metric-learning's mean_average_precision, called with a k, divides by R;
-    OML's map@k by the hits found within k, which rewards finding few; `map_lim` and `map_1000`,
-    after the code of Roth et al., by the size of the query's class.
+    open-metric-learning's map@k by the hits found within k, which rewards finding few; `map_lim`
+    and `map_1000`, after the code of Roth et al., by the size of the query's class.
 
     Args:
         k: depth of the ranking, >= 1.

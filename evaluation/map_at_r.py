@@ -12,6 +12,9 @@ def map_at_r(ranking: Ranking) -> Scores:
     Unlike Recall@1 it asks for *every* relevant item to come first. Range [0, 1], a perfect
     ranking scores 1, higher is better.
 
+    Elsewhere: the same as pytorch-metric-learning's mean_average_precision_at_r. `map_c`, nearly
+    this, counts the query itself into R in both places.
+
     >>> import torch
     >>> ranks = torch.tensor([[1, 3, 9]])
     >>> ranking = Ranking(ranks, num_relevant=torch.tensor([3]), class_size=torch.tensor([4]))

@@ -11,9 +11,11 @@ def map_c(ranking: Ranking) -> Scores:
 
     n counts the query itself if it is in the gallery, though it is no neighbour of itself: a
     perfect ranking scores (n - 1) / n, 0.5 in a class of two and 0.8 in a class of five. That is
-    the number their tables show; MAP@R has R = n - 1 in both places. Queries outside the gallery
-    can score 1. Range [0, 1], higher is better.
+    the number their tables show. Queries outside the gallery can score 1. Range [0, 1], higher is
+    better.
 
-    Their code counts a query whose class has no other image as 0; here it is excluded.
+    Elsewhere: what their paper and their public runs call mAP; their code has since had another
+    number, over the full ranking, under that name. MAP@R has R = n - 1 in both places. Their code
+    counts a query whose class has no other image as 0; here it is excluded.
     """
     return sum_of_precisions(ranking, depth=ranking.class_size) / ranking.class_size

@@ -10,9 +10,12 @@ def map_lim(ranking: Ranking, k: int) -> Scores:
         map_lim(q) = 1/n Σ_{r=1..k} P(r) rel(r)
 
     n counts the query itself if it is in the gallery: a perfect ranking scores (n - 1) / n if
-    n <= k, see `map_c`. A gallery of fewer than `k` items is ranked as a whole (their code pads
-    it and counts the padding). Range [0, 1], higher is better.
+    n <= k, see `map_c`. A gallery of fewer than `k` items is ranked as a whole. Range [0, 1],
+    higher is better.
     Source: https://github.com/Confusezius/Revisiting_Deep_Metric_Learning_PyTorch.
+
+    Elsewhere: their code pads a gallery of fewer than k items and counts the padding, which gives
+    numbers above 1. `map@k` divides by min(k, R), pytorch-metric-learning by R.
 
     Args:
         k: depth of the ranking; mAP_1000 has 1000, mAP_lim 1023 (what faiss allows on a GPU).

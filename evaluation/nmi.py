@@ -16,7 +16,12 @@ def nmi(labels: Labels, clusters: Clusters) -> Scalar:
 
     Range [0, 1], higher is better, 1 for equal partitions. One class in one cluster scores 1 by
     the convention of scikit-learn, whose default `normalized_mutual_info_score` this is. Grows
-    with the number of clusters even for random ones: compare it at equal numbers only.
+    with the number of clusters even for random ones: compare it at equal numbers only, or `ami`.
+
+    Elsewhere: the code of Roth et al. makes as many clusters as there are training classes,
+    whatever set is evaluated (`evaluation.measure.num_clusters=${num_classes}` does the same);
+    older papers divide by the geometric mean of the entropies. pytorch-metric-learning makes as
+    many clusters as the queries have classes.
 
     >>> nmi(torch.tensor([0, 0, 1, 1]), torch.tensor([7, 7, 3, 3])).item()
     1.0

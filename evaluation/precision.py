@@ -15,8 +15,8 @@ def precision_at_k(ranking: Ranking, k: int) -> Scores:
     fewer than k items, even a perfect ranking stays below 1. Higher is better.
     Source: Manning et al., Introduction to Information Retrieval, 2008, section 8.4.
 
-    Elsewhere: OML's precision@k divides by min(k, R) instead, so that a perfect ranking scores 1.
-    With k = 1 it is recall@1, the precision_at_1 of pytorch-metric-learning.
+    Elsewhere: open-metric-learning's precision@k divides by min(k, R) instead, so that a perfect
+    ranking scores 1. With k = 1 it is recall@1, the precision_at_1 of pytorch-metric-learning.
 
     Args:
         k: number of neighbours looked at, >= 1.

@@ -14,7 +14,7 @@ def r_precision(ranking: Ranking) -> Scores:
     There precision equals the share of the relevant items found. Range [0, 1], a perfect ranking
     scores 1, higher is better. Unlike MAP@R it does not see the order within the first R.
 
-    Elsewhere: the same in pytorch-metric-learning. TFS and HAP offer no number of this name.
+    Elsewhere: the same in pytorch-metric-learning.
 
     >>> ranks = torch.tensor([[1, 3, 9]])
     >>> ranking = Ranking(ranks, num_relevant=torch.tensor([3]), class_size=torch.tensor([4]))

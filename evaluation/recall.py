@@ -7,10 +7,16 @@ from evaluation.ranking import Ranking
 def recall_at_k(ranking: Ranking, k: int) -> Scores:
     """1 if one of the query's first `k` neighbours is relevant, else 0: a hit rate, or CMC@k.
 
-    Not the share of relevant items found, which information retrieval calls recall. In a gallery
-    of at most `k` items every query with something to find scores 1.
-    Higher is better. Source: Jégou et al., TPAMI 2011; Oh Song et al., CVPR 2016,
+    In a gallery of at most `k` items every query with something to find scores 1. Range [0, 1],
+    higher is better. Source: Jégou et al., TPAMI 2011; Oh Song et al., CVPR 2016,
     https://arxiv.org/abs/1511.06452.
+
+    Elsewhere: information retrieval calls the share of the relevant items found recall; this is
+    its hit rate. CMC@k of re-identification is the same number, and so is, for k = 1, the
+    precision_at_1 of pytorch-metric-learning. The code of Roth et al. has it twice, e_recall of
+    the raw embeddings and c_recall of unit vectors, equal for models that normalise. Code that
+    drops the first neighbour as the query itself differs where there are copies of it; that of
+    Proxy-Anchor counts ties as hits.
 
     Args:
         k: number of neighbours looked at, >= 1.

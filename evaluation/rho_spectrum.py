@@ -19,8 +19,11 @@ def rho_spectrum(spectrum: Spectrum, m: int) -> Scalar | Spectrum:
 
     In nats, range [0, ∞], no better direction. The ρ(Φ) of https://arxiv.org/abs/2002.08473 is
     m = 2: the first singular value of embeddings that are not centred is their mean. A singular
-    value of 0, an unused dimension, makes it infinite for m > 0, which is its limit. (Their CPU
-    code drops the smallest value and approximates the others, their GPU code does not.)
+    value of 0, an unused dimension, makes it infinite for m > 0, which is its limit.
+
+    Elsewhere: the code of Roth et al. drops the smallest value and approximates the others on a
+    CPU, and does neither on a GPU; the two differ by a fifth and more. Others centre first, which
+    is `rho_spectrum_centered`.
 
     Raises:
         UndefinedError: nothing is left after the first |m| - 1 values, or only zeros.
@@ -46,6 +49,6 @@ def rho_spectrum_centered(centered_spectrum: Spectrum, m: int) -> Scalar | Spect
     no better direction. Not a published number; the ρ of Roth et al. 2020 is not centred.
 
     Raises:
-        UndefinedError: as `rho_spectrum`; all embeddings are the same.
+        UndefinedError: all embeddings are the same, or nothing is left after the first |m| - 1.
     """
     return rho_spectrum(centered_spectrum, m)
