@@ -60,6 +60,7 @@ def evaluate(arguments: Sequence[str]) -> None:
             distance=evaluation.method.distance,
             memory=evaluation.method.memory,
         )
+    queries.insert(2, "class", [images.class_names[label] for label in queries["label"]])
 
     name = config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}"
     folder = trained.folder / "evaluation" / name
@@ -141,7 +142,7 @@ def mirror(
     content = OmegaConf.to_container(config, resolve=True)
     with instantiate(config.tracker)(folder=run, config=content, page=name) as page:
         page.log(step, numbers)
-        page.show(pictures)
+        page.show(step, pictures)
 
 
 def report(numbers: Results) -> None:

@@ -61,9 +61,9 @@ class WandbMirror:
         """Record `values` at optimizer step `step`; a list becomes a histogram."""
         self._attempt(lambda: self._log(step, values))
 
-    def show(self, pictures: Mapping[str, Path]) -> None:
-        """Show image files under their names, beside what was logged last."""
-        self._attempt(lambda: self._show(pictures))
+    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Show image files as `pictures/<name>`, beside what was logged at `step`."""
+        self._attempt(lambda: self._show(step, pictures))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Show the readings as `last/test/recall@1` and so on."""
@@ -104,11 +104,11 @@ class WandbMirror:
         }
         self.run.log(shown, step=step)
 
-    def _show(self, pictures: Mapping[str, Path]) -> None:
+    def _show(self, step: int, pictures: Mapping[str, Path]) -> None:
         from wandb import Image
 
         images = {f"pictures/{name}": Image(str(path)) for name, path in pictures.items()}
-        self.run.log(images, step=self.run.step)
+        self.run.log(images, step=step)
 
     def _attempt(self, action: Callable[[], object]) -> None:
         """Do it in a thread that may be left behind; nothing W&B does reaches the run."""

@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 
 from evaluation.pictures.style import COLOURS, styled
 
-SHAPES = ("o", "^", "s", "D", "v")
+SHAPES = ("o", "^", "s", "D", "v", "P")
 LOOKS = tuple((colour, shape) for shape, colour in product(SHAPES, COLOURS))
 FEW = 12  # classes that a legend can name
 PER_CLASS = 20  # images of a class, if it has them, before there are more classes
@@ -22,7 +22,7 @@ Labels = Int[np.ndarray, " N"]
 def class_map(points: Points, labels: Labels, class_names: list[str], seed: int = 0) -> Figure:
     """t-SNE of the points; what is near in the space is near here, distances mean nothing.
 
-    A class has a colour and a shape; from the 41st class on they come again.
+    A class has a colour and a shape; from the 43rd class on they come again.
 
     Args:
         points: in which Euclidean distance counts; unit vectors for cosine.
@@ -38,12 +38,13 @@ def class_map(points: Points, labels: Labels, class_names: list[str], seed: int 
         for index, label in enumerate(present):
             colour, shape = LOOKS[index % len(LOOKS)]
             x, y = places[labels == label].T
-            axes.scatter(x, y, s=12, c=colour, marker=shape, lw=0, label=class_names[label])
+            axes.scatter(x, y, s=12, c=colour, marker=shape, lw=0)
         again = f"; looks repeat after {len(LOOKS)}" if len(present) > len(LOOKS) else ""
         axes.set_title(f"t-SNE of {len(labels):,} images of {len(present):,} classes{again}")
         axes.spines[:].set_visible(False)
         if len(present) <= FEW:
-            figure.legend(loc="outside right upper", markerscale=2)
+            names = [class_names[label] for label in present]
+            figure.legend(axes.collections, names, loc="outside right upper", markerscale=2)
     return figure
 
 

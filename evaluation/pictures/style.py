@@ -12,11 +12,12 @@ from matplotlib.ticker import LogFormatter
 
 from core.files import write_atomically
 
-# Okabe & Ito 2008, "Color Universal Design", for every kind of colour vision; grey in the place of
-# their yellow, which is hard to see on white.
+# Okabe & Ito 2008, "Color Universal Design", for every kind of colour vision; without their yellow,
+# which is hard to see on white. Grey is for what is beside the point: it resembles their green.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-SKY, PURPLE, GREY, BLACK = "#56B4E9", "#CC79A7", "#767676", "#000000"
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, GREY, BLACK)
+SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
+GREY = "#767676"
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -31,7 +32,10 @@ STYLE: Any = {
     "text.parse_math": False,  # a class may be called a$b$c
     "pdf.fonttype": 42,  # text stays text
 }
-UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+UNDATED: dict[str, Any] = {
+    "png": {"Software": None},
+    "pdf": dict.fromkeys(["CreationDate", "Creator", "Producer"]),
+}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tracking.wandb_mirror import WandbMirror
 
@@ -201,3 +202,30 @@ def test_disabled_never_touches_the_client(
 def test_an_unknown_mode_is_named(folder: Path) -> None:
     with pytest.raises(ValueError, match="online, offline or disabled, got on"):
         WandbMirror("on", "p", None, 60, folder=folder, config={})
+
+
+def test_an_evaluation_has_a_page_of_its_own_with_pictures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeRun()
+    mirror_of(fake, folder, monkeypatch)
+    picture = tmp_path / "curve.png"
+    Image.new("RGB", (2, 2)).save(picture)
+    with WandbMirror("offline", "p", None, 60, folder=folder, config={}, page="test_last") as page:
+        page.log(7, {"test/nmi": 0.5})
+        page.show(7, {"curve": picture})
+    (_, own), (_, options), *_, (_, (step, shown)), _ = fake.calls
+    assert (own["id"], own["job_type"]) == ("digits_margin_1a2b_s3", "training")
+    assert options["id"] == "digits_margin_1a2b_s3_test_last"
+    assert (options["group"], options["job_type"]) == ("margin_1a2b", "evaluation")
+    assert step == 7
+    assert list(shown) == ["pictures/curve"]
+
+
+def test_a_picture_that_is_missing_stops_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror = mirror_of(FakeRun(), folder, monkeypatch)
+    mirror.show(7, {"curve": folder / "nowhere.png"})
+    assert mirror.failed
+    assert "W&B stopped mirroring" in caplog.text

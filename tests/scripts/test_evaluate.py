@@ -1,0 +1,221 @@
+"""A finished run, evaluated again: the same numbers, the files it promises, one line for errors."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from datasets.digits import digits
+from scripts.evaluate import main
+
+ROOT = Path(__file__).parents[2]
+METRICS = "metric=[recall,nmi,map_at_r,rho_spectrum]"
+FILES = (
+    *("metrics.json", "queries.parquet", "classes.csv", "hardest_classes.md"),
+    *("recall_curve.png", "recall_curve.pdf", "spectrum.png", "spectrum.pdf"),
+    *("class_map.png", "class_map.pdf", "neighbors.png"),
+)
+
+
+def command(*arguments: str) -> str:
+    """Standard output of a command of the project."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_API_KEY": "0" * 40},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run on the digits, validated on unseen images."""
+    runs = tmp_path_factory.mktemp("runs")
+    small = ("dataset=digits", METRICS, "tracker.mode=disabled", "trainer.iterations=12")
+    rhythm = ("trainer.evaluate_every_iterations=4", "trainer.workers=0")
+    command("main.py", f"paths.runs={runs}", *small, *rhythm)
+    (folder,) = runs.glob("*/*/seed*")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(run: Path) -> Path:
+    output = command("-m", "scripts.evaluate", f"run={run}", "tracker.mode=offline")
+    path = Path(output.splitlines()[-1])
+    assert path == run / "evaluation" / "digits_test_last" / "metrics.json"
+    assert "test/recall@1" in output
+    return path.parent
+
+
+def evaluate(run: Path, *arguments: str) -> dict[str, Any]:
+    """The numbers of one more evaluation, in this process, without pictures unless asked for."""
+    main([f"run={run}", "trainer.workers=0", "name=again", "draw=false", *arguments])
+    folder = run if run.is_dir() else run.parents[1]
+    content: dict[str, Any] = json.loads((folder / "evaluation/again/metrics.json").read_text())
+    return content
+
+
+def reading(run: Path, name: str, split: str) -> dict[str, Any]:
+    summary = json.loads((run / "summary.json").read_text())
+    return {key: value for key, value in summary[name].items() if key.startswith(f"{split}/")}
+
+
+def test_the_numbers_are_those_of_the_run(run: Path, evaluated: Path) -> None:
+    content = json.loads((evaluated / "metrics.json").read_text())
+    assert content["metrics"] == reading(run, "last", "test")
+    assert (content["dataset"], content["split"], content["step"]) == ("digits", "test", 12)
+    assert (content["checkpoint"], content["overrides"]) == ("last.pt", ["tracker.mode=offline"])
+
+
+def test_every_file_is_there_and_shows_something(evaluated: Path) -> None:
+    assert sorted(path.name for path in evaluated.iterdir()) == sorted(FILES)
+    for path in evaluated.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 300
+            assert not picture.info.keys() & {"Software", "Creation Time", "Author"}
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20, path
+    for path in evaluated.iterdir():
+        assert path.stat().st_size > 100
+        assert str(ROOT).encode() not in path.read_bytes(), path
+
+
+def test_one_row_per_query(run: Path, evaluated: Path) -> None:
+    queries = pd.read_parquet(evaluated / "queries.parquet")
+    test = digits().query("split == 'test'").reset_index(drop=True)
+    assert len(queries) == len(test)
+    assert queries["class"].tolist() == [str(label) for label in test["label"]]
+    assert all(len(found) == 10 for found in queries["neighbors"])
+    recall = (queries["first_hit"] == 1).mean()
+    assert recall == pytest.approx(reading(run, "last", "test")["test/recall@1"])
+    classes = pd.read_csv(evaluated / "classes.csv")
+    assert classes["queries"].sum() == len(test)
+    assert np.average(classes["recall@1"], weights=classes["queries"]) == pytest.approx(recall)
+    assert (evaluated / "hardest_classes.md").read_text().count("\n") == 2 + 5
+
+
+def test_pictures_go_to_a_page_of_their_own_at_wandb(run: Path, evaluated: Path) -> None:
+    (page,) = run.glob("wandb/offline-run-*_digits_test_last")  # or of `latest-run`
+    shown = {path.name.split("_12_")[0] for path in page.glob("files/media/images/pictures/*.png")}
+    assert shown == {path.stem for path in evaluated.glob("*.png")}
+
+
+def test_the_same_again_gives_the_same_files(run: Path, evaluated: Path) -> None:
+    options = ["trainer.workers=0", "tracker.mode=offline", "name=twin"]
+    command("-m", "scripts.evaluate", f"run={run}", *options)
+    for name in FILES:
+        if name != "metrics.json":  # it holds the arguments
+            twin = (run / "evaluation" / "twin" / name).read_bytes()
+            assert twin == (evaluated / name).read_bytes(), name
+
+
+def test_the_validation_split_is_the_one_of_the_run(run: Path) -> None:
+    last = reading(run, "last", "val")
+    metrics = evaluate(run, "split=val", "metric=[recall,map_at_r]")["metrics"]
+    assert metrics == pytest.approx({name: last[name] for name in metrics})
+    assert metrics["val/num_queries"] > 0
+
+
+def test_a_checkpoint_is_evaluated_by_its_path(run: Path) -> None:
+    content = evaluate(run / "checkpoints" / "best_test_recall@1.pt", "metric=[recall]")
+    oracle = reading(run, "oracle", "test")
+    assert content["metrics"]["test/recall@1"] == pytest.approx(oracle["test/recall@1"])
+    assert content["checkpoint"] == "best_test_recall@1.pt"
+
+
+def test_other_numbers_and_another_space(run: Path) -> None:
+    content = evaluate(run, "metric=[f1]", "evaluation.measure.distance=euclidean")
+    assert content["metrics"].keys() == {"test/f1"}
+
+
+def test_another_dataset_with_query_and_gallery(run: Path, inshop_tree: Path) -> None:
+    other = ("dataset=inshop", "dataset.counts=null", f"paths.data={inshop_tree}")
+    content = evaluate(run, *other, "metric=[recall_inshop]", "draw=true", "neighbors=3")
+    assert content["dataset"] == "inshop"
+    assert content["metrics"]["test/num_queries"] == 8
+    folder = run / "evaluation" / "again"
+    queries = pd.read_parquet(folder / "queries.parquet")
+    assert not set(queries["query"]) & {index for row in queries["neighbors"] for index in row}
+    assert set(FILES) == {path.name for path in folder.iterdir()}
+
+
+def test_where_nothing_can_be_found_there_is_still_a_space(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = digits().drop_duplicates("label")
+    table.to_csv(tmp_path / "one_each.csv", index=False)
+    other = ("dataset=csv", f"dataset.path={tmp_path}/one_each.csv", "name=alone", "draw=true")
+    main([f"run={run}", "trainer.workers=0", "metric=[recall]", *other])
+    folder = run / "evaluation" / "alone"
+    assert "no query has anything to find" in caplog.text
+    assert json.loads((folder / "metrics.json").read_text())["metrics"]["test/recall@1"] is None
+    assert {path.stem for path in folder.glob("*.png")} == {"spectrum", "class_map"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("split=val", "name one run: run="),
+        ("run=nowhere", "nowhere does not exist; run= names a run folder"),
+        ("run=tests", "is no run folder: it has no config.yaml"),
+        ("run={run}/..", "did you mean {run}?"),
+        ("run={run} dataset=cubb", "Available options in 'dataset': cars196"),
+        ("run={run} dataset=cub200 paths.data=/nowhere", "/nowhere/cub200/images"),
+        ("run={run} split=vall", "digits has no split vall; it has test, train, val"),
+        ("run={run} +split=val", "only key=value can be overridden"),
+        ("run={run} ~split", "only key=value can be overridden"),
+        ("run={run} neighbours=3", "has the key 'neighbours', did you mean 'neighbors'?"),
+        ("run={run} pictures.seeds=3", "did you mean 'seed'?"),
+        ("run={run} evaluation.measure.distance=cosin", "did you mean 'cosine'?"),
+        ("run={run} backbone.width=16", "the checkpoint does not fit"),
+        ("run={run} neighbors=0", "must be at least 1, got 0"),
+        ("run={run} pictures.queries=0", "at least one query"),
+        ("run={run} pictures.map_images=0", "at least one image"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments: str, message: str, run: Path) -> None:
+    given = [argument.format(run=run) for argument in arguments.split()]
+    with pytest.raises(SystemExit) as ended:
+        main([*given, "name=failed"])
+    assert str(ended.value).startswith("error: ")
+    assert message.format(run=run) in str(ended.value)
+    assert "\n" not in str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "has no checkpoints/last.pt"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is damaged"),
+        (lambda path: path.write_text("no checkpoint"), "is damaged"),
+        (lambda path: torch.save({"weights": 1}, path), "is no checkpoint of a run"),
+        (lambda path: torch.save({"a": Path("b")}, path), "is damaged"),
+    ],
+)
+def test_no_checkpoint_is_one_line(
+    spoil: Callable[[Path], object], message: str, run: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "digits" / "group" / "seed0"))
+    spoil(copy / "checkpoints" / "last.pt")
+    with pytest.raises(SystemExit, match=message) as ended:
+        main([f"run={copy}"])
+    assert "\n" not in str(ended.value)
+
+
+def test_without_arguments_it_says_what_it_takes() -> None:
+    with pytest.raises(SystemExit, match="run=<run folder or checkpoint>"):
+        main([])
