@@ -1,9 +1,11 @@
 """From one score per query to numbers: over queries, classes, categories, and how sure they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from core.types import Labels, Scores
@@ -43,41 +45,52 @@ class Averages:
         return [metric, *by_class, *([f"{metric}/low", f"{metric}/high"] if self.bootstrap else [])]
 
     def of(
-        self, metric: str, scores: Scores, labels: Labels, categories: Sequence[str] | None
-    ) -> dict[str, Tensor]:
-        """The numbers of one metric by their names.
+        self,
+        scores: Mapping[str, Scores],
+        labels: Labels,
+        categories: Sequence[str] | None = None,
+    ) -> dict[str, dict[str, Tensor]]:
+        """The numbers of every metric by their names.
 
         Args:
-            scores: one for each query with something to find; its label and its category follow.
+            scores: metric -> one for each query with something to find, at least one metric.
+            labels: those of these queries; `categories` likewise.
 
         Raises:
             UndefinedError: no query has anything to find.
         """
-        if len(scores) == 0:
+        if len(labels) == 0:
             raise UndefinedError("no query has anything relevant in the gallery")
-        means = [scores.mean()]
+        table = torch.stack(list(scores.values()), dim=1)
+        columns = [table.mean(dim=0)]
         if self.by_class:
-            means.append(
-                means_by_group(scores, torch.unique(labels, return_inverse=True)[1]).mean()
-            )
+            of_class = means_by_group(table, torch.unique(labels, return_inverse=True)[1])
+            columns.append(of_class.mean(dim=0))
         if self.bootstrap:
-            means += intervals(
-                scores[None],
-                resamples=self.bootstrap,
-                confidence=self.confidence,
-                seed=self.seed,
-            )[0]
-        numbers = dict(zip(self.names(metric), means, strict=True))
+            columns += self._interval(table)
+        names = {metric: self.names(metric) for metric in scores}
         if self.by_category and categories is not None and any(categories):
-            names = sorted(set(categories))
-            code = {name: i for i, name in enumerate(names)}
-            groups = torch.tensor([code[name] for name in categories], device=scores.device)
-            of_category = means_by_group(scores, groups)
-            numbers |= {f"{metric}/{name}": of_category[code[name]] for name in names}
-        return numbers
+            kinds, groups = np.unique(np.asarray(categories), return_inverse=True)
+            columns += means_by_group(table, torch.from_numpy(groups).to(table.device))
+            names = {
+                metric: [*names[metric], *(f"{metric}/{kind}" for kind in kinds)]
+                for metric in names
+            }
+        numbers = torch.stack(columns).unbind(dim=1)
+        return {
+            metric: dict(zip(names[metric], row, strict=True))
+            for metric, row in zip(scores, numbers, strict=True)
+        }
+
+    def _interval(self, table: Float[Tensor, "Q M"]) -> tuple[Tensor, ...]:
+        """Lower and upper ends for every metric."""
+        ends = intervals(
+            table.T, resamples=self.bootstrap, confidence=self.confidence, seed=self.seed
+        )
+        return ends.unbind(dim=1)
 
 
-def means_by_group(scores: Scores, groups: Labels) -> Scores:
-    """The mean score of each group 0..G-1, all of which occur."""
-    sums, sizes = sums_by_group(scores[:, None], groups, int(groups.max()) + 1)
-    return sums[:, 0] / sizes
+def means_by_group(table: Float[Tensor, "Q M"], groups: Labels) -> Float[Tensor, "G M"]:
+    """The mean of each column over each group 0..G-1, all of which occur."""
+    sums, sizes = sums_by_group(table, groups, int(groups.max()) + 1)
+    return sums / sizes[:, None]

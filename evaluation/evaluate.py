@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import torch
 from jaxtyping import Bool
@@ -106,26 +106,26 @@ class Evaluation:
             embeddings, labels = embeddings.cpu(), labels.cpu()
         measured = MeasuredSet(embeddings, labels, is_query, is_gallery, self.method)
         scored = score_queries(measured, {name: self.metrics[name] for name in self.retrieval})
+        averages = cache(partial(self._averages, scored, labels, categories))
+
+        def numbers_of(name: str) -> dict[str, Tensor]:
+            return averages()[name] if name in self.retrieval else self._measure(name, measured)
+
         results: Results = {}
         for name in self.metrics:
-            if name in self.retrieval:
-                compute = partial(self._average, name, scored, labels, categories)
-            else:
-                compute = partial(self._measure, name, measured)
-            results |= self._plain(name, compute)
+            results |= self._plain(name, partial(numbers_of, name))
         if self.retrieval:
             excluded = len(measured.queries) - len(scored.queries)
             results |= dict(zip(COUNTS, (len(scored.queries), excluded), strict=True))
         return results
 
-    def _average(
-        self, name: str, scored: QueryScores, labels: Labels, categories: Sequence[str] | None
-    ) -> dict[str, Tensor]:
-        """The numbers made of the scores of one metric of the ranking."""
-        queries, scores = scored.queries, scored.by_metric[name]
+    def _averages(
+        self, scored: QueryScores, labels: Labels, categories: Sequence[str] | None
+    ) -> dict[str, dict[str, Tensor]]:
+        """The numbers made of the scores of every metric of the ranking."""
         if categories is not None:
-            categories = [categories[q] for q in queries.tolist()]
-        return self.averages.of(name, scores, labels[queries], categories)
+            categories = [categories[q] for q in scored.queries.tolist()]
+        return self.averages.of(scored.by_metric, labels[scored.queries], categories)
 
     def _measure(self, name: str, measured: MeasuredSet) -> dict[str, Tensor]:
         """One metric of anything but the ranking; mean and spread over several clusterings."""

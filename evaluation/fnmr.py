@@ -1,5 +1,6 @@
 """False non-match rate at a given false match rate, as in the verification of identities."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 import torch
@@ -12,6 +13,7 @@ from evaluation.undefined import UndefinedError
 
 BITS = 16  # of the 32 of a similarity, looked at in one pass over the pairs
 BINS = 2**BITS
+BLOCK = 2**19  # pairs counted at a time on a CPU: what a cache holds
 Counts = Int[Tensor, " B"]
 
 
@@ -62,18 +64,24 @@ def count(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
     def histogram(similarities: Tensor, relations: Tensor) -> Tensor:
         bits = ordered_bits(similarities)
         high = (bits >> BITS) + BINS // 2
-        counted = relations != ITSELF
+        kind = relations.int() << BITS
         if leading is None:
-            values = high
-        else:
-            values = bits & (BINS - 1)
-            counted &= high == leading
-        return torch.bincount((values + BINS * relations.int())[counted], minlength=2 * BINS)
+            return torch.bincount(high + kind, minlength=BINS * (ITSELF + 1))
+        here = high == leading
+        return torch.bincount((bits & (BINS - 1))[here] + kind[here], minlength=BINS * (ITSELF + 1))
 
-    total = torch.zeros(2 * BINS, dtype=torch.int64, device=pairs.labels.device)
-    for part in pairs.each(histogram, extra=40):
-        total += part
-    negatives, positives = total.view(2, BINS)
+    def in_blocks(similarities: Tensor, relations: Tensor) -> Tensor:
+        size = BLOCK if similarities.device.type == "cpu" else similarities.numel()
+        flat = (torch.split(pair.view(-1), size) for pair in (similarities, relations))
+        return total_of(histogram(*block) for block in zip(*flat, strict=True))
+
+    def total_of(parts: Iterable[Tensor]) -> Tensor:
+        total = torch.zeros(BINS * (ITSELF + 1), dtype=torch.int64, device=pairs.labels.device)
+        for part in parts:
+            total += part
+        return total
+
+    negatives, positives, _ = total_of(pairs.each(in_blocks, extra=40)).view(ITSELF + 1, BINS)
     return negatives, positives
 
 

@@ -54,6 +54,9 @@ class Pairs:
             extra: bytes per pair that it allocates.
         """
         gallery_points, gallery_labels = self.points[self.gallery], self.labels[self.gallery]
+        position = torch.full_like(self.labels, -1, dtype=torch.int64)
+        position[self.gallery] = torch.arange(len(self.gallery), device=self.labels.device)
+        itself = position[self.queries]  # -1: the query is not in the gallery
 
         def compute_rows(rows: slice, similarities: Tensor) -> Part:
             queries = self.queries[rows]
@@ -62,8 +65,9 @@ class Pairs:
             if self.offsets is not None:
                 similarities -= self.offsets[queries, None]
                 similarities -= self.offsets[self.gallery]
-            relations = (self.labels[queries, None] == gallery_labels).to(torch.uint8)
-            relations.masked_fill_(queries[:, None] == self.gallery, ITSELF)
+            relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
+            found = (itself[rows] >= 0).nonzero().squeeze(1)
+            relations[found, itself[rows][found]] = ITSELF
             return compute(similarities, relations)
 
         parts = in_chunks(
@@ -72,6 +76,6 @@ class Pairs:
             width=max(1, len(self.gallery)),
             like=self.points,
             memory=self.memory,
-            extra=len(self.gallery) * (extra + 3),
+            extra=len(self.gallery) * (extra + 1),
         )
         yield from (part for _, part in parts)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation import fnmr
 from evaluation.evaluate import Evaluation
 from evaluation.fnmr import fnmr_at_fmr, ordered_bits
 from evaluation.pairs import Pairs
@@ -107,3 +108,12 @@ def test_an_evaluation_offers_the_pairs_and_knows_that_lower_is_better(
         found = evaluation(*blobs, is_query, ~is_query)["fnmr"]
         expected = missed(*blobs, EVERYONE[:20], EVERYONE[20:], 0.1, kind)
         assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_counting_in_blocks_changes_nothing(
+    blobs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = Pairs(*blobs, EVERYONE, EVERYONE)
+    expected = [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)]
+    monkeypatch.setattr(fnmr, "BLOCK", 101)
+    assert [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)] == expected
