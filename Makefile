@@ -10,7 +10,7 @@ run: .venv/installed
 	$(BIN)/python main.py dataset=digits
 
 test: .venv/installed-test check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

@@ -9,11 +9,19 @@ from omegaconf import DictConfig
 from datasets.images import Images
 from datasets.table import Table
 from datasets.transforms import Transform
+from engine.configuration import ConfigurationError
 
 
 def fabric_of(trainer: DictConfig) -> Fabric:
-    """The device of a run and its precision."""
-    return Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
+    """The device of a run and its precision.
+
+    Raises:
+        ConfigurationError: this machine has no such accelerator.
+    """
+    try:
+        return Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
+    except (RuntimeError, ImportError) as error:
+        raise ConfigurationError(f"trainer.accelerator={trainer.accelerator}: {error}") from error
 
 
 def table_of(config: DictConfig) -> Table:

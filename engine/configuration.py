@@ -22,6 +22,14 @@ from omegaconf.errors import OmegaConfBaseException
 from core.errors import UserError
 
 CONF = Path(__file__).parent.parent / "conf"
+INTEGERS = (
+    "epochs",
+    "iterations",
+    "evaluate_every_epochs",
+    "evaluate_every_iterations",
+    "log_every",
+    "checkpoint_every",
+)
 OF_THE_MACHINE = ("workers", "accelerator", "progress")  # trainer keys that change no result
 
 
@@ -37,6 +45,7 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
             does not take the keys and choices given to it, or a loss that cannot use the miner.
     """
     _check_additions(config, overrides)
+    _check_integers(config)
     for key, node in _targets(config):
         _check_target(key, node)
     _check_miner(config)
@@ -52,6 +61,13 @@ def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
             )
+
+
+def _check_integers(config: DictConfig) -> None:
+    for key in ("seed", *(f"trainer.{name}" for name in INTEGERS)):
+        value = OmegaConf.select(config, key)
+        if value is not None and not isinstance(value, int):
+            raise ConfigurationError(f"{key}={value}: must be a whole number")
 
 
 def _targets(node: object, key: str = "") -> Iterator[tuple[str, DictConfig]]:

@@ -24,6 +24,6 @@ def measure(
     for split, images in splits.items():
         loader = evaluation_loader(images, batch_size, num_workers, fabric.device.type == "cuda")
         embeddings, labels = embed(model, loader, fabric.device)
-        measured = evaluation(embeddings, labels, *images.roles)
+        measured = evaluation(embeddings, labels, *images.roles, images.categories)
         results |= {f"{split}/{name}": value for name, value in measured.items()}
     return results

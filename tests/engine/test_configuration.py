@@ -37,6 +37,8 @@ def test_every_dataset_composes_and_passes(dataset: str) -> None:
         ("backbone.batchnorm=freeze", "did you mean 'frozen'?"),
         ("scheduler=cosine scheduler.unit=step", "must be one of epoch, iteration"),
         ("loss=arcface batchminer=distance", "choose batchminer=none"),
+        ("seed=x", "seed=x: must be a whole number"),
+        ("trainer.epochs=1.5", "trainer.epochs=1.5: must be a whole number"),
     ],
 )
 def test_what_cannot_work_is_named(override: str, message: str) -> None:
@@ -55,6 +57,7 @@ def test_what_cannot_work_is_named(override: str, message: str) -> None:
         ("+loss.betaa=3", "did you mean 'beta'?"),
         ("dataset=cub200 paths.data=/nowhere", "CUB"),
         ("dataset=digits sampler.batch_size=49", "batch_size=49"),
+        ("dataset=digits trainer.accelerator=tpu", "trainer.accelerator=tpu"),
     ],
 )
 def test_the_command_line_ends_with_one_line(override: str, message: str, tmp_path: Path) -> None:
