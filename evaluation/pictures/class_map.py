@@ -1,7 +1,5 @@
 """The embedding space laid out in the plane by t-SNE, coloured by class."""
 
-from itertools import product
-
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
@@ -10,7 +8,8 @@ from sklearn.manifold import TSNE
 from evaluation.pictures.style import COLOURS, styled
 
 SHAPES = ("o", "^", "s", "D", "v", "P")
-LOOKS = tuple((colour, shape) for shape, colour in product(SHAPES, COLOURS))
+# 7 colours and 6 shapes have no common divisor: 42 pairs, and neighbours differ in both
+LOOKS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
 FEW = 12  # classes that a legend can name
 PER_CLASS = 20  # images of a class, if it has them, before there are more classes
 PERPLEXITY = 30.0  # van der Maaten & Hinton 2008: 5 to 50
