@@ -51,7 +51,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
     evaluation: Evaluation = instantiate(config.evaluation.measure)
     with busy("measuring"):
-        results = evaluation(*embedded, *images.roles)
+        results = evaluation(*embedded, *images.roles, images.categories)
         queries = per_query(
             *embedded,
             *images.roles,
