@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.types import Embeddings, Labels
 from evaluation.averages import Averages
+from evaluation.backend import Backend
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
@@ -42,6 +43,7 @@ class Evaluation:
         restarts: clusterings from different starts, averaged.
         seed: of the first clustering; the next ones count up.
         averages: what is made of the scores besides their mean over queries.
+        backend: who ranks: `torch`, `certified` (on the CPU), or `auto`, the fastest; same numbers.
         memory: working memory in bytes of search and clustering.
 
     Raises:
@@ -57,6 +59,7 @@ class Evaluation:
         num_clusters: int | None = None,
         restarts: int = 1,
         seed: int = 0,
+        backend: Backend = "auto",
         memory: int = MEMORY,
         averages: Averages | None = None,
     ) -> None:
@@ -71,7 +74,7 @@ class Evaluation:
             if "neighbors" in needs
         }
         depth = max(self.depths.values(), default=1)
-        self.method = Method(distance, clustering, num_clusters, seeds, memory, depth)
+        self.method = Method(distance, clustering, num_clusters, seeds, memory, depth, backend)
         self.averages = averages or Averages()
         self.retrieval = [name for name, needs in self.needs.items() if "ranking" in needs]
         self._explained: set[str] = set()

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from core.types import Embeddings, Labels
+from evaluation.backend import Backend
 from evaluation.kmeans import Clusters
 from evaluation.nearest import Neighbors, nearest
 from evaluation.neighbors import rank
@@ -37,6 +38,7 @@ class Method:
     clustering_seeds: Sequence[int]
     memory: int
     depth: int = 1  # neighbours of a query that some metric looks at
+    backend: Backend = "auto"
 
 
 class MeasuredSet:
@@ -67,6 +69,7 @@ class MeasuredSet:
             self.queries,
             self.gallery,
             distance=self.method.distance,
+            backend=self.method.backend,
             memory=self.method.memory,
         )
 

@@ -263,3 +263,10 @@ def test_the_memory_budget_reaches_search_and_clustering(
     monkeypatch.setattr(measured_set, "rank", watched)
     Evaluation({"nmi": nmi, **RETRIEVAL}, clustering=clustering, memory=12345)(*blobs)
     assert budgets == [12345, 12345]
+
+
+def test_the_backend_reaches_the_search(blobs: tuple[Tensor, Tensor]) -> None:
+    with pytest.raises(ValueError, match="auto, torch or certified"):
+        Evaluation(RETRIEVAL, backend="fast")(*blobs)
+    certified, dense = (Evaluation(RETRIEVAL, backend=b)(*blobs) for b in ("certified", "torch"))
+    assert certified == dense

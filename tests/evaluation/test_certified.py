@@ -1,0 +1,149 @@
+"""The certified search against exact fractions, where float32 and bfloat16 cannot tell."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation import certified, neighbors
+from evaluation.backend import certifies, fast_precisions
+from evaluation.neighbors import rank
+from evaluation.screen import screen
+from evaluation.space import points_of
+
+HALF, SINGLE = torch.bfloat16, torch.float32
+LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (HALF,)}
+
+
+@pytest.fixture(params=LADDERS.values(), ids=LADDERS, autouse=True)
+def precisions(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[torch.dtype, ...]:
+    monkeypatch.setattr(neighbors, "fast_precisions", lambda: request.param)
+    return request.param
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    assert torch.get_num_threads() == request.param
+    torch.set_num_threads(before)
+
+
+def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, list[int]]:
+    """The definition, in fractions, of the points the search sees."""
+    points = [[Fraction(x) for x in point] for point in points_of(embeddings, distance).tolist()]
+    found = {}
+    for q, x in enumerate(points):
+        near = {}
+        for g, y in enumerate(points):
+            half_square = sum(b * b for b in y) / 2 if distance == "euclidean" else 0
+            near[g] = sum(a * b for a, b in zip(x, y, strict=True)) - half_square
+        others = [g for g in range(len(points)) if g != q]
+        wrong = [near[g] for g in others if labels[g] != labels[q]]
+        right = sorted((near[g] for g in others if labels[g] == labels[q]), reverse=True)
+        if right:
+            found[q] = [n + sum(w >= r for w in wrong) for n, r in enumerate(right, start=1)]
+    return found
+
+
+def certified_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
+    found = {}
+    for queries, ranking in rank(embeddings, labels, backend="certified", **options):
+        for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
+            found[q] = row[:num].tolist()
+    return found
+
+
+def near_ties(seed: int) -> tuple[Tensor, Tensor]:
+    """A few directions, their copies, and copies off by one unit in the last place."""
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.randn(6, 4, generator=generator).repeat(8, 1)
+    flip = torch.randint(-1, 2, base.shape, generator=generator, dtype=torch.int32)
+    embeddings = (base.view(torch.int32) + flip).view(torch.float32)
+    embeddings[:12] = base[:12]
+    return embeddings, torch.randint(0, 5, (48,), generator=generator)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("seed", range(3))
+def test_near_ties_and_copies_are_ranked_as_by_fractions(seed: int, distance: str) -> None:
+    embeddings, labels = near_ties(seed)
+    expected = exact_ranks(embeddings, labels, distance)
+    assert certified_ranks(embeddings, labels, distance=distance) == expected
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("shift", [0.0, -2.0, 3.0])
+def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    embeddings = (torch.randn(40, 3, generator=generator) + shift) * scale
+    labels = torch.arange(40) % 13
+    expected = exact_ranks(embeddings, labels, "euclidean")
+    assert certified_ranks(embeddings, labels, distance="euclidean") == expected
+
+
+@pytest.mark.parametrize("too_many", [0, 1])
+@pytest.mark.parametrize("memory", [1, 10**5, 2**28])
+@pytest.mark.usefixtures("threads")
+def test_ranks_depend_on_nothing_but_the_points(
+    memory: int, too_many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certified, "TOO_MANY", too_many)
+    monkeypatch.setattr(certified, "FIRST", 16)
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, 60, (300,), generator=generator)
+    embeddings = torch.randn(300, 16, generator=generator)
+    expected = exact_ranks(embeddings[:60], labels[:60], "cosine")
+    assert certified_ranks(embeddings[:60], labels[:60], memory=memory) == expected
+    everyone = certified_ranks(embeddings, labels, memory=memory)
+    order = torch.randperm(300, generator=generator)
+    shuffled = certified_ranks(embeddings[order], labels[order], memory=memory)
+    assert {int(order[q]): ranks for q, ranks in shuffled.items()} == everyone
+    torch_ranks = rank(embeddings, labels, backend="torch")
+    for queries, ranking in torch_ranks:
+        for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
+            assert everyone[q] == row[:num].tolist()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_no_screen_errs_more_than_it_says(
+    precisions: tuple[torch.dtype, ...], scale: float, distance: str
+) -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, y = torch.randn(2, 200, 96, generator=generator) * scale + scale / 2
+    x[:50] = y[:50]
+    truth = x.double() @ y.double().T
+    if distance == "euclidean":
+        truth -= y.double().square().sum(dim=1) / 2
+    tried = screen(x, y, distance, precisions[0])
+    value = tried.similarities(torch.arange(200), torch.empty(200, 200, dtype=precisions[0]))
+    value = value.double()
+    wrong, allowed = (value - truth).abs(), tried.error[:, None] + tried.relative * value.abs()
+    assert (wrong <= allowed).all()
+    assert wrong.max() > allowed.max() / 1000  # which is not just a large number
+    queries = np.arange(200)
+    for n, column in enumerate(truth.numpy().T):
+        low, high = tried.limits(column - tried.shift.numpy(), queries)
+        assert (low <= value.numpy()[:, n]).all()
+        assert (value.numpy()[:, n] <= high).all()
+        error = tried.error.numpy() + tried.relative * np.abs(column)
+        assert (high - low <= 2.1 * error + 1e-6 * np.abs(column)).all()
+
+
+def test_the_probe_offers_float32_in_the_end() -> None:
+    assert fast_precisions()[-1] == torch.float32
+
+
+def test_unknown_and_impossible_backends_are_errors() -> None:
+    with pytest.raises(ValueError, match="auto, torch or certified"):
+        certifies("fast", torch.device("cpu"))
+    with pytest.raises(ValueError, match="on the CPU"):
+        certifies("certified", torch.device("cuda"))
+    assert not certifies("auto", torch.device("cuda"))
