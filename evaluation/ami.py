@@ -53,19 +53,16 @@ def expected_information(table: Contingency) -> Scalar:
 
 def information_by_chance(size: Tensor, others: Tensor, total: Tensor) -> Tensor:
     """What a class of `size` and a cluster of each of the `others` (K,) share by chance (K,)."""
-    most = torch.minimum(size, others)
-    n = torch.arange(1, int(most.max()) + 1, device=others.device)
+    n = torch.arange(1, int(torch.minimum(size, others).max()) + 1, device=others.device)
     other = others[:, None]
-    possible = (n <= most[:, None]) & (n >= size + other - total)
-    n = n.where(possible, most[:, None])
     log_probability = (
         log_binomial(other, n) + log_binomial(total - other, size - n) - log_binomial(total, size)
     )
     information = n.double() / total * (n.double() * total / (size * other)).log()
-    return (information * log_probability.exp()).where(possible, 0).sum(dim=1)
+    return (information * log_probability.exp()).sum(dim=1)
 
 
 def log_binomial(n: Tensor, k: Tensor) -> Tensor:
-    """log of n over k, float64."""
+    """log of n over k, float64; -∞ where k is not in 0..n, for there lgamma is infinite."""
     n, k = n.double(), k.double()
     return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)

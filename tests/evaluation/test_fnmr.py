@@ -62,6 +62,15 @@ def test_equals_its_definition(
         assert found.item() == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_share_of_the_negatives_is_counted_in_decimals() -> None:
+    """29 of 100 may match; 0.29 * 100 is a little less as a float."""
+    angles = torch.cat([torch.zeros(1), torch.arange(1, 101) / 100, torch.tensor([0.295])])
+    embeddings = torch.stack([angles.cos(), angles.sin()], dim=1)
+    labels = torch.tensor([0] + [1] * 100 + [0])
+    pairs = Pairs(embeddings, labels, torch.tensor([0]), torch.arange(102))
+    assert [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.28, 0.29, 0.3)] == [1, 0, 0]
+
+
 def test_ties_are_no_match() -> None:
     """A collapsed space accepts nothing, unless everything may match."""
     pairs = Pairs(torch.ones(60, 3), EVERYONE % 4, EVERYONE, EVERYONE)

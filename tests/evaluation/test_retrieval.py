@@ -124,6 +124,12 @@ def test_by_hand() -> None:
         torch.testing.assert_close(found, torch.tensor(scores, dtype=torch.float64), msg=name)
 
 
+def test_the_full_ranking_has_no_depth() -> None:
+    far = ranking_of([1, 50_000])
+    assert average_precision(far).item() == pytest.approx((1 + 2 / 50_000) / 2, abs=1e-12)
+    assert reciprocal_rank(ranking_of([50_000])).item() == 1 / 50_000
+
+
 @pytest.mark.parametrize("size", [2, 5, 30])
 def test_perfect_rankings_score_what_the_docstrings_say(size: int) -> None:
     perfect = list(range(1, size))
