@@ -55,8 +55,8 @@ VARIANTS = """\
 
 - One category at a time, as if it were the whole dataset: `evaluation.categories`.
 - Several embeddings of one model, or of an ensemble, as one: `evaluation.combine`.
-- One row per query, and two runs side by side: `evaluation.per_query`.
-- The interval of the difference of two runs: `evaluation.bootstrap` of `change` in `compare`.
+- One row per query: `evaluation.per_query`; `python -m scripts.evaluate` writes them. Two runs side
+  by side, with the interval of their difference: `python -m scripts.compare <before> <after>`.
 """
 
 OWN = """\
