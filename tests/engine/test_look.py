@@ -1,0 +1,97 @@
+"""Which queries are shown, and what the pictures are told, on a set made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from datasets.digits import png_uri
+from datasets.images import Images
+from datasets.table import make_table
+from engine import look as looking
+from engine.look import Looked, answers, look, neighbors_of, recall_curve_of, shortened
+from evaluation.embed import Embedded
+from evaluation.per_query import per_query
+from evaluation.pictures.neighbor_grid import Answer
+
+LABELS = ["a", "a", "a", "b", "b", "b", "alone"]
+PLACES = [0.0, 0.1, 0.3, 2.0, 9.0, 1.0, 4.0]  # on a line; the two best are a, the two worst b
+
+
+def looked(is_query: object = True) -> Looked:
+    """Image i is a grey patch of brightness 10 i."""
+    paths = [png_uri(np.full((4, 4), 10 * i, dtype=np.uint8)) for i in range(len(LABELS))]
+    table = make_table(paths, LABELS, "test", is_query=is_query, is_gallery=True)
+    images = Images(table, lambda _: torch.zeros(3, 4, 4, dtype=torch.uint8))
+    embeddings = torch.tensor(PLACES)[:, None] * torch.tensor([[1.0, 0.0, 0.0]])
+    labels = torch.from_numpy(images.labels)
+    found = per_query(embeddings, labels, *images.roles, k=2, distance="euclidean")
+    return Looked(images, Embedded(embeddings, labels), "euclidean", found)
+
+
+def brightness(image: Image.Image) -> int:
+    return int(np.asarray(image)[0, 0, 0])
+
+
+def test_an_answer_shows_the_images_of_its_neighbours() -> None:
+    this = looked()
+    (answer,) = answers(this, this.queries[this.queries["query"] == 3])
+    assert brightness(answer.query) == 30
+    assert [brightness(image) for image in answer.found] == [50, 20]
+    assert list(answer.is_right) == [True, False]
+    assert answer.caption == "b\nAP 0.67"
+
+
+def test_best_and_worst_are_of_different_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, list[Answer]] = {}
+    monkeypatch.setattr(looking, "neighbor_grid", shown.update)
+    this = looked()
+    neighbors_of(this, most=2, seed=0)
+    scores = this.answered.set_index("query")["average_precision"]
+    best = [brightness(answer.query) // 10 for answer in shown["best"]]
+    worst = [brightness(answer.query) // 10 for answer in shown["worst"]]
+    for chosen, extreme in ((best, scores.max()), (worst, scores.min())):
+        assert scores[chosen[0]] == extreme
+        assert {LABELS[query] for query in chosen} == {"a", "b"}
+        for query in chosen:
+            own = scores[[i for i in scores.index if LABELS[i] == LABELS[query]]]
+            assert scores[query] == (own.max() if chosen is best else own.min())
+    assert len(shown["random"]) == 2
+
+
+@pytest.mark.parametrize("asking", [True, [False, True, True, True, True, True, True]])
+def test_queries_with_nothing_to_find_are_left_out(asking: object) -> None:
+    this = looked(asking)
+    assert "alone" not in {LABELS[query] for query in this.answered["query"]}
+    axes = recall_curve_of(this).axes[0]
+    depths = np.asarray(axes.lines[0].get_xdata())
+    assert depths.tolist() == [1, 2, 3, 4, 5, 6]
+    assert f"{len(this.answered)} queries" in axes.get_title(loc="left")
+
+
+def test_a_query_outside_the_gallery_has_all_of_it_to_choose_from() -> None:
+    this = looked()
+    this.images.is_gallery[0] = False
+    apart = this._replace(queries=this.queries[this.queries["query"] == 0])
+    depths = np.asarray(recall_curve_of(apart).axes[0].lines[0].get_xdata())
+    assert depths[-1] == 6, "six others, none of them itself"
+
+
+def test_tables_are_about_answered_queries(tmp_path: Path) -> None:
+    pictures = look(looked(), tmp_path, map_images=5, queries=1, hardest=1, seed=0)
+    assert pictures.keys() == {"spectrum", "class_map", "recall_curve", "neighbors"}
+    assert all(path.is_file() for path in pictures.values())
+    classes = pd.read_csv(tmp_path / "classes.csv")
+    assert sorted(classes["class"]) == ["a", "b"]
+    assert (tmp_path / "hardest_classes.md").read_text().count("\n") == 2 + 1
+
+
+def test_a_long_name_keeps_both_ends() -> None:
+    assert shortened("001.Albatross") == "001.Albatross"
+    short = shortened("Japanese_(katakana)/character31")
+    assert short.startswith("Japanese")
+    assert short.endswith("31")
+    assert len(short) <= 17
