@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from core.types import Labels, Scalar
+from evaluation.assignment import Clusters
 from evaluation.contingency import Contingency, contingency, same_partition
-from evaluation.kmeans import Clusters
 from evaluation.nmi import entropy, mutual_information
 
 

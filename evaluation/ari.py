@@ -3,9 +3,9 @@
 import torch
 
 from core.types import Labels, Scalar
+from evaluation.assignment import Clusters
 from evaluation.contingency import contingency, same_partition
 from evaluation.f1 import pairs
-from evaluation.kmeans import Clusters
 
 
 def ari(labels: Labels, clusters: Clusters) -> Scalar:

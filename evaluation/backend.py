@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from evaluation.screen import screen
+from evaluation.screen import Screen, rounded
 from evaluation.space import full_precision
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def fast_precisions() -> tuple[torch.dtype, ...]:
     truth = points[:num].double() @ points.double().T
     seconds = {}
     for precision in (torch.bfloat16, torch.float32):
-        tried = screen(points[:num], points, "cosine", precision)
+        low = rounded(points, precision)
+        tried = Screen(low, low, "cosine")
         out = torch.empty(num, width, dtype=precision)
         rows, times = torch.arange(num), []
         with full_precision(points.device):
@@ -44,7 +45,7 @@ def fast_precisions() -> tuple[torch.dtype, ...]:
                 tried.similarities(rows, out)
                 times.append(time.perf_counter() - start)
         wrong = (out.double() - truth).abs() - tried.relative * out.double().abs()
-        holds = bool((wrong <= tried.error[:, None]).all())
+        holds = bool((wrong.numpy() <= tried.error[:num, None]).all())
         seconds[precision] = min(times) if holds else float("inf")
     fast = seconds[torch.bfloat16] < seconds[torch.float32] / 2
     log.debug("products of the search take %s seconds", seconds)

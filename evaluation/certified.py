@@ -18,7 +18,7 @@ from evaluation.exact import Exact, Places, Reals
 from evaluation.members import Members
 from evaluation.parallel import in_parallel
 from evaluation.ranking import ABSENT
-from evaluation.screen import Floats, Screen
+from evaluation.screen import Floats, Screen, bits, truncated
 from evaluation.space import full_precision
 
 ROWS = 128  # queries at a time: enough for a fast product, few enough for the cache
@@ -146,7 +146,7 @@ class Comparable:
         self.similarity, self.limits = similarity, (low, high)
         self.bits: Numbers | None = None
         if similarity.dtype == torch.bfloat16:
-            self.bits = similarity.view(torch.int16).numpy()
+            self.bits = bits(similarity)
             up = truncated(high) + np.int16(1)
             self.bit_limits = truncated(low), up
 
@@ -157,8 +157,3 @@ class Comparable:
             return self.similarity[row].float().numpy(), low[own], high[own]
         low_bits, high_bits = self.bit_limits
         return self.bits[row], low_bits[own], high_bits[own]
-
-
-def truncated(numbers: Floats) -> NDArray[np.int16]:
-    """The bits of bfloat16 numbers, rounded towards zero."""
-    return (numbers.view(np.int32) >> 16).astype(np.int16)

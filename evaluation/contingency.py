@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels
-from evaluation.kmeans import Clusters
+from evaluation.assignment import Clusters
 
 
 class Contingency(NamedTuple):

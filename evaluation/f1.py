@@ -4,8 +4,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels, Scalar
+from evaluation.assignment import Clusters
 from evaluation.contingency import contingency
-from evaluation.kmeans import Clusters
 from evaluation.undefined import UndefinedError
 
 

@@ -1,16 +1,14 @@
 """Lloyd's k-means, exact, seeded and in bounded memory."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.chunks import MEMORY, in_chunks
-from evaluation.space import full_precision, half_squared_norms
-from evaluation.sums import sums_by_group
+from evaluation.assignment import Assignment, Centroids, Clusters
+from evaluation.chunks import MEMORY
+from evaluation.sums import ROWS, sums_by_group
 from evaluation.undefined import UndefinedError
-
-Clusters = Int[Tensor, " N"]  # 0..k-1
 
 
 def kmeans(
@@ -39,40 +37,35 @@ def kmeans(
         raise UndefinedError(f"{num_clusters} clusters of {len(points)} points do not exist")
     start = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
     centroids = points[start[:num_clusters].to(points.device)]
-    clusters, closeness = assign(points, centroids, memory)
+    assign = Assignment(points, memory)
+    clusters = assign(centroids)
     for _ in range(iterations):
         previous = clusters
-        centroids = move(points, clusters, closeness, num_clusters)
-        clusters, closeness = assign(points, centroids, memory)
+        centroids = move(points, clusters, centroids)
+        clusters = assign(centroids)
         if clusters.equal(previous):
             break
     return clusters
 
 
-def assign(
-    points: Embeddings, centroids: Float[Tensor, "C D"], memory: int
-) -> tuple[Clusters, Float[Tensor, " N"]]:
-    """The nearest centroid c of each point x, and x·c - |c|²/2, which is (|x|² - |x - c|²) / 2."""
-    offset = half_squared_norms(centroids)
-
-    def nearest(part: slice, workspace: Tensor) -> tuple[Tensor, Tensor]:
-        with full_precision(points.device):
-            torch.mm(points[part], centroids.T, out=workspace)
-        closeness, cluster = workspace.sub_(offset).max(dim=1)
-        return cluster, closeness
-
-    chunks = in_chunks(nearest, len(points), width=len(centroids), like=points, memory=memory)
-    clusters, closeness = zip(*(found for _, found in chunks), strict=True)
-    return torch.cat(clusters), torch.cat(closeness)
-
-
-def move(
-    points: Embeddings, clusters: Clusters, closeness: Float[Tensor, " N"], num_clusters: int
-) -> Float[Tensor, "C D"]:
+def move(points: Embeddings, clusters: Clusters, centroids: Centroids) -> Centroids:
     """The mean of each cluster; an empty one takes a point that is far from its centroid."""
-    sums, sizes = sums_by_group(points, clusters, num_clusters)
-    centroids = (sums / sizes[:, None]).to(points.dtype)
+    sums, sizes = sums_by_group(points, clusters, len(centroids))
+    means = (sums / sizes[:, None]).to(points.dtype)
     empty = (sizes == 0).nonzero().squeeze(1)
-    distances = half_squared_norms(points) - closeness
-    centroids[empty] = points[distances.topk(len(empty)).indices]
-    return centroids
+    if len(empty):
+        distances = squared_distances(points, centroids, clusters)
+        means[empty] = points[distances.topk(len(empty)).indices]
+    return means
+
+
+def squared_distances(
+    points: Embeddings, centroids: Centroids, clusters: Clusters
+) -> Float[Tensor, " N"]:
+    """Of each point to the centroid of its cluster, some points at a time."""
+    return torch.cat(
+        [
+            (x - centroids[c]).square().sum(dim=1)
+            for x, c in zip(torch.split(points, ROWS), torch.split(clusters, ROWS), strict=True)
+        ]
+    )

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from core.types import Embeddings, Labels
+from evaluation.assignment import Clusters
 from evaluation.backend import Backend
-from evaluation.kmeans import Clusters
 from evaluation.nearest import Neighbors, nearest
 from evaluation.neighbors import rank
 from evaluation.pairs import Pairs

@@ -8,6 +8,7 @@ so nothing needs to be sorted but the few relevant items, and no neighbour beyon
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -19,7 +20,7 @@ from evaluation.dense import dense_ranks
 from evaluation.exact import Exact
 from evaluation.members import Indices, Members
 from evaluation.ranking import Ranking
-from evaluation.screen import screen
+from evaluation.screen import Screen, rounded
 from evaluation.space import Distance, points_of
 
 
@@ -54,12 +55,13 @@ def rank(
     if len(members.answerable()) == 0:
         return
     points = points_of(embeddings.detach(), distance)
-    asking, asked = points[queries], points[gallery]
+    asked = points[gallery]
+    asking = asked if queries.equal(gallery) else points[queries]
     if certifies(backend, points.device):
         found = certified_ranks(
             members,
             Exact(asking, asked, distance),
-            lambda precision: screen(asking, asked, distance, precision),
+            partial(screen_of, asking, asked, distance),
             fast_precisions(),
             memory,
         )
@@ -68,3 +70,11 @@ def rank(
     for chosen, ranks in found:
         relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
         yield queries[chosen], Ranking(ranks, relevant, class_size)
+
+
+def screen_of(
+    queries: Embeddings, gallery: Embeddings, distance: Distance, precision: torch.dtype
+) -> Screen:
+    """What to search with first."""
+    low = rounded(gallery, precision)
+    return Screen(low if queries is gallery else rounded(queries, precision), low, distance)

@@ -5,8 +5,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels, Scalar
+from evaluation.assignment import Clusters
 from evaluation.contingency import Contingency, contingency
-from evaluation.kmeans import Clusters
 
 
 def nmi(labels: Labels, clusters: Clusters) -> Scalar:

@@ -3,8 +3,8 @@
 import torch
 
 from core.types import Labels, Scalar
+from evaluation.assignment import Clusters
 from evaluation.contingency import contingency
-from evaluation.kmeans import Clusters
 
 
 def purity(labels: Labels, clusters: Clusters) -> Scalar:

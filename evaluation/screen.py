@@ -19,7 +19,7 @@ from torch import Tensor
 
 from core.types import Embeddings
 from evaluation.exact import Places, Reals
-from evaluation.space import Distance, half_squared_norms
+from evaluation.space import Distance
 
 ADDITION = 2.0**-23  # 2 u
 PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of a float32
@@ -27,14 +27,44 @@ PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of 
 Floats = NDArray[np.float32]
 
 
-class Screen(NamedTuple):
+class Rounded(NamedTuple):
+    """Points in low precision and what the bound asks of them; lengths in float64."""
+
+    low: Embeddings
+    length: Float[Tensor, " N"]  # |x|
+    low_length: Float[Tensor, " N"]  # |x'|
+    lost: Float[Tensor, " N"]  # |x - x'|
+
+
+def rounded(points: Embeddings, precision: torch.dtype) -> Rounded:
+    """Round to `precision`, bfloat16 or float32."""
+    low = points.to(precision)
+    exact, kept = points.double(), low.double()
+    length, low_length, lost = (
+        torch.linalg.vector_norm(vectors, dim=1) for vectors in (exact, kept, exact - kept)
+    )
+    return Rounded(low, length, low_length, lost)
+
+
+class Screen:
     """`value ± (error + relative * |value|)` holds the true similarity."""
 
-    queries: Tensor  # (Q, K) in low precision
-    gallery: Tensor  # (M, K); K is D, and the parts of h
-    error: Float[Tensor, " Q"]  # float64
-    relative: float
-    shift: Float[Tensor, " Q"]  # |x|²/2 in Euclidean search, from -|x - y|²/2 to x·y - |y|²/2
+    def __init__(self, queries: Rounded, gallery: Rounded, distance: Distance) -> None:
+        self.queries, self.gallery = queries.low, gallery.low  # (Q, K) and (M, K)
+        self.relative = torch.finfo(self.gallery.dtype).eps / 2
+        error = queries.lost * gallery.length.max() + queries.low_length * gallery.lost.max()
+        terms = queries.low_length * gallery.low_length.max()
+        shift = torch.zeros_like(error)
+        if distance == "euclidean":
+            offset, shift = gallery.length.square() / 2, queries.length.square() / 2
+            parts = split(offset, self.gallery.dtype)
+            ones = self.queries.new_ones(len(self.queries), PARTS)
+            self.queries = torch.cat([self.queries, ones], dim=1)
+            self.gallery = torch.cat([self.gallery, -parts], dim=1)
+            error = error + (offset - parts.double().sum(dim=1)).abs().max()
+            terms = terms + 2 * offset.max()
+        error = error + ADDITION * (self.gallery.shape[1] + 1) * terms
+        self.error, self.shift = error.numpy(), shift.numpy()  # |x|²/2: x·y - h = |x|²/2 - |x-y|²/2
 
     def similarities(self, queries: Tensor, out: Tensor) -> Tensor:
         return torch.mm(self.queries[queries], self.gallery.T, out=out)
@@ -45,40 +75,17 @@ class Screen(NamedTuple):
         Args:
             truth: similarities from `evaluation.exact`, one for each of `queries`.
         """
-        error, truth = self.error.numpy()[queries], truth + self.shift.numpy()[queries]
-        low, high = truth - error, truth + error
+        truth = truth + self.shift[queries]
+        low, high = truth - self.error[queries], truth + self.error[queries]
         low /= np.where(low > 0, 1 + self.relative, 1 - self.relative)
         high /= np.where(high > 0, 1 - self.relative, 1 + self.relative)
         down = np.nextafter(low.astype(np.float32), np.float32(-np.inf))
         return down, np.nextafter(high.astype(np.float32), np.float32(np.inf))
 
-
-def screen(
-    queries: Embeddings, gallery: Embeddings, distance: Distance, precision: torch.dtype
-) -> Screen:
-    """Round the points to `precision`, bfloat16 or float32."""
-    low_queries, low_gallery = queries.to(precision), gallery.to(precision)
-    query_norm = norms(low_queries)
-    sum_of_terms = query_norm * norms(low_gallery).max()
-    error = norms(queries, low_queries) * norms(gallery).max()
-    error += query_norm * norms(gallery, low_gallery).max()
-    shift = torch.zeros_like(query_norm)
-    if distance == "euclidean":
-        shift, offset = (half_squared_norms(points.double()) for points in (queries, gallery))
-        parts = split(offset, precision)
-        low_gallery = torch.cat([low_gallery, -parts], dim=1)
-        low_queries = torch.cat([low_queries, low_queries.new_ones(len(queries), PARTS)], dim=1)
-        error += (offset - parts.double().sum(dim=1)).abs().max()
-        sum_of_terms += 2 * offset.max()
-    error += ADDITION * (low_gallery.shape[1] + 1) * sum_of_terms
-    return Screen(low_queries, low_gallery, error, torch.finfo(precision).eps / 2, shift)
-
-
-def norms(points: Tensor, rounded: Tensor | None = None) -> Float[Tensor, " N"]:
-    """Length of each point in float64, or of what rounding took from it."""
-    lost = points.double() if rounded is None else points.double() - rounded.double()
-    lengths: Tensor = torch.linalg.vector_norm(lost, dim=1)
-    return lengths
+    def rivals(self, best: Floats, queries: Places) -> Floats:
+        """Values below the result are truly less than what has the value `best`."""
+        at_least = best - self.error[queries] - self.relative * np.abs(best)
+        return self.limits(at_least - self.shift[queries], queries)[0]
 
 
 def split(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M P"]:
@@ -88,3 +95,18 @@ def split(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor,
         parts.append(numbers.to(precision))
         numbers = numbers - parts[-1].double()
     return torch.stack(parts, dim=1)
+
+
+def bits(similarity: Tensor) -> NDArray[np.int16]:
+    """The bits of bfloat16 numbers: in the order of the numbers where these are positive."""
+    return similarity.view(torch.int16).numpy()
+
+
+def truncated(numbers: Floats) -> NDArray[np.int16]:
+    """The bits of the numbers as bfloat16, rounded towards zero."""
+    return (numbers.view(np.int32) >> 16).astype(np.int16)
+
+
+def numbers(bits: NDArray[np.int16]) -> Floats:
+    """The bfloat16 numbers of the given bits."""
+    return (bits.astype(np.int32) << 16).view(np.float32)

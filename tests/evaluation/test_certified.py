@@ -1,6 +1,5 @@
 """The certified search against exact fractions, where float32 and bfloat16 cannot tell."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 from evaluation import certified, neighbors
 from evaluation.backend import certifies, fast_precisions
 from evaluation.neighbors import rank
-from evaluation.screen import screen
+from evaluation.screen import Screen, rounded
 from evaluation.space import points_of
 
 HALF, SINGLE = torch.bfloat16, torch.float32
@@ -24,15 +23,6 @@ def precisions(
 ) -> tuple[torch.dtype, ...]:
     monkeypatch.setattr(neighbors, "fast_precisions", lambda: request.param)
     return request.param
-
-
-@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    assert torch.get_num_threads() == request.param
-    torch.set_num_threads(before)
 
 
 def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, list[int]]:
@@ -122,18 +112,18 @@ def test_no_screen_errs_more_than_it_says(
     truth = x.double() @ y.double().T
     if distance == "euclidean":
         truth -= y.double().square().sum(dim=1) / 2
-    tried = screen(x, y, distance, precisions[0])
+    tried = Screen(rounded(x, precisions[0]), rounded(y, precisions[0]), distance)
     value = tried.similarities(torch.arange(200), torch.empty(200, 200, dtype=precisions[0]))
-    value = value.double()
-    wrong, allowed = (value - truth).abs(), tried.error[:, None] + tried.relative * value.abs()
+    value, truth = value.double().numpy(), truth.numpy()
+    wrong, allowed = np.abs(value - truth), tried.error[:, None] + tried.relative * np.abs(value)
     assert (wrong <= allowed).all()
     assert wrong.max() > allowed.max() / 1000  # which is not just a large number
     queries = np.arange(200)
-    for n, column in enumerate(truth.numpy().T):
-        low, high = tried.limits(column - tried.shift.numpy(), queries)
-        assert (low <= value.numpy()[:, n]).all()
-        assert (value.numpy()[:, n] <= high).all()
-        error = tried.error.numpy() + tried.relative * np.abs(column)
+    for n, column in enumerate(truth.T):
+        low, high = tried.limits(column - tried.shift, queries)
+        assert (low <= value[:, n]).all()
+        assert (value[:, n] <= high).all()
+        error = tried.error + tried.relative * np.abs(column)
         assert (high - low <= 2.1 * error + 1e-6 * np.abs(column)).all()
 
 

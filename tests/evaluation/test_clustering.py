@@ -1,6 +1,7 @@
 """k-means and the metrics of a clustering, against loops over pairs, scikit-learn and faiss."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import combinations, permutations
 
 import faiss
@@ -13,11 +14,13 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
+from evaluation import assignment as assignment_module
 from evaluation.ami import ami, expected_information
 from evaluation.ari import ari
+from evaluation.assignment import Assignment
 from evaluation.contingency import contingency
 from evaluation.f1 import f1
-from evaluation.kmeans import assign, kmeans, move
+from evaluation.kmeans import kmeans, move
 from evaluation.nmi import mutual_information, nmi
 from evaluation.purity import purity
 from evaluation.sums import sums_by_group
@@ -131,15 +134,50 @@ def test_sums_equal_a_loop() -> None:
         assert sizes[group] == len(members)
 
 
-def test_assignment_equals_brute_force_whatever_the_memory() -> None:
+@pytest.fixture(params=["bfloat16", "float32", "dense"])
+def assignment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every way to assign."""
+    half, single = torch.bfloat16, torch.float32
+    precisions = (half, single) if request.param == "bfloat16" else (single,)
+    monkeypatch.setattr(assignment_module, "fast_precisions", lambda: precisions)
+    if request.param == "dense":
+        monkeypatch.setattr(Assignment, "__call__", Assignment.dense)
+    return request.param
+
+
+@pytest.mark.usefixtures("assignment")
+@pytest.mark.parametrize("memory", [1, 5000, 2**20])
+@pytest.mark.parametrize("shift", [0.0, 4.0, -4.0])
+def test_assignment_equals_brute_force_whatever_the_memory(memory: int, shift: float) -> None:
     points, _ = blobs(0)
-    centroids = points[:25] + 0.01
+    points = points - shift
+    centroids = points[:25] + 0.01 + shift / 2  # with a shift, all similarities are negative
     expected = torch.cdist(points.double(), centroids.double()).argmin(dim=1)
-    for memory in (1, 5000, 2**20):
-        clusters, closeness = assign(points, centroids, memory)
-        assert clusters.equal(expected)
-        distances = (points - centroids[clusters]).square().sum(dim=1)
-        torch.testing.assert_close(points.square().sum(dim=1) - 2 * closeness, distances)
+    assert Assignment(points, memory)(centroids).equal(expected)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+@pytest.mark.parametrize("assignment", ["bfloat16", "float32"], indirect=True)
+@pytest.mark.usefixtures("threads")
+def test_near_ties_and_copies_are_assigned_as_by_fractions(
+    assignment: str, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assignment_module, "MOST", most)
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(5, 4, generator=generator)
+    ulp = torch.randint(-1, 2, (40, 4), generator=generator, dtype=torch.int32)
+    centroids = (base.repeat(8, 1).view(torch.int32) + ulp).view(torch.float32)
+    points = torch.cat([base, centroids, torch.randn(20, 4, generator=generator)])
+
+    def squared(x: list[float], y: list[float]) -> Fraction:
+        return sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(x, y, strict=True))
+
+    expected = [
+        min(range(40), key=lambda c, x=x: (squared(x, centroids[c].tolist()), c))
+        for x in points.tolist()
+    ]
+    assert Assignment(points, 2**20)(centroids).tolist() == expected
+    assert assignment
 
 
 def test_kmeans_takes_the_steps_of_lloyd() -> None:
@@ -167,9 +205,9 @@ def test_kmeans_is_a_function_of_its_seed_and_leaves_the_random_state_alone() ->
 def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
     points = torch.tensor([[0.0], [1.0], [2.0], [-9.0]])
     centroids = torch.tensor([[1.0], [1000.0]])
-    clusters, closeness = assign(points, centroids, memory=2**20)
+    clusters = Assignment(points, 2**20)(centroids)
     assert clusters.tolist() == [0, 0, 0, 0]
-    assert move(points, clusters, closeness, num_clusters=2).tolist() == [[-1.5], [-9.0]]
+    assert move(points, clusters, centroids).tolist() == [[-1.5], [-9.0]]
 
 
 def test_kmeans_with_a_cluster_for_every_point_finds_every_point() -> None:
