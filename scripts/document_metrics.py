@@ -70,6 +70,7 @@ YAML, anywhere on Hydra's search path, says what it is called and binds the rest
 from core.types import Scores
 from evaluation.ranking import Ranking
 
+
 def found(ranking: Ranking, k: int) -> Scores:
     \"\"\"Share of a query's relevant items that are among its first k neighbours.\"\"\"
     return (ranking.ranks <= k).sum(dim=1).double() / ranking.num_relevant
