@@ -25,10 +25,18 @@ def write_atomically(
             file.flush()
             os.fsync(file.fileno())
             before_replace()
+            Path(file.name).chmod(0o666 & ~_umask())  # a temporary file is its owner's alone
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def _umask() -> int:
+    """The permissions this process withholds; the system tells only while they are changed."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 def write_text_atomically(path: Path, text: str) -> None:
