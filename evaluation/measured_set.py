@@ -82,6 +82,7 @@ class MeasuredSet:
             self.queries,
             self.gallery,
             distance=self.method.distance,
+            backend=self.method.backend,
             memory=self.method.memory,
         )
 

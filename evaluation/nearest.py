@@ -1,5 +1,6 @@
 """The k nearest neighbours of every query, for whoever needs their names."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -7,9 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.backend import Backend, certifies, fast_precisions
+from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import MEMORY, in_chunks
+from evaluation.exact import Exact
+from evaluation.screen import screen_of
 from evaluation.space import Distance, full_precision, half_squared_norms, points_of
 
+ROWS = 16384  # pairs compared in float64 at a time
 NOBODY = -1  # fills up the rows of queries with fewer neighbours
 
 
@@ -36,6 +42,7 @@ def nearest(
     gallery: Int[Tensor, " M"] | None = None,
     *,
     distance: Distance = "cosine",
+    backend: Backend = "auto",
     memory: int = MEMORY,
 ) -> Neighbors:
     """Search the gallery for the `k` nearest neighbours of every query, exactly.
@@ -45,6 +52,7 @@ def nearest(
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
+        backend: as in `evaluation.neighbors.rank`.
         memory: working memory in bytes.
     """
     if k < 1:
@@ -52,28 +60,69 @@ def nearest(
     everyone = torch.arange(len(embeddings), device=embeddings.device)
     queries = everyone if queries is None else queries
     gallery = everyone if gallery is None else gallery.sort().values
-    points = points_of(embeddings, distance)
-    offset = half_squared_norms(points[gallery]) if distance == "euclidean" else None
+    k = min(k, len(gallery))
+    if k == 0 or len(queries) == 0:
+        nobody = queries.new_empty(len(queries), k)
+        return Neighbors(queries, nobody, nobody.double())
+    points = points_of(embeddings.detach(), distance)
+    position = torch.full_like(everyone, NOBODY)
+    position[gallery] = everyone[: len(gallery)]
+    if certifies(backend, points.device):
+        found = certified_nearest(
+            Exact(points[queries], points[gallery], distance),
+            partial(screen_of, points[queries], points[gallery], distance),
+            fast_precisions(),
+            k,
+            memory,
+            position[queries],
+        )
+    else:
+        found = dense_nearest(
+            points[queries], points[gallery], k, position[queries], distance, memory
+        )
+    indices = gallery[found]
+    itself = indices == queries[:, None]
+    distances = distances_of(points, queries, indices, distance).masked_fill(itself, torch.inf)
+    return Neighbors(queries, indices.masked_fill(itself, NOBODY), distances)
 
-    def search(part: slice, workspace: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = queries[part]
-        with full_precision(points.device):
-            torch.mm(points[chosen], points[gallery].T, out=workspace)
+
+def dense_nearest(  # the arguments of one search
+    queries: Embeddings,
+    gallery: Embeddings,
+    k: int,
+    itself: Int[Tensor, " Q"],
+    distance: Distance,
+    memory: int,
+) -> Int[Tensor, "Q k"]:
+    """Positions of the `k` nearest by whole rows of similarities, in torch and on any device."""
+    offset = half_squared_norms(gallery) if distance == "euclidean" else None
+    places = torch.arange(len(gallery), device=gallery.device)
+
+    def search(part: slice, workspace: Tensor) -> Tensor:
+        with full_precision(gallery.device):
+            torch.mm(queries[part], gallery.T, out=workspace)
         if offset is not None:
             workspace -= offset
-        workspace.masked_fill_(chosen[:, None] == gallery, -torch.inf)
-        order = workspace.sort(dim=1, descending=True, stable=True).indices[:, :k]
-        found = gallery[order]
-        apart = (points[chosen, None].double() - points[found].double()).square().sum(dim=2)
-        distances = apart / 2 if distance == "cosine" else apart.sqrt()
-        itself = found == chosen[:, None]
-        return found.masked_fill(itself, NOBODY), distances.masked_fill(itself, torch.inf)
+        workspace.masked_fill_(itself[part, None] == places, -torch.inf)
+        return workspace.sort(dim=1, descending=True, stable=True).indices[:, :k].clone()
 
     width = len(gallery)
-    extra = 16 * width + 24 * k * points.shape[1]
-    parts = in_chunks(search, len(queries), width=width, like=points, memory=memory, extra=extra)
-    if not width or not len(queries):
-        nobody = queries.new_empty(len(queries), min(k, width))
-        return Neighbors(queries, nobody, nobody.double())
-    indices, distances = zip(*(found for _, found in parts), strict=True)
-    return Neighbors(queries, torch.cat(indices), torch.cat(distances))
+    parts = in_chunks(
+        search, len(queries), width=width, like=gallery, memory=memory, extra=24 * width
+    )
+    return torch.cat([found for _, found in parts])
+
+
+def distances_of(
+    points: Embeddings,
+    queries: Int[Tensor, " Q"],
+    indices: Int[Tensor, "Q k"],
+    distance: Distance,
+) -> Float[Tensor, "Q k"]:
+    """1 - cosine or Euclidean distance of each query to its neighbours, some at a time."""
+    found = []
+    rows = max(1, ROWS // indices.shape[1])
+    for x, y in zip(torch.split(queries, rows), torch.split(indices, rows), strict=True):
+        apart = (points[x, None].double() - points[y].double()).square().sum(dim=2)
+        found.append(apart / 2 if distance == "cosine" else apart.sqrt())
+    return torch.cat(found)

@@ -20,7 +20,7 @@ from evaluation.dense import dense_ranks
 from evaluation.exact import Exact
 from evaluation.members import Indices, Members
 from evaluation.ranking import Ranking
-from evaluation.screen import Screen, rounded
+from evaluation.screen import screen_of
 from evaluation.space import Distance, points_of
 
 
@@ -70,11 +70,3 @@ def rank(
     for chosen, ranks in found:
         relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
         yield queries[chosen], Ranking(ranks, relevant, class_size)
-
-
-def screen_of(
-    queries: Embeddings, gallery: Embeddings, distance: Distance, precision: torch.dtype
-) -> Screen:
-    """What to search with first."""
-    low = rounded(gallery, precision)
-    return Screen(low if queries is gallery else rounded(queries, precision), low, distance)

@@ -88,6 +88,14 @@ class Screen:
         return self.limits(at_least - self.shift[queries], queries)[0]
 
 
+def screen_of(
+    queries: Embeddings, gallery: Embeddings, distance: Distance, precision: torch.dtype
+) -> Screen:
+    """What to search with first."""
+    low = rounded(gallery, precision)
+    return Screen(low if queries is gallery else rounded(queries, precision), low, distance)
+
+
 def split(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M P"]:
     """Numbers of low precision that nearly add up to each of the given ones."""
     parts: list[Tensor] = []

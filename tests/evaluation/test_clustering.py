@@ -15,6 +15,7 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from evaluation import assignment as assignment_module
+from evaluation import certified_nearest
 from evaluation.ami import ami, expected_information
 from evaluation.ari import ari
 from evaluation.assignment import Assignment
@@ -162,7 +163,7 @@ def test_assignment_equals_brute_force_whatever_the_memory(memory: int, shift: f
 def test_near_ties_and_copies_are_assigned_as_by_fractions(
     assignment: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assignment_module, "MOST", most)
+    monkeypatch.setattr(certified_nearest, "MOST", most)
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(5, 4, generator=generator)
     ulp = torch.randint(-1, 2, (40, 4), generator=generator, dtype=torch.int32)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation import nearest as nearest_module
 from evaluation.evaluate import Evaluation
 from evaluation.nearest import NOBODY, Neighbors, nearest
 
@@ -26,15 +27,24 @@ def nearest_by_sorting(
     return found
 
 
+@pytest.fixture(params=["dense", "float32", "bfloat16"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    half, single = torch.bfloat16, torch.float32
+    precisions = (half, single) if request.param == "bfloat16" else (single,)
+    monkeypatch.setattr(nearest_module, "fast_precisions", lambda: precisions)
+    return "torch" if request.param == "dense" else "certified"
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("memory", [1, 20000, 2**24])
 @pytest.mark.parametrize("k", [1, 7, 200])
-def test_neighbors_equal_sorting(k: int, memory: int, distance: str) -> None:
+def test_neighbors_equal_sorting(k: int, memory: int, distance: str, backend: str) -> None:
     embeddings = torch.randn(60, 5, generator=torch.Generator().manual_seed(k)) + 1
     embeddings[30:40] = embeddings[10:20]  # copies: the lower index comes first
     for queries, gallery in ((range(60), range(60)), (range(40, 60), range(30, 50)), ([3], [3])):
         chosen = torch.tensor(list(queries)), torch.tensor(list(gallery))
-        found = nearest(embeddings, k, *chosen, distance=distance, memory=memory)
+        found = nearest(embeddings, k, *chosen, distance=distance, memory=memory, backend=backend)
         expected = nearest_by_sorting(embeddings, k, list(queries), list(gallery), distance)
         assert found.queries.tolist() == list(queries)
         assert found.indices.tolist() == expected

@@ -1,0 +1,121 @@
+"""One side of a benchmark: a process of its own, its time, its memory, its row in the table."""
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from core.files import write_text_atomically
+
+PACKAGES = ("torch", "numpy", "faiss-cpu", "pytorch-metric-learning")
+GIB = 2**30
+
+
+class Measured(NamedTuple):
+    """What one process of one side took."""
+
+    seconds: float | None  # None: it did not finish
+    peak_gib: float | None  # above what was in memory before
+    results: Mapping[str, Any]  # numbers, to see that the sides did the same work
+    failure: str = ""
+
+
+def measured(work: Callable[[], Mapping[str, Any]], device: str) -> Measured:
+    """Time and peak memory of `work`, which is alone in this process."""
+    if device == "cuda":
+        work()  # contexts and kernels are loaded once in a lifetime
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+        before = memory("VmRSS")
+    start = time.perf_counter()
+    results = work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - start
+    peak = torch.cuda.max_memory_allocated() if device == "cuda" else memory("VmHWM")
+    return Measured(seconds, (peak - before) / GIB, results)
+
+
+def memory(name: str) -> int:
+    """Bytes of a line of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def in_own_process(module: Sequence[str], memory_gib: int, timeout: int) -> Measured:
+    """What `python -m <module and arguments>` prints; a failure is a result too."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_gib * GIB, memory_gib * GIB))
+
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *module],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            preexec_fn=limited,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Measured(None, None, {}, f"not done after {timeout} s")
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"ended with code {error.returncode}"])[-1]
+        return Measured(None, None, {}, last[:120])
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def write_table(
+    path: Path, size: Mapping[str, Any], sides: Mapping[str, list[Measured]], device: str
+) -> None:
+    """Put one row per side into the CSV, in the place of older ones of the same size and side."""
+    rows = [
+        {**size, "side": side, **summary(done), **circumstances(device)}
+        for side, done in sides.items()
+    ]
+    table = pd.DataFrame(rows)
+    if path.exists():
+        table = pd.concat([pd.read_csv(path, keep_default_na=False), table])
+        table = table.drop_duplicates(["size", "side"], keep="last")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, table.to_csv(index=False))
+
+
+def summary(done: Sequence[Measured]) -> dict[str, Any]:
+    seconds = [one.seconds for one in done if one.seconds is not None]
+    peaks = [one.peak_gib for one in done if one.peak_gib is not None]
+    return {
+        "seconds_min": f"{min(seconds):.3g}" if seconds else "",
+        "seconds_median": f"{statistics.median(seconds):.3g}" if seconds else "",
+        "peak_gib": f"{max(peaks):.2f}" if peaks else "",
+        "rounds": len(done),
+        "failure": next((one.failure for one in done if one.failure), ""),
+        "results": json.dumps({k: round(v, 4) for k, v in done[0].results.items()}),
+    }
+
+
+def circumstances(device: str) -> dict[str, Any]:
+    """What the numbers depend on besides the code."""
+    processors = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line for line in processors if line.startswith("model name")), ": unknown")
+    return {
+        "hardware": torch.cuda.get_device_name() if device == "cuda" else model.split(": ")[1],
+        "cores": len(os.sched_getaffinity(0)),
+        "load": f"{os.getloadavg()[0]:.1f}",  # of all processes, at the end
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
