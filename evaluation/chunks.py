@@ -42,7 +42,7 @@ def in_chunks(
             if workspace is None:
                 workspace = like.new_empty(rows, width)
             computed = compute(part, workspace[: part.stop - part.start])
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if rows == 1 or not out_of_memory(error):
                 raise
             workspace = None  # before the next attempt allocates
@@ -53,5 +53,7 @@ def in_chunks(
             start = part.stop
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def out_of_memory(error: Exception) -> bool:
+    """Whether torch on a GPU, NumPy or torch on the CPU says so."""
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)

@@ -25,6 +25,8 @@ def embed(
 ) -> Embedded:
     """Embed every batch of `(images, labels)` with the model in evaluation mode, without gradient.
 
+    One pass, in which no batch waits for another: the workers of a loader read ahead, pinned
+    images are copied while the device computes, and nothing comes back to the host before the end.
     The result stays on `device`. The mode of each submodule and all random states are put back.
 
     Raises:

@@ -26,6 +26,7 @@ class Measured(NamedTuple):
     """What one process of one side took."""
 
     seconds: float | None  # None: it did not finish
+    cpu_seconds: float | None  # of all its threads; what counts where others share the cores
     peak_gib: float | None  # above what was in memory before
     results: Mapping[str, Any]  # numbers, to see that the sides did the same work
     failure: str = ""
@@ -41,13 +42,13 @@ def measured(work: Callable[[], Mapping[str, Any]], device: str) -> Measured:
     else:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
         before = memory("VmRSS")
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     results = work()
     if device == "cuda":
         torch.cuda.synchronize()
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else memory("VmHWM")
-    return Measured(seconds, (peak - before) / GIB, results)
+    return Measured(seconds, cpu, (peak - before) / GIB, results)
 
 
 def memory(name: str) -> int:
@@ -72,10 +73,10 @@ def in_own_process(module: Sequence[str], memory_gib: int, timeout: int) -> Meas
             check=True,
         )
     except subprocess.TimeoutExpired:
-        return Measured(None, None, {}, f"not done after {timeout} s")
+        return Measured(None, None, None, {}, f"not done after {timeout} s")
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"ended with code {error.returncode}"])[-1]
-        return Measured(None, None, {}, last[:120])
+        return Measured(None, None, None, {}, last[:120])
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -96,11 +97,14 @@ def write_table(
 
 
 def summary(done: Sequence[Measured]) -> dict[str, Any]:
-    seconds = [one.seconds for one in done if one.seconds is not None]
-    peaks = [one.peak_gib for one in done if one.peak_gib is not None]
+    finished = [one for one in done if not one.failure]
+    seconds, cpu, peaks = (
+        [getattr(one, name) for one in finished] for name in ("seconds", "cpu_seconds", "peak_gib")
+    )
     return {
         "seconds_min": f"{min(seconds):.3g}" if seconds else "",
         "seconds_median": f"{statistics.median(seconds):.3g}" if seconds else "",
+        "cpu_seconds_min": f"{min(cpu):.3g}" if cpu else "",
         "peak_gib": f"{max(peaks):.2f}" if peaks else "",
         "rounds": len(done),
         "failure": next((one.failure for one in done if one.failure), ""),

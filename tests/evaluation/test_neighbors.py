@@ -221,20 +221,25 @@ def test_no_n_by_n_matrix_exists(classes: int, backend: str) -> None:
     assert largest <= memory < num * num * 4 / 30
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_memory_that_runs_out_makes_the_chunks_smaller(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    backend: str,
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     embeddings, labels = random_set(0)
-    expected = ranks_of(embeddings, labels)
+    expected = ranks_of(embeddings, labels, backend=backend)
     real = Tensor.new_empty
 
     def scarce(self: Tensor, rows: int, width: int) -> Tensor:
         if rows > 9:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error("CUDA out of memory")
         return real(self, rows, width)
 
     monkeypatch.setattr(Tensor, "new_empty", scarce)
-    assert ranks_of(embeddings, labels) == expected
+    assert ranks_of(embeddings, labels, backend=backend) == expected
     assert "out of memory" in caplog.text
 
 
