@@ -147,8 +147,7 @@ class Comparable:
         self.bits: Numbers | None = None
         if similarity.dtype == torch.bfloat16:
             self.bits = bits(similarity)
-            up = truncated(high) + np.int16(1)
-            self.bit_limits = truncated(low), up
+            self.bit_limits = truncated(low), truncated(high)
 
     def row(self, row: int, own: slice) -> tuple[Numbers, Numbers, Numbers]:
         """One row and the limits of its relevant items; the bits of negatives run backwards."""

@@ -127,6 +127,14 @@ def test_no_screen_errs_more_than_it_says(
         assert (high - low <= 2.1 * error + 1e-6 * np.abs(column)).all()
 
 
+def test_rivals_allow_for_the_errors_of_both(precisions: tuple[torch.dtype, ...]) -> None:
+    points = rounded(torch.randn(20, 8, generator=torch.Generator().manual_seed(3)), precisions[0])
+    tried, best = Screen(points, points, "cosine"), np.linspace(0.5, 9, 20, dtype=np.float32)
+    lowest = best - 2 * tried.error - tried.relative * best.astype(float)
+    assert (tried.rivals(best, np.arange(20)) <= lowest).all()  # the best is less, a rival more
+    assert (tried.rivals(best, np.arange(20)) >= lowest - 1.1 * tried.relative * best - 1e-5).all()
+
+
 def test_the_probe_offers_float32_in_the_end() -> None:
     assert fast_precisions()[-1] == torch.float32
 
