@@ -84,9 +84,17 @@ class Look:
             memory=min(self.memory, rows * (width * like.element_size() + extra)),
             extra=extra,
         )
-        return [found for _, found in chunks]
+        # one array for all chunks: small ones of each would keep the large ones between them, which
+        # a thread's heap does not give back, and the memory would grow with every chunk
+        nearest = np.empty((len(queries), self.k), dtype=np.int64)
+        decided = np.empty(len(queries), dtype=bool)
+        for part, (items, sure) in chunks:
+            nearest[part], decided[part] = items, sure
+        return [(queries, torch.from_numpy(nearest), torch.from_numpy(decided))]
 
-    def chunk(self, queries: Tensor, part: slice, workspace: Tensor) -> Found:
+    def chunk(
+        self, queries: Tensor, part: slice, workspace: Tensor
+    ) -> tuple[Places, NDArray[np.bool_]]:
         chosen = queries[part]
         similarity = self.screen.similarities(chosen, workspace)
         if self.itself is not None:
@@ -103,7 +111,7 @@ class Look:
             order = np.lexsort((c, self.distance(chosen.numpy()[r], c), r))
             items[compared] = c[order]
         places = (places[:, None] + np.arange(self.k)).clip(max=len(items) - 1)
-        return chosen, torch.from_numpy(items[places]), torch.from_numpy(decided)
+        return items[places], decided
 
     def distance(self, queries: Places, items: Places) -> Reals:
         """What to order by, pair by pair: the query itself is infinitely far."""
