@@ -1,17 +1,16 @@
 """What every loss promises, asked of every YAML of conf/loss as it stands there."""
 
-import copy
 import io
 from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
-from pytorch_metric_learning import distances, losses, reducers
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.tuples import all_pairs, to_triplets
 from core.types import Pairs, Triplets
+from scripts.counterparts import COUNTERPARTS
 from tests.batches import LABELS, batch
 from tests.configured import build_loss, build_miner, choices, default_miner, takes_tuples
 
@@ -260,41 +259,33 @@ def test_tuples_of_another_batch_are_an_error(loss: str) -> None:
         build_loss(loss)(embeddings, labels, references=embeddings)
 
 
-SQUARED, MEAN = distances.LpDistance(power=2), reducers.MeanReducer()
-THEIRS = {  # the same numbers in pytorch-metric-learning, with its own form of the same average
-    "arcface": lambda: losses.ArcFaceLoss(6, 8, margin=28.64788975654116, scale=16),
-    "contrastive": lambda: losses.ContrastiveLoss(reducer=MEAN),
-    "margin": lambda: losses.MarginLoss(),
-    "multisimilarity": lambda: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5),
-    "proxynca": lambda: losses.ProxyNCALoss(6, 8, softmax_scale=9),
-    "softmax": lambda: losses.NormalizedSoftmaxLoss(6, 8, temperature=0.05),
-    "triplet": lambda: losses.TripletMarginLoss(margin=0.2, distance=SQUARED, reducer=MEAN),
-}
-OURS = {  # where the paper and pytorch-metric-learning differ, the named option that is theirs
-    "arcface": {"monotonic": True},
-    "proxynca": {"include_own": True},
-}
-TRIPLETS_OF_ITS_OWN = {"margin"}  # counts a pair once per triplet: compared on disjoint triplets
-
-
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("loss", THEIRS)
+@pytest.mark.parametrize("loss", COUNTERPARTS)
 def test_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
     embeddings, labels = batch([0, 1, 2, 3] * 6, seed=seed)
-    ours, theirs = build_loss(loss, **OURS.get(loss, {})), THEIRS[loss]()
-    for weights in ("W", "proxies"):
-        if hasattr(theirs, weights):
-            own = next(ours.parameters()).detach()
-            shape = getattr(theirs, weights).shape
-            getattr(theirs, weights).data = copy.deepcopy(own if own.shape == shape else own.T)
-    tuples = build_loss("triplet", "random").miner(embeddings, labels)
-    args = (tuples,) if loss in TRIPLETS_OF_ITS_OWN else ()
-    expected = value_and_gradient(theirs, embeddings.float(), labels, *map(tuple, args))
-    got = value_and_gradient(ours, embeddings.float(), labels, *args)
+    counterpart = COUNTERPARTS[loss]
+    ours = build_loss(loss, **counterpart.options)
+    theirs = counterpart.build(num_classes=6, embedding_dim=8)
+    share_parameters(ours, theirs)
+    triplets = build_miner("random")(embeddings, labels)
+    tuples = (triplets,) if counterpart.on_triplets else ()
+    expected = value_and_gradient(theirs, embeddings.float(), labels, *map(tuple, tuples))
+    got = value_and_gradient(ours, embeddings.float(), labels, *tuples)
     torch.testing.assert_close(got[0], expected[0], rtol=1e-5, atol=0)
     torch.testing.assert_close(
         got[1], expected[1], rtol=1e-4, atol=1e-5 * float(got[1].abs().max())
     )
+
+
+def share_parameters(ours: nn.Module, theirs: nn.Module) -> None:
+    """Give theirs our values; a matrix may lie transposed there."""
+    for own, other in zip(trained(ours), trained(theirs), strict=True):
+        values = own.detach() if own.shape == other.shape else own.detach().T
+        other.data = values.clone()
+
+
+def trained(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 @every_loss

@@ -1,0 +1,62 @@
+"""Which classes of pytorch-metric-learning compute the same numbers, and the options that make it so.
+
+The tests compare with them, the benchmark races against them. Each is built with the numbers of the
+YAML of our objective; `options` are the named options of ours that take their side of a difference.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pytorch_metric_learning import distances, losses, reducers
+from torch import nn
+
+
+class Counterpart(NamedTuple):
+    """An objective of pytorch-metric-learning for which ours, with `options`, is the same."""
+
+    build: Callable[..., nn.Module]  # called with num_classes and embedding_dim
+    options: Mapping[str, Any] = {}
+    on_triplets: bool = False  # the same only where no pair is part of two triplets
+
+
+def squared() -> distances.LpDistance:
+    return distances.LpDistance(power=2)
+
+
+def mean() -> reducers.MeanReducer:
+    """Of all tuples; many of theirs average the non-zero ones."""
+    return reducers.MeanReducer()
+
+
+COUNTERPARTS: dict[str, Counterpart] = {
+    "arcface": Counterpart(
+        lambda num_classes, embedding_dim: losses.ArcFaceLoss(
+            num_classes, embedding_dim, margin=math.degrees(0.5), scale=16
+        ),
+        {"monotonic": True},
+    ),
+    "contrastive": Counterpart(lambda **_: losses.ContrastiveLoss(reducer=mean())),
+    "margin": Counterpart(
+        lambda **_: losses.MarginLoss(),
+        {"num_classes": None, "learn_beta": False},
+        on_triplets=True,
+    ),
+    "multisimilarity": Counterpart(
+        lambda **_: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
+    ),
+    "proxynca": Counterpart(
+        lambda num_classes, embedding_dim: losses.ProxyNCALoss(
+            num_classes, embedding_dim, softmax_scale=9
+        ),
+        {"include_own": True},
+    ),
+    "softmax": Counterpart(
+        lambda num_classes, embedding_dim: losses.NormalizedSoftmaxLoss(
+            num_classes, embedding_dim, temperature=0.05
+        )
+    ),
+    "triplet": Counterpart(
+        lambda **_: losses.TripletMarginLoss(margin=0.2, distance=squared(), reducer=mean())
+    ),
+}
