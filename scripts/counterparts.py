@@ -1,4 +1,4 @@
-"""Which classes of pytorch-metric-learning compute the same numbers, and the options that make it so.
+"""Which classes of pytorch-metric-learning compute the same numbers, and by which options of ours.
 
 The tests compare with them, the benchmark races against them. Each is built with the numbers of the
 YAML of our objective; `options` are the named options of ours that take their side of a difference.
