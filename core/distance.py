@@ -63,6 +63,53 @@ class Cosine:
             return x @ y.T
 
 
+class DotProduct:
+    """d(x, y) = -x·y of the embeddings as they are, unbounded; its similarity is x·y."""
+
+    def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
+        return -self.similarity(embeddings, references)
+
+    def similarity(
+        self, embeddings: Embeddings, references: References | None = None
+    ) -> Similarities:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x = precise(embeddings)
+            y = x if references is None else precise(references)
+            return x @ y.T
+
+
+class SNR:
+    """d(x, y) = Var(x - y) / Var(x), variances over the D dimensions; its similarity is -d.
+
+    The ratio of noise to signal of Yuan et al., CVPR 2019, https://arxiv.org/abs/1904.02616. It is
+    not symmetric: x is the anchor. Where Var(x) is below 1e-8 it counts as 1e-8.
+
+    Args:
+        normalize: whether to project onto the unit sphere first, as pytorch-metric-learning does.
+    """
+
+    def __init__(self, normalize: bool = False) -> None:
+        self.normalize = normalize
+
+    def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x = self._centred(embeddings)
+            y = x if references is None else self._centred(references)
+            signal = x.square().mean(dim=1, keepdim=True).clamp(min=1e-8)
+            return squared_euclidean(x, y) / x.shape[1] / signal
+
+    def similarity(
+        self, embeddings: Embeddings, references: References | None = None
+    ) -> Similarities:
+        return -self(embeddings, references)
+
+    def _centred(self, embeddings: Tensor) -> Tensor:
+        """Minus the mean over the dimensions, which leaves every variance as it is."""
+        x = precise(embeddings)
+        x = F.normalize(x, dim=1) if self.normalize else x
+        return x - x.mean(dim=1, keepdim=True)
+
+
 def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
     """|x|² + |y|² - 2 x·y, never below zero: one matrix product, (N, D) and (M, D) -> (N, M)."""
     norms = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)

@@ -1,11 +1,13 @@
 """Distances against their formulas, and where square roots and half precision usually bite."""
 
 import math
+import statistics
 
 import pytest
 import torch
+from pytorch_metric_learning import distances
 
-from core.distance import Cosine, Lp, safe_sqrt
+from core.distance import SNR, Cosine, DotProduct, Lp, safe_sqrt
 from core.types import Distance
 from tests.batches import batch, cosine, unit
 
@@ -16,6 +18,9 @@ DISTANCES = {
     "manhattan": Lp(p=1),
     "p 3": Lp(p=3, power=2, normalize=False),
     "cosine": Cosine(),
+    "dot product": DotProduct(),
+    "signal to noise": SNR(),
+    "signal to noise of unit vectors": SNR(normalize=True),
 }
 every_distance = pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES.keys())
 
@@ -23,8 +28,13 @@ every_distance = pytest.mark.parametrize("distance", DISTANCES.values(), ids=DIS
 def by_definition(distance: Distance, x: list[float], y: list[float]) -> float:
     if isinstance(distance, Cosine):
         return 1 - cosine(x, y)
+    if isinstance(distance, DotProduct):
+        return -math.fsum(a * b for a, b in zip(x, y, strict=True))
     if distance.normalize:
         x, y = unit(x), unit(y)
+    if isinstance(distance, SNR):
+        noise = [a - b for a, b in zip(x, y, strict=True)]
+        return statistics.pvariance(noise) / statistics.pvariance(x)
     total = math.fsum(abs(a - b) ** distance.p for a, b in zip(x, y, strict=True))
     return total ** (distance.power / distance.p)
 
@@ -85,3 +95,31 @@ def test_safe_sqrt_is_flat_at_zero_only() -> None:
 def test_order_below_one_is_no_norm() -> None:
     with pytest.raises(ValueError, match="p must"):
         Lp(p=0.5)
+
+
+def test_signal_to_noise_of_a_constant_anchor_is_finite() -> None:
+    x = torch.zeros(2, 4, requires_grad=True)
+    distances = SNR()(x, 1e4 * torch.eye(4))
+    distances.sum().backward()
+    assert distances.isfinite().all()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (DotProduct(), distances.DotProductSimilarity(normalize_embeddings=False)),
+        (SNR(normalize=True), distances.SNRDistance()),
+        (
+            Lp(p=3, power=2, normalize=False),
+            distances.LpDistance(p=3, power=2, normalize_embeddings=False),
+        ),
+        (Cosine(), distances.CosineSimilarity()),
+    ],
+    ids=["dot product", "signal to noise", "p 3", "cosine"],
+)
+def test_equals_pytorch_metric_learning(ours: Distance, theirs: distances.BaseDistance) -> None:
+    x, y = batch([0] * 4)[0].float(), batch([0] * 6, seed=1)[0].float()
+    value = ours.similarity(x, y) if theirs.is_inverted else ours(x, y)
+    torch.testing.assert_close(value, theirs(x, y), rtol=1e-5, atol=1e-6)
