@@ -4,12 +4,13 @@ An objective hands over its losses as named `Terms`, one row (or entry) per anch
 reduces each term and adds the results up. A sum over nothing is 0 and has a gradient of 0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from core.inputs import check_classes
 from core.types import Labels, Mask, Scalar
 
 
@@ -57,6 +58,114 @@ class Sum:
 
     def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
         return _total(t.losses.sum() for t in terms.values())
+
+
+class Divisor:
+    """Sum over the tuples of each term, divided by the same number in every step.
+
+    Args:
+        divisor: > 0, for instance the batch size: a batch with few tuples then weighs less.
+    """
+
+    def __init__(self, divisor: float) -> None:
+        if divisor <= 0:
+            raise ValueError(f"divisor must be above 0, got {divisor}")
+        self.divisor = divisor
+
+    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+        return _total(t.losses.sum() / self.divisor for t in terms.values())
+
+
+class Threshold:
+    """Mean over the tuples of each term whose loss lies between two bounds, both excluded.
+
+    An entry that stands for several tuples is judged by their mean.
+
+    Args:
+        low: None has no lower bound.
+        high: None has no upper bound.
+    """
+
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        self.low = -float("inf") if low is None else low
+        self.high = float("inf") if high is None else high
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, got {low} and {high}")
+
+    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+        return _total(self._mean(t) for t in terms.values())
+
+    def _mean(self, term: Terms) -> Tensor:
+        each = term.losses / term.counts.clamp(min=1)
+        between = (term.counts > 0) & (each > self.low) & (each < self.high)
+        return term.losses.where(between, 0).sum() / _at_least_one(term.counts.where(between, 0))
+
+
+class ClassWeighted:
+    """Mean over the tuples of each term, each loss times the weight of its anchor's class.
+
+    Args:
+        weights: one number >= 0 for each class 0..len(weights)-1.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self.weights = torch.tensor(weights, dtype=torch.float32)
+
+    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+        check_classes(labels, len(self.weights))
+        weights = self.weights.to(labels.device)[labels.long()]
+        return _total(
+            (weights.view(-1, *[1] * (t.losses.ndim - 1)) * t.losses).sum()
+            / _at_least_one(t.counts)
+            for t in terms.values()
+        )
+
+
+class PerAnchor:
+    """First the mean over the tuples of each anchor, then a reducer over the anchors that have any.
+
+    Args:
+        reducer: None is the mean.
+    """
+
+    def __init__(self, reducer: Reducer | None = None) -> None:
+        self.reducer = reducer or Mean()
+
+    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+        return self.reducer(labels, **{name: self._by_anchor(t) for name, t in terms.items()})
+
+    def _by_anchor(self, term: Terms) -> Terms:
+        counts = term.counts.flatten(1).sum(dim=1) if term.counts.ndim > 1 else term.counts
+        losses = term.losses.flatten(1).sum(dim=1) if term.losses.ndim > 1 else term.losses
+        return terms_of(losses / counts.clamp(min=1), where=counts > 0)
+
+
+class PerTerm:
+    """A reducer of its own for each named term.
+
+    Args:
+        reducers: by the names of the terms, such as `positives` and `negatives`.
+        default: of the terms not named; None is the mean.
+    """
+
+    def __init__(self, reducers: Mapping[str, Reducer], default: Reducer | None = None) -> None:
+        self.reducers, self.default = reducers, default or Mean()
+
+    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+        unknown = sorted(self.reducers.keys() - terms.keys())
+        if unknown:
+            raise ValueError(f"reducers must name terms of {sorted(terms)}, got {unknown}")
+        return _total(
+            self.reducers.get(name, self.default)(labels, **{name: term})
+            for name, term in terms.items()
+        )
+
+
+class Unreduced:
+    """The terms themselves, by name, to look at: nothing that can be minimised."""
+
+    def __call__(self, _labels: Labels, /, **terms: Terms) -> dict[str, Terms]:
+        return terms
 
 
 def _at_least_one(counts: Tensor) -> Tensor:

@@ -1,9 +1,24 @@
 """Reducers against plain sums."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from core.reducer import Mean, NonZeroMean, Reducer, Sum, Terms, terms_of
+from core.reducer import (
+    ClassWeighted,
+    Divisor,
+    Mean,
+    NonZeroMean,
+    PerAnchor,
+    PerTerm,
+    Reducer,
+    Sum,
+    Terms,
+    Threshold,
+    Unreduced,
+    terms_of,
+)
 
 LABELS = torch.tensor([0, 1])
 LOSSES = torch.tensor([[1.0, 0.0], [3.0, 100.0]])
@@ -12,16 +27,31 @@ ONCE = terms_of(LOSSES, where=MARKED)
 TOTALS = Terms(*torch.tensor([[6.0, 0.0], [4.0, 2.0], [3.0, 0.0]]))
 
 
-@pytest.mark.parametrize(
-    ("reducer", "once", "totals"), [(Mean(), 4 / 3, 1), (NonZeroMean(), 2, 2), (Sum(), 4, 6)]
-)
+VALUES = [  # reducer, value of ONCE = {1, 0 | 3}, value of TOTALS = {6 of 4 | 0 of 2}
+    (Mean(), 4 / 3, 1),
+    (NonZeroMean(), 2, 2),
+    (Sum(), 4, 6),
+    (Divisor(8), 0.5, 0.75),
+    (Threshold(), 4 / 3, 1),
+    (Threshold(low=0), 2, 1.5),
+    (Threshold(low=0, high=2), 1, 1.5),
+    (Threshold(high=1.4), 0.5, 0),
+    (ClassWeighted([2, 10]), 32 / 3, 2),
+    (PerAnchor(), (0.5 + 3) / 2, (1.5 + 0) / 2),
+    (PerAnchor(NonZeroMean()), 1.75, 1.5),
+    (PerAnchor(Sum()), 3.5, 1.5),
+]
+every_reducer = pytest.mark.parametrize("reducer", [reducer for reducer, *_ in VALUES])
+
+
+@pytest.mark.parametrize(("reducer", "once", "totals"), VALUES)
 def test_value(reducer: Reducer, once: float, totals: float) -> None:
     assert reducer(LABELS, a=ONCE).item() == pytest.approx(once)
     assert reducer(LABELS, a=TOTALS).item() == pytest.approx(totals)
     assert reducer(LABELS, a=ONCE, b=TOTALS).item() == pytest.approx(once + totals)
 
 
-@pytest.mark.parametrize("reducer", [Mean(), NonZeroMean(), Sum()])
+@every_reducer
 def test_nothing_is_zero_with_a_gradient_of_zero(reducer: Reducer) -> None:
     losses = LOSSES.clone().requires_grad_()
     value = reducer(LABELS, a=terms_of(losses, where=torch.zeros_like(MARKED)))
@@ -29,6 +59,31 @@ def test_nothing_is_zero_with_a_gradient_of_zero(reducer: Reducer) -> None:
     assert value.item() == 0
     assert losses.grad is not None
     assert not losses.grad.any()
+
+
+def test_each_term_has_its_reducer() -> None:
+    reducer = PerTerm({"b": Sum()})
+    assert reducer(LABELS, a=ONCE, b=TOTALS).item() == pytest.approx(4 / 3 + 6)
+    with pytest.raises(ValueError, match=r"^reducers must name terms of \['a'\], got \['b'\]"):
+        reducer(LABELS, a=ONCE)
+
+
+def test_unreduced_terms_are_handed_through() -> None:
+    assert Unreduced()(LABELS, a=ONCE) == {"a": ONCE}
+
+
+def test_a_class_without_a_weight_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^labels must be in 0\.\.0"):
+        ClassWeighted([1])(LABELS, a=ONCE)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(lambda: Divisor(0), "divisor"), (lambda: Threshold(low=1, high=1), "low")],
+)
+def test_numbers_without_a_meaning_are_an_error(make: Callable[[], Reducer], name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        make()
 
 
 def test_without_a_mask_every_entry_is_a_tuple() -> None:
