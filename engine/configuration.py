@@ -144,12 +144,8 @@ def _check_miner(config: DictConfig) -> None:
 
 
 def _refers_to_miner(node: object) -> bool:
-    """Does any key named `miner` stand below the loss?"""
-    if isinstance(node, ListConfig):
-        return any(_refers_to_miner(node[index]) for index in range(len(node)))
-    if not isinstance(node, DictConfig):
-        return False
-    return "miner" in node or any(_refers_to_miner(node[name]) for name in _own_keys(node))
+    """Does the batchminer of the run stand anywhere below the loss, by its name?"""
+    return "${batchminer}" in OmegaConf.to_yaml(node)
 
 
 def group_name(config: DictConfig, choices: dict[str, str]) -> str:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
-from engine.parameters import Groups, parameter_groups
+from engine.parameters import parameter_groups
 from engine.train import Step, train_steps
 
 

@@ -1,18 +1,10 @@
 """Which parameter learns at which rate; every trainable one belongs to exactly one group."""
 
 from collections import Counter
-from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
-Groups = list[dict[str, Any]]
-
-
-@runtime_checkable
-class HasParameterGroups(Protocol):
-    """A criterion with parameters of its own, and their learning rates."""
-
-    def parameter_groups(self) -> Groups: ...
+from core.parameter_groups import Groups, groups_of
 
 
 def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | None) -> Groups:
@@ -30,8 +22,7 @@ def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | No
     groups: Groups = [{"name": "backbone", "params": trunk}, {"name": "head", "params": head}]
     if head_lr is not None:
         groups[1]["lr"] = head_lr
-    if isinstance(criterion, HasParameterGroups):
-        groups += [{"name": "criterion", **group} for group in criterion.parameter_groups()]
+    groups += [{"name": "criterion", **group} for group in groups_of(criterion)]
     trained = [{**group, "params": _trainable(group["params"])} for group in groups]
     trained = [group for group in trained if group["params"]]
     _check_ownership(nn.ModuleDict({"model": model, "criterion": criterion}), trained)

@@ -3,7 +3,8 @@
 import pytest
 from torch import nn
 
-from engine.parameters import Groups, parameter_groups
+from core.parameter_groups import Groups
+from engine.parameters import parameter_groups
 
 
 class Model(nn.Module):

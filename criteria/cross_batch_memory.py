@@ -1,0 +1,88 @@
+"""Cross-batch memory: Wang et al., CVPR 2020, https://arxiv.org/abs/1912.06798."""
+
+import torch
+from torch import Tensor, nn
+
+from core.parameter_groups import Groups, groups_of
+from core.types import Embeddings, Labels, Scalar, Tuples
+
+
+class CrossBatchMemory(nn.Module):
+    """Any tuple objective, over the batch and once more between the batch and earlier batches.
+
+        objective(batch) + weight · objective(anchors: batch, references: memory)
+
+    The memory is a queue of the last `size` embeddings with their labels, without gradient. The
+    batch enters it after its own step, so that no sample meets itself; evaluation leaves it as it
+    is. The queue is part of `state_dict()`, hence of the checkpoint. Given `tuples` are those of
+    the batch; the memory is always mined by the objective's own miner.
+
+    Differences:
+        authors' code: the batch enters the memory before its own step, and meets itself there
+            as pairs that have no gradient on the other side.
+        pytorch-metric-learning: so too, and the objective over the batch alone is left out.
+
+    Args:
+        objective: takes `references`.
+        embedding_dim: D.
+        size: samples that are remembered, >= 1; the paper goes up to the whole training set.
+        weight: of the part over the memory, >= 0.
+        warmup: steps before the memory counts, since embeddings drift fast at first; it fills
+            up meanwhile.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        embedding_dim: int,
+        size: int = 1024,
+        weight: float = 1.0,
+        warmup: int = 0,
+    ) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}")
+        self.objective, self.size = objective, size
+        self.weight, self.warmup = weight, warmup
+        self.steps, self.seen = 0, 0
+        self.register_buffer("embeddings", torch.zeros(size, embedding_dim))
+        self.register_buffer("labels", torch.zeros(size, dtype=torch.long))
+
+    def parameter_groups(self) -> Groups:
+        return groups_of(self.objective)
+
+    def forward(
+        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+    ) -> Scalar:
+        value: Tensor = self.objective(embeddings, labels, tuples)
+        remembered = min(self.seen, self.size)
+        if remembered and self.steps >= self.warmup:
+            value = value + self.weight * self.objective(
+                embeddings,
+                labels,
+                references=self.embeddings[:remembered],
+                reference_labels=self.labels[:remembered],
+            )
+        if self.training:
+            self.remember(embeddings, labels)
+        return value
+
+    @torch.no_grad()
+    def remember(self, embeddings: Embeddings, labels: Labels) -> None:
+        """Put a batch into the queue in place of the oldest; of too large a batch, the end."""
+        embeddings, labels = embeddings[-self.size :], labels[-self.size :]
+        slots = (self.seen + torch.arange(len(labels), device=labels.device)) % self.size
+        # a new tensor: the old one may still be needed for the gradient of this step
+        self.embeddings = self.embeddings.index_copy(0, slots, embeddings.to(self.embeddings))
+        self.labels = self.labels.index_copy(0, slots, labels.long())
+        self.seen += len(labels)
+        self.steps += 1
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": self.steps, "seen": self.seen}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        self.steps, self.seen = state["steps"], state["seen"]

@@ -1,0 +1,35 @@
+"""An objective with a penalty on the embeddings."""
+
+from torch import Tensor, nn
+
+from core.inputs import check_inputs
+from core.parameter_groups import Groups, groups_of
+from core.regularizer import Regularizer
+from core.types import Embeddings, Labels, ReferenceLabels, References, Scalar, Tuples
+
+
+class Regularized(nn.Module):
+    """objective(embeddings, labels) + regularizer(embeddings).
+
+    Args:
+        objective: any.
+        regularizer: of the embeddings as the backbone gives them; carries its own weight.
+    """
+
+    def __init__(self, objective: nn.Module, regularizer: Regularizer) -> None:
+        super().__init__()
+        self.objective, self.regularizer = objective, regularizer
+
+    def parameter_groups(self) -> Groups:
+        return groups_of(self.objective)
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        **references: References | ReferenceLabels | None,
+    ) -> Scalar:
+        check_inputs(embeddings, labels)
+        value: Tensor = self.objective(embeddings, labels, tuples, **references)
+        return value + self.regularizer(embeddings)
