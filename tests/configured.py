@@ -35,7 +35,7 @@ def takes_tuples(loss: str) -> bool:
 
 def without_regularizer(loss: str) -> dict[str, object]:
     """The numbers that take out the penalty on embeddings, which no tuple causes."""
-    return {"regularizer": None} if "regularizer" in load("loss", loss) else {}
+    return {"regularizer": None} if "regularizer" in composed(f"loss={loss}").loss else {}
 
 
 def build_miner(choice: str, **numbers: object) -> Miner | None:

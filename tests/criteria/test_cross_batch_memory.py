@@ -89,5 +89,5 @@ def test_a_restored_queue_goes_on_as_the_saved_one() -> None:
 
 
 def test_a_queue_of_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="^size must"):
+    with pytest.raises(ValueError, match=r"^size must"):
         CrossBatchMemory(Contrastive(), embedding_dim=8, size=0)

@@ -59,5 +59,5 @@ def test_from_the_command_line_each_objective_and_its_miner_can_be_exchanged() -
 def test_what_names_nothing_is_an_error(
     objectives: dict[str, Contrastive], weights: dict[str, float], named: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"^{named}"):
+    with pytest.raises(ValueError, match=rf"^{named}"):
         WeightedSum(objectives, weights)
