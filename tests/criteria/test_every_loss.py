@@ -184,7 +184,7 @@ def test_references_take_the_place_of_the_batch(loss: str) -> None:
     assert gradient.any()
 
 
-MEAN_OVER_ANCHORS = {"multisimilarity"}  # anchors without tuples count in the divisor
+MEAN_OVER_ANCHORS = {"multisimilarity", "ranked_list"}  # anchors without tuples count in the divisor
 
 
 @every_tuple_loss
@@ -192,9 +192,9 @@ def test_the_miner_mines_the_references_too(loss: str) -> None:
     embeddings, labels = batch(LABELS["balanced"])
     references, reference_labels = batch(LABELS["unbalanced"], seed=1)
     against = {"references": references, "reference_labels": reference_labels}
-    miner = build_miner(default_miner(loss))
-    chosen = miner(embeddings, labels, references, reference_labels)
-    criterion = build_loss(loss, default_miner(loss)).double()
+    choice = default_miner(loss) if default_miner(loss) != "none" else "multisimilarity"
+    chosen = build_miner(choice)(embeddings, labels, references, reference_labels)
+    criterion = build_loss(loss, choice).double()
     mined = criterion(embeddings, labels, **against)
     torch.testing.assert_close(mined, criterion(embeddings, labels, chosen, **against))
 

@@ -1,0 +1,79 @@
+"""N-pair loss: Sohn, NIPS 2016.
+
+Improved Deep Metric Learning with Multi-class N-pair Loss Objective,
+https://papers.nips.cc/paper/6200-improved-deep-metric-learning-with-multi-class-n-pair-loss-objective
+"""
+
+from torch import nn
+
+from core.distance import DotProduct
+from core.logsumexp import pair_cross_entropy
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class NPair(nn.Module):
+    """A positive must be more similar to its anchor than all negatives of the anchor at once.
+
+    With s_ij the dot product of the embeddings as they are, each positive pair (a, p) has the loss
+
+        log(1 + Σ_n exp(s_an - s_ap)),  n over the negatives of a
+
+    averaged over the positive pairs, plus the penalty of `regularizer`, which keeps the lengths
+    in check. A pair without negatives counts as 0; without pairs the average is 0.
+
+    In the paper a batch is one pair (a_c, p_c) of each class c, and the negatives of a_c are the
+    p of the other classes; given as `tuples`, such pairs give exactly that. By default every
+    positive pair takes part and every sample of another class is a negative.
+
+    Differences:
+        Roth et al.: one positive drawn for each anchor, which is the same with two samples per
+            class; the penalty is the mean length, not squared; `regularizer=LpNorm(0.005)`.
+        pytorch-metric-learning: the first pair of each class against the second samples of the
+            other classes, given as `tuples`; `distance=Cosine()`, `regularizer=None`.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        distance: gives the similarity; None is the dot product.
+        reducer: of the term `pairs`; None is the mean.
+        regularizer: of the embeddings; the paper has `LpNorm(power=2)`; None adds nothing.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+        regularizer: Regularizer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner = miner
+        self.distance = distance or DotProduct()
+        self.reducer = reducer or Mean()
+        self.regularizer = regularizer
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *similarities.shape)
+        loss = self.reducer(labels, pairs=pair_cross_entropy(similarities, pairs))
+        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
