@@ -1,0 +1,79 @@
+"""Supervised contrastive loss: Khosla et al., NeurIPS 2020, https://arxiv.org/abs/2004.11362."""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.logsumexp import log_sum_exp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class SupCon(nn.Module):
+    """A softmax over the others of the batch must give each positive of an anchor a high chance.
+
+    With s_ij the cosine similarity, T the temperature and P_i, N_i the positives and negatives of
+    anchor i, the chance of j is p_ij = exp(s_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(s_ik / T), and
+
+        L_i = -1/|P_i| Σ_{j ∈ P_i} log p_ij        the paper's L_out, the better one there
+        L_i = -log(1/|P_i| Σ_{j ∈ P_i} p_ij)       its L_in, with `outside=False`
+
+    averaged over the anchors with positives; the others have no L_i. An anchor without negatives
+    still asks for equal chances of its positives.
+
+    Differences:
+        Khosla et al.: their code starts at T = 0.07, and gives NaN if an anchor has no positives.
+        pytorch-metric-learning: the mean of the L_i above zero, `reducer=NonZeroMean()`; no loss
+            at all in a batch without negatives.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        temperature: T > 0, divides the similarities.
+        outside: whether the mean over the positives is taken outside the logarithm.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        temperature: float = 0.1,
+        outside: bool = True,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.miner, self.temperature, self.outside = miner, temperature, outside
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        logits = self.distance.similarity(embeddings, references) / self.temperature
+        positives, negatives = to_pairs(chosen, *logits.shape)
+        counts = positives.sum(dim=1).clamp(min=1).to(logits.dtype)
+        if self.outside:
+            pull = logits.where(positives, 0).sum(dim=1) / counts
+        else:
+            pull = log_sum_exp(logits, where=positives).squeeze(1) - counts.log()
+        losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
+        return self.reducer(labels, anchors=terms_of(losses, where=positives.any(dim=1)))
