@@ -1,0 +1,77 @@
+"""Tuplet margin loss: Yu and Tao, Deep Metric Learning with Tuplet Margin Loss, ICCV 2019.
+
+https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_With_Tuplet_Margin_Loss_ICCV_2019_paper.pdf
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Cosine, safe_sqrt
+from core.logsumexp import pair_cross_entropy
+from core.reducer import Mean, Reducer
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class TupletMargin(nn.Module):
+    """A positive, its angle relaxed by a margin, against all negatives of its anchor at once.
+
+    With θ the angle between two embeddings, s the scale and β the margin, each positive pair
+    (a, p) makes a tuplet with the negatives n of its anchor and has the loss
+
+        log(1 + Σ_n exp(s (cos θ_an - cos(θ_ap - β))))
+
+    averaged over the tuplets. The margin is slack: nearest to the negatives counts a positive at
+    the angle β, not at 0, so that the hardest positives do not govern the loss. A positive pair
+    whose anchor has no negatives has the loss 0. The paper adds the intra-pair variance loss.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        margin: β in degrees.
+        scale: s > 0.
+        reducer: of the term `tuplets`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 5.73,
+        scale: float = 64.0,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if scale <= 0:
+            raise ValueError(f"scale must be positive, got {scale}")
+        self.miner, self.scale, self.margin = miner, scale, math.radians(margin)
+        self.distance = Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        cosines = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *cosines.shape)
+        relaxed = torch.where(pairs.positives, self._relaxed(cosines), cosines)
+        return self.reducer(labels, tuplets=pair_cross_entropy(self.scale * relaxed, pairs))
+
+    def _relaxed(self, cosines: Tensor) -> Tensor:
+        """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""
+        sines = safe_sqrt((1 - cosines.square()).clamp(min=0))
+        return cosines * math.cos(self.margin) + sines * math.sin(self.margin)
