@@ -1,0 +1,80 @@
+"""Intra-pair variance loss: Yu and Tao, Deep Metric Learning with Tuplet Margin Loss, ICCV 2019.
+
+https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_With_Tuplet_Margin_Loss_ICCV_2019_paper.pdf
+"""
+
+from torch import Tensor, nn
+
+from core.distance import Cosine
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Mask,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class IntraPairVariance(nn.Module):
+    """Positive pairs should be about equally similar, and so should negative pairs.
+
+    With s the cosine similarity and μ⁺, μ⁻ its means over the positive and the negative pairs,
+
+        [(1 - ε⁺) μ⁺ - s]₊² of each positive pair,  [s - (1 + ε⁻) μ⁻]₊² of each negative pair
+
+    where each kind is averaged apart. A gradient flows through the means too. It says nothing about
+    how far apart the classes are, so the paper adds it to the tuplet margin loss, with weight 0.5.
+    A kind of pair that the batch lacks contributes 0.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        positive_epsilon: ε⁺, how far below their mean positive pairs may lie, as a share of it.
+        negative_epsilon: ε⁻, how far above their mean negative pairs may lie, as a share of it.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the terms `positives` and `negatives`; None is the mean of each.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        positive_epsilon: float = 0.01,
+        negative_epsilon: float = 0.01,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner = miner
+        self.positive_epsilon, self.negative_epsilon = positive_epsilon, negative_epsilon
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        positives, negatives = to_pairs(chosen, *similarities.shape)
+        lowest = (1 - self.positive_epsilon) * marked_mean(similarities, positives)
+        highest = (1 + self.negative_epsilon) * marked_mean(similarities, negatives)
+        return self.reducer(
+            labels,
+            positives=terms_of((lowest - similarities).relu().square(), where=positives),
+            negatives=terms_of((similarities - highest).relu().square(), where=negatives),
+        )
+
+
+def marked_mean(similarities: Tensor, where: Mask) -> Tensor:
+    """Mean of the marked entries; 0 if there are none."""
+    return similarities.where(where, 0).sum() / where.sum().clamp(min=1)
