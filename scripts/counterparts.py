@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pytorch_metric_learning import distances, losses, reducers
+from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import nn
 
 
@@ -37,6 +37,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
         {"monotonic": True},
     ),
     "contrastive": Counterpart(lambda **_: losses.ContrastiveLoss(reducer=mean())),
+    "intra_pair_variance": Counterpart(lambda **_: losses.IntraPairVarianceLoss()),
     "margin": Counterpart(
         lambda **_: losses.MarginLoss(),
         {"num_classes": None, "learn_beta": False},
@@ -56,7 +57,13 @@ COUNTERPARTS: dict[str, Counterpart] = {
             num_classes, embedding_dim, temperature=0.05
         )
     ),
+    "supcon": Counterpart(lambda **_: losses.SupConLoss()),
     "triplet": Counterpart(
         lambda **_: losses.TripletMarginLoss(margin=0.2, distance=squared(), reducer=mean())
     ),
+    "tuplet_margin": Counterpart(lambda **_: losses.TupletMarginLoss()),
+}
+
+MINERS: dict[str, Callable[[], Callable[..., Any]]] = {  # miners that choose the same tuples
+    "multisimilarity": lambda: miners.MultiSimilarityMiner(epsilon=0.1),
 }

@@ -1,5 +1,6 @@
 """What every loss promises, asked of every YAML of conf/loss as it stands there."""
 
+import copy
 import io
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.classification import LastLayer
 from core.tuples import all_pairs, to_triplets
 from core.types import Pairs, Triplets
 from scripts.counterparts import COUNTERPARTS
@@ -28,6 +30,11 @@ CLASS_LOSSES = [
     for loss in LOSSES
     if any(hasattr(module, "num_classes") for module in build_loss(loss).modules())
 ]
+CLASSIFIERS = [loss for loss in CLASS_LOSSES if hasattr(build_loss(loss), "logits")]
+FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two calls are equal
+    "adacos": "the scale",
+    "deepncm": "the class means",
+}
 NOT_COMPILED: dict[str, str] = {}  # loss: why it has a graph break
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
@@ -42,6 +49,16 @@ def value_and_gradient(criterion: Callable[..., Tensor], x: Tensor, *args: objec
     return [value.detach(), gradient]
 
 
+def settled(loss: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """The loss at a state that stays as it is, to be called more than once."""
+    criterion = build_loss(loss).to(dtype)
+    if loss in FOLLOWS_THE_BATCHES:
+        embeddings, labels = batch(LABELS["unbalanced"], seed=1)
+        criterion(embeddings.to(dtype), labels)
+        criterion.eval()
+    return criterion
+
+
 def test_there_are_losses_of_both_kinds() -> None:
     assert len(TUPLE_LOSSES) >= 4
     assert len(CLASS_LOSSES) >= 4
@@ -51,7 +68,7 @@ def test_there_are_losses_of_both_kinds() -> None:
 @every_loss
 def test_gradient_equals_finite_differences(loss: str, labels: list[int]) -> None:
     embeddings, targets = batch(labels)
-    criterion = build_loss(loss).double()
+    criterion = settled(loss)
     assert torch.autograd.gradcheck(lambda x: criterion(x, targets), embeddings)
 
 
@@ -60,7 +77,7 @@ def test_gradient_equals_finite_differences(loss: str, labels: list[int]) -> Non
 def test_order_of_the_batch_is_irrelevant(loss: str, labels: list[int]) -> None:
     embeddings, targets = batch(labels)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    criterion = build_loss(loss).double()
+    criterion = settled(loss)
     value, gradient = value_and_gradient(criterion, embeddings, targets)
     shuffled = value_and_gradient(criterion, embeddings[order], targets[order])
     torch.testing.assert_close(shuffled, [value, gradient[order]])
@@ -118,7 +135,7 @@ def test_autocast_costs_no_more_than_the_rounding_of_the_embeddings(
     loss: str, dtype: torch.dtype
 ) -> None:
     embeddings, labels = batch(LABELS["balanced"])
-    criterion = build_loss(loss)
+    criterion = settled(loss, torch.float32)
     rounded = embeddings.detach().to(dtype)
     with torch.autocast("cpu", dtype=dtype):
         under_autocast = criterion(rounded, labels)
@@ -133,7 +150,7 @@ def test_compiles_without_a_graph_break(loss: str) -> None:
     embeddings, labels = batch(LABELS["balanced"])
     criterion = build_loss(loss)
     torch.compiler.reset()
-    compiled = torch.compile(criterion, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(copy.deepcopy(criterion), fullgraph=True, backend="aot_eager")
     expected = value_and_gradient(criterion, embeddings.float(), labels)
     torch.testing.assert_close(value_and_gradient(compiled, embeddings.float(), labels), expected)
 
@@ -184,7 +201,10 @@ def test_references_take_the_place_of_the_batch(loss: str) -> None:
     assert gradient.any()
 
 
-MEAN_OVER_ANCHORS = {"multisimilarity", "ranked_list"}  # anchors without tuples count in the divisor
+MEAN_OVER_ANCHORS = {
+    "multisimilarity",
+    "ranked_list",
+}  # anchors without tuples count in the divisor
 
 
 @every_tuple_loss
@@ -260,6 +280,67 @@ def test_label_without_a_class_is_an_error(loss: str, label: int) -> None:
         build_loss(loss).double()(embeddings, labels)
 
 
+@pytest.mark.parametrize("loss", CLASSIFIERS)
+def test_a_classification_is_a_last_layer(loss: str) -> None:
+    """Its loss is the cross-entropy of its logits, which need no labels but for the margin."""
+    embeddings, labels = batch(LABELS["unbalanced"])
+    criterion = settled(loss).eval()
+    logits = LastLayer(criterion)(embeddings)
+    assert logits.shape == (len(labels), 6)
+    torch.testing.assert_close(LastLayer(criterion)(embeddings, labels), logits)
+    torch.testing.assert_close(criterion(embeddings, labels), F.cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize("loss", CLASSIFIERS)
+def test_a_soft_label_of_one_class_is_a_label(loss: str) -> None:
+    embeddings, labels = batch(LABELS["unbalanced"])
+    soft = F.one_hot(labels, 6).double()
+    one, other = (build_loss(loss).double() for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    for _ in range(2):  # the second time sees what the first has changed
+        got = value_and_gradient(other, embeddings, soft)
+        torch.testing.assert_close(got, value_and_gradient(one, embeddings, labels))
+
+
+@pytest.mark.parametrize("loss", CLASSIFIERS)
+def test_soft_labels_give_finite_losses_and_gradients(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    soft = (F.one_hot(labels, 6) + F.one_hot(labels.roll(1), 6)).float() / 2
+    criterion = build_loss(loss)
+    for _ in range(2):
+        value, gradient = value_and_gradient(criterion, embeddings.float(), soft)
+        assert value.isfinite()
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", CLASSIFIERS)
+def test_shares_that_are_none_are_an_error(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    soft = F.one_hot(labels, 6).double()
+    for bad in (soft[:, :5], soft - 0.1, 2 * soft, soft[1:]):
+        with pytest.raises(ValueError, match=r"^labels must"):
+            build_loss(loss).double()(embeddings, bad)
+
+
+@pytest.mark.parametrize("loss", CLASS_LOSSES)
+def test_nothing_is_kept_per_sample_class_and_dimension(loss: str) -> None:
+    """Which 11,000 classes would not allow: the memory is N C K, not N C D."""
+    largest = 0
+
+    def measure(saved: Tensor) -> Tensor:
+        nonlocal largest
+        largest = max(largest, saved.numel())
+        return saved
+
+    num_classes, dim, samples = 64, 256, 32
+    criterion = build_loss(loss, num_classes=num_classes, embedding_dim=dim)
+    embeddings, labels = batch([*range(samples)], dim=dim)
+    with torch.autograd.graph.saved_tensors_hooks(measure, lambda saved: saved):
+        criterion(embeddings.float(), labels).backward()
+    matrix = max((parameter.numel() for parameter in criterion.parameters()), default=0)
+    assert largest <= max(matrix, num_classes * dim) < samples * num_classes * dim
+
+
 @every_tuple_loss
 def test_tuples_of_another_batch_are_an_error(loss: str) -> None:
     embeddings, labels = batch(LABELS["balanced"])
@@ -300,6 +381,9 @@ def trained(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
+STEPS = {"subcenter_arcface": 60}  # the prototypes of a class pull to different sides at first
+
+
 @every_loss
 def test_descent_separates_the_classes(loss: str) -> None:
     """The sign of every gradient is right."""
@@ -308,7 +392,7 @@ def test_descent_separates_the_classes(loss: str) -> None:
     x = embeddings.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([x, *criterion.parameters()], lr=0.1)
     before = separation(x, labels)
-    for _ in range(20):
+    for _ in range(STEPS.get(loss, 20)):
         optimizer.zero_grad()
         criterion(x, labels).backward()
         optimizer.step()
