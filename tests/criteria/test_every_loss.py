@@ -36,6 +36,9 @@ FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two 
     "deepncm": "the class means",
 }
 NOT_COMPILED: dict[str, str] = {}  # loss: why it has a graph break
+NOT_SEPARATING = {  # loss: why descent on it alone does not separate the classes
+    "intra_pair_variance": "only evens out the pairs of a kind",
+}
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_tuple_loss = pytest.mark.parametrize("loss", TUPLE_LOSSES)
@@ -384,7 +387,7 @@ def trained(module: nn.Module) -> list[nn.Parameter]:
 STEPS = {"subcenter_arcface": 60}  # the prototypes of a class pull to different sides at first
 
 
-@every_loss
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in NOT_SEPARATING])
 def test_descent_separates_the_classes(loss: str) -> None:
     """The sign of every gradient is right."""
     embeddings, labels = batch([0, 1, 2, 3] * 4)
