@@ -29,7 +29,8 @@ from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
 from engine.plan import plan
-from tracking.environment import environment
+from tracking.cost import Cost
+from tracking.environment import device_name, environment
 from tracking.records import Records
 from tracking.report import report
 from tracking.run import Run
@@ -56,6 +57,7 @@ def main(config: DictConfig) -> None:
 def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
     trainer, workers = config.trainer, worker_count(config.trainer.workers)
     fabric = fabric_of(trainer)
+    cost = Cost(folder.cost, fabric.device, device_name(fabric.device))
 
     table = table_of(config)
     transform = instantiate(config.transform)
@@ -109,9 +111,10 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
             schedule,
             Checkpoints(folder.checkpoints),
             run,
+            cost,
             trainer.storage_metrics,
         )
-        summary = run.summary(config.evaluation.select_on)
+        summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
         folder.write_json(folder.summary, summary)
         mirror.finish(summary)
 

@@ -13,6 +13,7 @@ from engine.plan import Plan
 from engine.progress import Progress
 from engine.train import Step
 from engine.window import ADVICE, TrainingError, Window
+from tracking.cost import Cost
 from tracking.run import Run
 
 Evaluate = Callable[[], Mapping[str, Any]]
@@ -26,6 +27,7 @@ def fit(
     plan: Plan,
     checkpoints: Checkpoints,
     run: Run,
+    cost: Cost,
     storage_metrics: Sequence[str],
 ) -> None:
     """Train from the last checkpoint, or from the start, to the end of the plan.
@@ -40,21 +42,27 @@ def fit(
     run.rewind(position.records)
     if plan.total_steps == 0 and not run.evaluated:
         run.record(0, 0, evaluate())
+        cost.evaluated()
     window = Window()
+    cost.save()
     with Progress(plan.total_steps, position.step) as progress:
         for step, taken in numbered_steps(learner, loader, batches, plan, position.step):
             window.add(taken)
             progress.advance(step)
             if plan.logs(step):
+                images = window.num_images
                 train = window.close(step)
+                cost.trained(images)
                 progress.show(train)
                 run.record(step, plan.epoch(step), {**train, "train/lr": learner.learning_rate})
             if plan.evaluates(step):
                 run.record(step, plan.epoch(step), evaluate())
+                cost.evaluated()
                 for metric in filter(run.improved, storage_metrics):
                     checkpoints.save_best(metric, learner.embedder(), step)
             if plan.saves(step):
                 checkpoints.save(learner.state(), Position(step, run.size))
+                cost.save()
                 window.restart()
 
 

@@ -28,6 +28,10 @@ class Window:
     def add(self, step: Step) -> None:
         self.steps.append(step)
 
+    @property
+    def num_images(self) -> int:
+        return sum(taken.num_images for taken in self.steps)
+
     def close(self, step: int) -> dict[str, float]:
         """Means over the window that ends at `step`, and images per second; starts a new one.
 
@@ -42,7 +46,7 @@ class Window:
             if not math.isfinite(row[loss]):
                 raise TrainingError(f"step {number}: the loss is {row[loss]}; {ADVICE}")
         now = time.perf_counter()
-        rate = sum(taken.num_images for taken in self.steps) / (now - self.started)
+        rate = self.num_images / (now - self.started)
         self.steps, self.started = [], now
         means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
         named = dict(zip(names, means, strict=True))

@@ -117,7 +117,9 @@ def test_killed_again_and_again_it_ends_the_same(reference: Path, tmp_path: Path
     assert_same(state(reference), state(folder))
     assert records(reference) == records(folder)
     summaries = [json.loads((f / "summary.json").read_text()) for f in (reference, folder)]
+    paid = [summary.pop("cost") for summary in summaries]
     assert summaries[0] == summaries[1]
+    assert paid[1]["seconds"] > paid[0]["train_seconds"], "killed processes cost, too"
 
 
 def wait_for_a_record(runs: Path, process: "subprocess.Popen[bytes]") -> None:

@@ -17,6 +17,8 @@ def report(summary: Path) -> None:
     Console().print(table(content))
     if content["selected"] is None:
         Console().print(f"selected: {content['selected_reason']}", highlight=False)
+    if "cost" in content:
+        Console().print(price(content["cost"]), highlight=False, soft_wrap=True)
     print(summary)  # noqa: T201
 
 
@@ -29,6 +31,15 @@ def table(summary: Mapping[str, Any]) -> Table:
         if name.startswith("test/") and not isinstance(value, list):
             grid.add_row(name, *(cell(summary[reading], name) for reading in READINGS))
     return grid
+
+
+def price(cost: Mapping[str, Any]) -> str:
+    """One line: how long, how fast, how large, on what."""
+    rate = "" if cost["images_per_second"] is None else f", {cost['images_per_second']} images/s"
+    return (
+        f"cost: {cost['seconds']} s (training {cost['train_seconds']}, evaluation "
+        f"{cost['evaluation_seconds']}){rate}, {cost['peak_memory_gib']} GiB on {cost['device']}"
+    )
 
 
 def cell(reading: Mapping[str, Any] | None, name: str) -> str:

@@ -28,6 +28,7 @@ class RunFolder:
         metrics.jsonl     every record, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
+        cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
     Every file is whole or absent. A lock, which the system releases when its process dies, keeps
@@ -39,6 +40,7 @@ class RunFolder:
         self.config, self.status = path / "config.yaml", path / "status.json"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
+        self.cost = path / "cost.json"
 
     @property
     def state(self) -> str:

@@ -1,0 +1,96 @@
+"""What a run costs: time, speed and memory, over all the processes it took to finish."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.files import write_text_atomically
+
+GIB = 2**30
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrss
+
+
+class Cost:
+    """A stopwatch that a kill does not reset: it goes on from what `cost.json` says.
+
+    The totals
+
+        seconds             since this object was made, with those of earlier processes; what was
+                            lost by a kill and trained again counts twice, for it was paid twice
+        train_seconds       of it in training steps, reading images included
+        evaluation_seconds  of it in evaluations
+        images_per_second   training images per training second; None before any training
+        peak_memory_gib     on a GPU what torch allocated on it, else the resident memory of the
+                            main process, its loader's workers not counted
+        device              name of the GPU or of the processor
+        gpu_hours           hours in which the run held a GPU, busy or not
+
+    Args:
+        path: `cost.json`; written by `save` alone.
+        device: where the run computes.
+        name: of that device.
+    """
+
+    def __init__(self, path: Path, device: torch.device, name: str) -> None:
+        self.path, self.on_gpu = path, device.type == "cuda"
+        before = json.loads(path.read_text()) if path.exists() else {}
+        self.totals: dict[str, Any] = {
+            "seconds": before.get("seconds", 0.0),
+            "train_seconds": before.get("train_seconds", 0.0),
+            "evaluation_seconds": before.get("evaluation_seconds", 0.0),
+            "images": before.get("images", 0),
+            "gpu_hours": before.get("gpu_hours", 0.0),
+            "peak_memory_gib": before.get("peak_memory_gib", 0.0),
+            "device": name,
+        }
+        self.since = time.perf_counter()
+        if self.on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+
+    def trained(self, images: int) -> None:
+        """What passed since the last call of any method went into training on `images` images."""
+        self.totals["train_seconds"] += self._lap()
+        self.totals["images"] += images
+
+    def evaluated(self) -> None:
+        """What passed since the last call of any method was an evaluation."""
+        self.totals["evaluation_seconds"] += self._lap()
+
+    def save(self) -> dict[str, Any]:
+        """The totals so far; what passed since the last call went into neither of the two."""
+        self._lap()
+        self.totals["peak_memory_gib"] = max(self.totals["peak_memory_gib"], self._peak() / GIB)
+        write_text_atomically(self.path, json.dumps(self.totals, indent=2) + "\n")
+        return shown(self.totals)
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        passed, self.since = now - self.since, now
+        self.totals["seconds"] += passed
+        self.totals["gpu_hours"] += passed / 3600 * self.on_gpu
+        return passed
+
+    def _peak(self) -> int:
+        """Bytes; of this process, since it began, or since this object was made on a GPU."""
+        if self.on_gpu:
+            return int(torch.cuda.max_memory_allocated())
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+
+
+def shown(totals: dict[str, Any]) -> dict[str, Any]:
+    """The totals as summary.json has them: rounded, and images as a rate."""
+    trained = totals["train_seconds"]
+    return {
+        "seconds": round(totals["seconds"], 1),
+        "train_seconds": round(trained, 1),
+        "evaluation_seconds": round(totals["evaluation_seconds"], 1),
+        "images_per_second": round(totals["images"] / trained, 1) if totals["images"] else None,
+        "peak_memory_gib": round(totals["peak_memory_gib"], 2),
+        "device": totals["device"],
+        "gpu_hours": round(totals["gpu_hours"], 4),
+    }
