@@ -49,6 +49,12 @@ class Draw(nn.Module):
         chances = torch.rand(len(like), generator=self._stream(like), device=like.device)
         return chances < probability
 
+    def uniform(self, *shape: int, like: Tensor) -> Tensor:
+        """Numbers in [0, 1) of the given shape, in float64, on the device of `like`."""
+        return torch.rand(
+            shape, generator=self._stream(like), device=like.device, dtype=torch.float64
+        )
+
     def _stream(self, like: Tensor) -> torch.Generator:
         if self._generator is None or self._generator.device != like.device:
             self._generator = torch.Generator(like.device).manual_seed(self.seed)

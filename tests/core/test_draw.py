@@ -36,3 +36,12 @@ def test_nothing_to_draw_is_no_error() -> None:
 def test_events_have_their_probability() -> None:
     happened = int(Draw(seed=0).events(0.2, like=torch.empty(4000)).sum())
     assert chi_square_p([happened, 4000 - happened], [0.2, 0.8]) > 0.001
+
+
+def test_uniform_numbers_fill_the_unit_interval() -> None:
+    draw, like = Draw(seed=0), torch.empty(1)
+    numbers = draw.uniform(50, 80, like=like)
+    assert numbers.dtype == torch.float64
+    tenths = (numbers * 10).long().flatten().bincount(minlength=10).tolist()
+    assert chi_square_p(tenths, [0.1] * 10) > 0.001
+    assert not numbers.equal(draw.uniform(50, 80, like=like))
