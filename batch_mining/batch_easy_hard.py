@@ -1,0 +1,113 @@
+"""Easy positives with hard negatives: Xuan et al., WACV 2020, https://arxiv.org/abs/1904.04370."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+
+from core.distance import Lp
+from core.inputs import check_inputs
+from core.tuples import all_pairs
+from core.types import (
+    Distance,
+    Distances,
+    Embeddings,
+    Labels,
+    Mask,
+    Pairs,
+    ReferenceLabels,
+    References,
+)
+
+Strategy = Literal["easy", "hard", "semihard", "all"]
+
+
+class BatchEasyHardMiner:
+    """One positive and one negative of each anchor, by how hard they are.
+
+        "easy"      the nearest positive, the farthest negative
+        "hard"      the farthest positive, the nearest negative
+        "semihard"  the hardest that the chosen one of the other kind allows: the nearest negative
+                    farther than the positive, the farthest positive nearer than the negative
+        "all"       all of them; not together with "semihard"
+
+    Only pairs within the range allowed to their kind count. An anchor left without a positive or
+    without a negative keeps nothing.
+
+    Differences:
+        pytorch-metric-learning: a strategy "all" ignores the range, and keeps the pairs of an
+            anchor that has none of the other kind.
+
+    Args:
+        positives: strategy for positives.
+        negatives: strategy for negatives.
+        allowed_positives: least and greatest distance of a positive pair; None is no limit.
+        allowed_negatives: the same of a negative pair.
+        distance: None is the Euclidean distance of unit vectors.
+    """
+
+    def __init__(
+        self,
+        positives: Strategy = "easy",
+        negatives: Strategy = "semihard",
+        allowed_positives: Sequence[float] | None = None,
+        allowed_negatives: Sequence[float] | None = None,
+        distance: Distance | None = None,
+    ) -> None:
+        for name, strategy in {"positives": positives, "negatives": negatives}.items():
+            if strategy not in get_args(Strategy):
+                raise ValueError(f"{name} must be one of {get_args(Strategy)}, got {strategy!r}")
+        if "semihard" in (positives, negatives) and {positives, negatives} <= {"semihard", "all"}:
+            raise ValueError('"semihard" needs the other strategy to be "easy" or "hard"')
+        self.positives, self.negatives = positives, negatives
+        self.allowed_positives = _range("allowed_positives", allowed_positives)
+        self.allowed_negatives = _range("allowed_negatives", allowed_negatives)
+        self.distance = distance or Lp()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Pairs:
+        check_inputs(embeddings, labels, references, reference_labels)
+        positives, negatives = all_pairs(labels, reference_labels)
+        distances = self.distance(embeddings, references)
+        positives &= _within(distances, self.allowed_positives)
+        negatives &= _within(distances, self.allowed_negatives)
+        if self.positives == "semihard":
+            negatives = chosen(distances, negatives, farthest=self.negatives == "easy")
+            positives &= distances < _distance_of(negatives, distances)
+        if self.positives != "all":
+            positives = chosen(distances, positives, farthest=self.positives != "easy")
+        if self.negatives == "semihard":
+            negatives &= distances > _distance_of(positives, distances)
+        if self.negatives != "all":
+            negatives = chosen(distances, negatives, farthest=self.negatives == "easy")
+        complete = positives.any(dim=1, keepdim=True) & negatives.any(dim=1, keepdim=True)
+        return Pairs(positives & complete, negatives & complete)
+
+
+def chosen(distances: Distances, candidates: Mask, farthest: bool) -> Mask:
+    """The farthest or the nearest candidate of each row alone; none where there is none."""
+    keys = distances if farthest else -distances
+    column = keys.masked_fill(~candidates, -torch.inf).argmax(dim=1, keepdim=True)
+    return torch.zeros_like(candidates).scatter(1, column, True) & candidates
+
+
+def _distance_of(one: Mask, distances: Distances) -> Distances:
+    """Distance of the one marked entry of each row, (N, 1); 0 where there is none."""
+    return distances.masked_fill(~one, 0).sum(dim=1, keepdim=True)
+
+
+def _range(name: str, limits: Sequence[float] | None) -> tuple[float, float]:
+    least, greatest = (-float("inf"), float("inf")) if limits is None else limits
+    if not least <= greatest:
+        raise ValueError(f"{name} must be ascending, got {least} and {greatest}")
+    return least, greatest
+
+
+def _within(distances: Distances, limits: tuple[float, float]) -> Mask:
+    return (distances >= limits[0]) & (distances <= limits[1])
