@@ -1,0 +1,76 @@
+"""Triplets by their margin, as in pytorch-metric-learning's `TripletMarginMiner`."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.triplets import triplets_where
+from core.tuples import all_pairs
+from core.types import Distance, Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
+
+Kind = Literal["all", "hard", "semihard", "easy"]
+
+
+class TripletMarginMiner(nn.Module):
+    """All triplets of a kind, told by their margin m = d(a, n) - d(a, p).
+
+        "all"       m <= margin
+        "hard"      m <= 0
+        "semihard"  0 < m <= margin: FaceNet, https://arxiv.org/abs/1503.03832
+        "easy"      m > margin
+
+    Of more than `max_triplets` each is drawn with the same probability; see `triplets_where`.
+
+    Args:
+        margin: in units of `distance`, >= 0.
+        kind: see above.
+        max_triplets: most triplets of a batch; None is no limit, and up to N³/4 of them.
+        distance: None is the Euclidean distance of unit vectors.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        kind: Kind = "all",
+        max_triplets: int | None = 1_000_000,
+        distance: Distance | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if margin < 0:
+            raise ValueError(f"margin must not be negative, got {margin}")
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind must be one of {get_args(Kind)}, got {kind!r}")
+        if max_triplets is not None and max_triplets < 1:
+            raise ValueError(f"max_triplets must be at least 1, got {max_triplets}")
+        self.margin, self.kind, self.max_triplets = margin, kind, max_triplets
+        self.distance = distance or Lp()
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        distances = self.distance(embeddings, references)
+
+        def of_the_kind(anchors: Tensor, positives: Tensor) -> Mask:
+            margins = distances[anchors] - distances[anchors, positives][:, None]
+            if self.kind == "hard":
+                return margins <= 0
+            if self.kind == "easy":
+                return margins > self.margin
+            within = margins <= self.margin
+            return within & (margins > 0) if self.kind == "semihard" else within
+
+        pairs = all_pairs(labels, reference_labels)
+        return triplets_where(of_the_kind, pairs, self.max_triplets, self.draw)
