@@ -1,0 +1,67 @@
+"""Triplets of a wide angle: Wang et al., ICCV 2017, https://arxiv.org/abs/1708.01682."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.distance import precise
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.triplets import triplets_where
+from core.tuples import all_pairs
+from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
+
+
+class AngularMiner(nn.Module):
+    """All triplets whose negative sees anchor and positive under a wide angle.
+
+    With unit vectors a, p, n and the centre c = (a + p) / 2, the angle of a triplet is that at n
+    of the right triangle of Wang et al. (their equation 4, as a condition):
+
+        arctan(|a - p| / (2 |n - c|)) > angle
+
+    An angle of 90 degrees is n = c. A positive that equals its anchor has the angle 0 everywhere
+    and makes no triplet. Of more than `max_triplets` each is drawn with the same probability; see
+    `triplets_where`. As in pytorch-metric-learning, to which the miner goes back.
+
+    Args:
+        angle: degrees, in (0, 90).
+        max_triplets: most triplets of a batch; None is no limit, and up to N³/4 of them.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self, angle: float = 20, max_triplets: int | None = 1_000_000, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if not 0 < angle < 90:
+            raise ValueError(f"angle must be in (0, 90) degrees, got {angle}")
+        if max_triplets is not None and max_triplets < 1:
+            raise ValueError(f"max_triplets must be at least 1, got {max_triplets}")
+        self.angle, self.max_triplets = angle, max_triplets
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        pairs = all_pairs(labels, reference_labels)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x = F.normalize(precise(embeddings), dim=1)
+            y = x if references is None else F.normalize(precise(references), dim=1)
+            tangent = 2 * math.tan(math.radians(self.angle))
+
+            def wide(anchors: Tensor, positives: Tensor) -> Mask:
+                a, p = x[anchors], y[positives]
+                radius = (a - p).norm(dim=1, keepdim=True) / tangent
+                beside: Mask = torch.cdist((a + p) / 2, y) < radius
+                return beside
+
+            return triplets_where(wide, pairs, self.max_triplets, self.draw)
