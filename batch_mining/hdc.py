@@ -1,0 +1,73 @@
+"""Hard-aware selection of pairs: Yuan et al., ICCV 2017, https://arxiv.org/abs/1611.05720."""
+
+import torch
+
+from core.distance import Lp
+from core.inputs import check_inputs
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Distances,
+    Embeddings,
+    Labels,
+    Mask,
+    Miner,
+    Pairs,
+    ReferenceLabels,
+    References,
+)
+
+
+class HDCMiner:
+    """The hardest part of all positive pairs of the batch, and of all negative pairs.
+
+    Of P positive pairs the ceil(fraction P) farthest, of the negative pairs likewise the nearest.
+    Each cascade of Yuan et al. has a fraction of its own; the pairs of another miner, such as an
+    earlier cascade, are filtered with `miner`. One sort of all pairs, O(N M log(N M)). Of equally
+    far pairs the first ones are kept. Positives and negatives are chosen apart: an anchor may keep
+    one kind alone.
+
+    Args:
+        fraction: of the pairs of each kind, in (0, 1].
+        miner: whose pairs are filtered; None takes all.
+        distance: None is the Euclidean distance of unit vectors.
+    """
+
+    def __init__(
+        self,
+        fraction: float = 0.5,
+        miner: Miner | None = None,
+        distance: Distance | None = None,
+    ) -> None:
+        if not 0 < fraction <= 1:
+            raise ValueError(f"fraction must be in (0, 1], got {fraction}")
+        self.fraction, self.miner = fraction, miner
+        self.distance = distance or Lp()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Pairs:
+        check_inputs(embeddings, labels, references, reference_labels)
+        tuples = select_tuples(self.miner, embeddings, labels, None, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        positives, negatives = to_pairs(tuples, *distances.shape)
+        return Pairs(
+            hardest(distances, positives, self.fraction),
+            hardest(-distances, negatives, self.fraction),
+        )
+
+
+def hardest(hardness: Distances, candidates: Mask, fraction: float) -> Mask:
+    """The given fraction of all candidates, rounded up, that are hardest."""
+    keys = hardness.masked_fill(~candidates, -torch.inf).flatten()
+    order = keys.argsort(descending=True, stable=True)
+    count = (fraction * candidates.sum().double()).ceil()
+    ranks = torch.arange(len(order), device=order.device)
+    return (
+        torch.zeros_like(candidates).flatten().scatter(0, order, ranks < count).view_as(candidates)
+    )
