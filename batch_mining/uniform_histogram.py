@@ -1,0 +1,97 @@
+"""Pairs spread over distances, as in pytorch-metric-learning's `UniformHistogramMiner`."""
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs
+from core.types import (
+    Distance,
+    Distances,
+    Embeddings,
+    Labels,
+    Mask,
+    Pairs,
+    ReferenceLabels,
+    References,
+)
+
+
+class UniformHistogramMiner(nn.Module):
+    """Equally many pairs of every distance, for positives and negatives apart.
+
+    The distances of all positive pairs fall into bins of equal width between the least and the
+    greatest of the batch; of each bin, some pairs are drawn, each equally likely and none twice,
+    and all of a bin with fewer. So for the negative pairs. An anchor may keep one kind alone. One
+    sort of all pairs, O(N M log(N M)).
+
+    Differences:
+        pytorch-metric-learning: draws with replacement, so that a pair of a bin with few counts
+            several times.
+
+    Args:
+        num_bins: of each kind.
+        positives_per_bin: most positive pairs of a bin.
+        negatives_per_bin: most negative pairs of a bin.
+        distance: None is the Euclidean distance of unit vectors.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self,
+        num_bins: int = 100,
+        positives_per_bin: int = 10,
+        negatives_per_bin: int = 10,
+        distance: Distance | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in {
+            "num_bins": num_bins,
+            "positives_per_bin": positives_per_bin,
+            "negatives_per_bin": negatives_per_bin,
+        }.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.num_bins = num_bins
+        self.positives_per_bin, self.negatives_per_bin = positives_per_bin, negatives_per_bin
+        self.distance = distance or Lp()
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Pairs:
+        check_inputs(embeddings, labels, references, reference_labels)
+        positives, negatives = all_pairs(labels, reference_labels)
+        distances = self.distance(embeddings, references)
+        return Pairs(
+            self._spread(distances, positives, self.positives_per_bin),
+            self._spread(distances, negatives, self.negatives_per_bin),
+        )
+
+    def _spread(self, distances: Distances, candidates: Mask, per_bin: int) -> Mask:
+        """Shuffle the candidates within their bins and keep the first ones of each."""
+        bins = bins_of(distances, candidates, self.num_bins).flatten()
+        keys, order = (bins + self.draw.uniform(len(bins), like=bins)).sort()
+        starts = torch.searchsorted(
+            keys, torch.arange(self.num_bins + 1, device=bins.device).double()
+        )
+        ranks = torch.arange(len(bins), device=bins.device) - starts[keys.long()]
+        kept = torch.zeros_like(candidates).flatten().scatter(0, order, ranks < per_bin)
+        return kept.view_as(candidates) & candidates
+
+
+def bins_of(distances: Distances, candidates: Mask, num_bins: int) -> Tensor:
+    """Bin of each candidate, 0..num_bins-1; `num_bins` for all that are none."""
+    least = distances.masked_fill(~candidates, torch.inf).amin()
+    greatest = distances.masked_fill(~candidates, -torch.inf).amax()
+    width = ((greatest - least) / num_bins).clamp(min=torch.finfo(distances.dtype).tiny)
+    bins = ((distances - least) / width).clamp(0, num_bins - 1).long()
+    return bins.masked_fill(~candidates, num_bins)
