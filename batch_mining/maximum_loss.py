@@ -1,0 +1,63 @@
+"""The hardest part of a batch, as in powerful-benchmarker's `MaximumLossMiner`."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs
+from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
+
+Objective = Callable[..., Tensor]  # a criterion
+
+
+class MaximumLossMiner(nn.Module):
+    """All pairs among the samples of that random part of the batch whose loss is largest.
+
+    Some parts of equal size are drawn, each sample at most once in a part, and the objective is
+    computed on each of them. Against references, the anchors are drawn, and paired with all
+    references. It costs as many losses as there are trials, without a gradient. (Removed from
+    pytorch-metric-learning in 2.0.)
+
+    Args:
+        objective: a criterion, called as `objective(embeddings, labels)`, with `references` and
+            `reference_labels` where there are any; has no parameters of its own.
+        fraction: of the batch that a part holds, in (0, 1]; rounded up.
+        trials: how many parts are drawn, >= 1.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self, objective: Objective, fraction: float = 0.5, trials: int = 5, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if not 0 < fraction <= 1:
+            raise ValueError(f"fraction must be in (0, 1], got {fraction}")
+        if trials < 1:
+            raise ValueError(f"trials must be at least 1, got {trials}")
+        self.objective = objective
+        self.fraction, self.trials = fraction, trials
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Pairs:
+        check_inputs(embeddings, labels, references, reference_labels)
+        against = {"references": references, "reference_labels": reference_labels}
+        size = math.ceil(self.fraction * len(labels))
+        shuffled = self.draw.uniform(self.trials, len(labels), like=embeddings).argsort(dim=1)
+        parts = shuffled[:, :size]
+        losses = [self.objective(embeddings[part], labels[part], **against) for part in parts]
+        hardest = parts.index_select(0, torch.stack(losses).argmax().view(1))[0]
+        chosen = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, hardest, True)
+        both = chosen[:, None] if references is not None else chosen[:, None] & chosen
+        positives, negatives = all_pairs(labels, reference_labels)
+        return Pairs(positives & both, negatives & both)
