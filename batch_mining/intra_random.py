@@ -1,0 +1,43 @@
+"""Triplets within one class: Milbich et al., DiVA, ECCV 2020, https://arxiv.org/abs/2004.13458."""
+
+import torch
+from torch import nn
+
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs, one_per_anchor, or_else
+from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+
+
+class IntraRandomMiner(nn.Module):
+    """For each anchor two other samples of its own class, each drawn uniformly.
+
+    The second stands where a negative does, so that the loss learns what varies within classes.
+    The two differ where the class is large enough; at two samples per class they are the same, and
+    a triplet loss has no gradient. An anchor alone in its class gives no triplet.
+
+    Differences:
+        Roth et al.: draw N classes with equal odds, and of each three samples with replacement,
+            which may all be the same.
+
+    Args:
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.draw = Draw(seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        friends = all_pairs(labels, reference_labels).positives
+        first = self.draw.among(friends)
+        others = or_else(friends.scatter(1, first[:, None], False), friends)
+        return one_per_anchor(first, self.draw.among(others), where=friends.any(dim=1))
