@@ -1,0 +1,49 @@
+"""Triplets of shuffled labels: Milbich et al., DiVA, ECCV 2020, https://arxiv.org/abs/2004.13458."""
+
+import torch
+from torch import nn
+
+from batch_mining.distance import DistanceWeightedMiner
+from core.inputs import check_inputs
+from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+
+
+class LabelShuffledMiner(nn.Module):
+    """Distance weighted triplets, as if the labels of the batch had been dealt out anew.
+
+    A positive is any sample as likely as any other, and so is the set of negatives: what remains is
+    the choice by distance. The control of distance weighted mining, and DiVA's miner for features
+    that classes share. The labels of references are dealt out among the references. (The
+    `random_distance` of Roth et al.)
+
+    Args:
+        lower_cutoff: Euclidean distance of unit vectors, see `DistanceWeightedMiner`.
+        upper_cutoff: the same; None draws at any distance, as Roth et al.'s code.
+        seed: of the miner's own random stream.
+    """
+
+    def __init__(
+        self, lower_cutoff: float = 0.5, upper_cutoff: float | None = 1.4, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.distance_weighted = DistanceWeightedMiner(lower_cutoff, upper_cutoff, seed)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        labels = self._shuffled(labels)
+        if reference_labels is not None:
+            reference_labels = self._shuffled(reference_labels)
+        triplets: Triplets = self.distance_weighted(
+            embeddings, labels, references, reference_labels
+        )
+        return triplets
+
+    def _shuffled(self, labels: Labels) -> Labels:
+        return labels[self.distance_weighted.draw.uniform(len(labels), like=labels).argsort()]
