@@ -1,0 +1,105 @@
+"""Negatives from a fixed distribution over distances: Roth et al., https://arxiv.org/abs/2003.11113."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.inputs import check_inputs
+from core.tuples import all_pairs, one_per_anchor, or_else
+from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+
+Distribution = Literal["uniform", "hards", "semihards", "veryhards"]
+FAVOURED = {  # distances that have all but 1e-15 of the odds
+    "uniform": (0.0, 2.0),
+    "hards": (0.0, 0.5),
+    "semihards": (0.3, 0.7),
+    "veryhards": (0.0, 0.3),
+}
+
+
+class ParametricMiner(nn.Module):
+    """Negatives drawn by the bin of distances that they fall into.
+
+    The interval `limits` is cut into `num_bins` bins of equal width, each with its odds. For each
+    anchor one positive drawn uniformly, and one negative within the limits with the odds of its
+    bin, 1 for the bins whose middle the distribution favours and 1e-15 for the others:
+
+        "uniform"    all
+        "hards"      up to 0.5
+        "semihards"  0.3 to 0.7
+        "veryhards"  up to 0.3
+
+    An anchor without negatives within the limits draws any of them uniformly; one without
+    positives or without negatives gives no triplet.
+
+    Differences:
+        Roth et al.: mean to leave out what is beyond the limits, but count it to the outermost
+            bins, `clip=True`; cut the interval into `num_bins` - 1.
+
+    Args:
+        distribution: see above.
+        num_bins: >= 1.
+        limits: Euclidean distances of unit vectors, ascending.
+        clip: whether negatives beyond the limits count to the outermost bins.
+        seed: of the miner's own random stream.
+    """
+
+    log_odds: Tensor  # (num_bins,)
+
+    def __init__(
+        self,
+        distribution: Distribution = "semihards",
+        num_bins: int = 30,
+        limits: Sequence[float] = (0.1, 1.4),
+        clip: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if distribution not in get_args(Distribution):
+            raise ValueError(
+                f"distribution must be one of {get_args(Distribution)}, got {distribution!r}"
+            )
+        if num_bins < 1:
+            raise ValueError(f"num_bins must be at least 1, got {num_bins}")
+        self.least, self.greatest = limits
+        if not 0 <= self.least < self.greatest:
+            raise ValueError(f"limits must be ascending distances, got {limits}")
+        self.num_bins, self.clip = num_bins, clip
+        self.draw = Draw(seed)
+        middles = self.least + self.width * (torch.arange(num_bins) + 0.5)
+        low, high = FAVOURED[distribution]
+        favoured = (middles >= low) & (middles <= high)
+        self.register_buffer("log_odds", favoured.float().clamp(min=1e-15).log())
+
+    @property
+    def width(self) -> float:
+        """Of a bin."""
+        return (self.greatest - self.least) / self.num_bins
+
+    @torch.no_grad()
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        check_inputs(embeddings, labels, references, reference_labels)
+        positives, negatives = all_pairs(labels, reference_labels)
+        distances = Lp()(embeddings, references)
+        bins = ((distances - self.least) / self.width).long().clamp(0, self.num_bins - 1)
+        log_odds = self.log_odds[bins]
+        near = negatives
+        if not self.clip:
+            within = (distances >= self.least) & (distances <= self.greatest)
+            near = or_else(negatives & within, negatives)
+            log_odds = log_odds.where(within, 0)
+        return one_per_anchor(
+            self.draw.among(positives),
+            self.draw(log_odds.masked_fill(~near, -torch.inf)),
+            where=positives.any(dim=1) & negatives.any(dim=1),
+        )
