@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.backend import fast_precisions
+from evaluation.backend import precisions
 from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import in_chunks
 from evaluation.exact import Exact
@@ -51,7 +51,8 @@ class Assignment:
     def certified(self, centroids: Centroids) -> Clusters:
         exact = Exact(self.points, centroids, "euclidean")
         screen_in = partial(self.screen, centroids)
-        return certified_nearest(exact, screen_in, fast_precisions(), 1, self.memory)[:, 0]
+        chosen = precisions(len(self.points) * len(centroids))
+        return certified_nearest(exact, screen_in, chosen, 1, self.memory)[:, 0]
 
     def screen(self, centroids: Centroids, precision: torch.dtype) -> Screen:
         if precision not in self.rounded:

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 Backend = Literal["auto", "torch", "certified"]
 
+FEW = 2**27  # similarities, from which bfloat16 saves more than it leaves open and the probe costs
 PROBE = (128, 128, 8192)  # queries, dimensions and gallery of the product that is timed
 
 
@@ -24,6 +25,11 @@ def certifies(backend: Backend, device: torch.device) -> bool:
     if backend == "certified" and device.type != "cpu":
         raise ValueError(f"backend certified searches on the CPU, the embeddings are on {device}")
     return backend != "torch" and device.type == "cpu"
+
+
+def precisions(num_similarities: int) -> tuple[torch.dtype, ...]:
+    """What to screen so many similarities in, on the CPU; the last one decides all."""
+    return fast_precisions() if num_similarities >= FEW else (torch.float32,)
 
 
 @cache

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.backend import Backend, certifies, fast_precisions
+from evaluation.backend import Backend, certifies, precisions
 from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import MEMORY, in_chunks
 from evaluation.exact import Exact
@@ -71,7 +71,7 @@ def nearest(
         found = certified_nearest(
             Exact(points[queries], points[gallery], distance),
             partial(screen_of, points[queries], points[gallery], distance),
-            fast_precisions(),
+            precisions(len(queries) * len(gallery)),
             k,
             memory,
             position[queries],

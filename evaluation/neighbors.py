@@ -13,7 +13,7 @@ from functools import partial
 import torch
 
 from core.types import Embeddings, Labels
-from evaluation.backend import Backend, certifies, fast_precisions
+from evaluation.backend import Backend, certifies, precisions
 from evaluation.certified import certified_ranks
 from evaluation.chunks import MEMORY
 from evaluation.dense import dense_ranks
@@ -62,7 +62,7 @@ def rank(
             members,
             Exact(asking, asked, distance),
             partial(screen_of, asking, asked, distance),
-            fast_precisions(),
+            precisions(len(asking) * len(asked)),
             memory,
         )
     else:

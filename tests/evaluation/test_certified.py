@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import certified, neighbors
+from evaluation import above, backend, certified, neighbors
 from evaluation.backend import certifies, fast_precisions
 from evaluation.neighbors import rank
 from evaluation.screen import Screen, rounded
@@ -21,7 +21,7 @@ LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (
 def precisions(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[torch.dtype, ...]:
-    monkeypatch.setattr(neighbors, "fast_precisions", lambda: request.param)
+    monkeypatch.setattr(neighbors, "precisions", lambda _: request.param)
     return request.param
 
 
@@ -78,12 +78,14 @@ def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> Non
     assert certified_ranks(embeddings, labels, distance="euclidean") == expected
 
 
+@pytest.mark.parametrize("batch", [1, 500, 2**17])
 @pytest.mark.parametrize("too_many", [0, 1])
 @pytest.mark.parametrize("memory", [1, 10**5, 2**28])
 @pytest.mark.usefixtures("threads")
 def test_ranks_depend_on_nothing_but_the_points(
-    memory: int, too_many: int, monkeypatch: pytest.MonkeyPatch
+    memory: int, too_many: int, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(above, "BATCH", batch)
     monkeypatch.setattr(certified, "TOO_MANY", too_many)
     monkeypatch.setattr(certified, "FIRST", 16)
     generator = torch.Generator().manual_seed(1)
@@ -135,8 +137,10 @@ def test_rivals_allow_for_the_errors_of_both(precisions: tuple[torch.dtype, ...]
     assert (tried.rivals(best, np.arange(20)) >= lowest - 1.1 * tried.relative * best - 1e-5).all()
 
 
-def test_the_probe_offers_float32_in_the_end() -> None:
+def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> None:
     assert fast_precisions()[-1] == torch.float32
+    assert backend.precisions(backend.FEW) == fast_precisions()
+    assert backend.precisions(backend.FEW - 1) == (torch.float32,)
 
 
 def test_unknown_and_impossible_backends_are_errors() -> None:

@@ -31,7 +31,7 @@ def nearest_by_sorting(
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
-    monkeypatch.setattr(nearest_module, "fast_precisions", lambda: precisions)
+    monkeypatch.setattr(nearest_module, "precisions", lambda _: precisions)
     return "torch" if request.param == "dense" else "certified"
 
 
