@@ -1,4 +1,4 @@
-"""Measure speed and memory side by side:  python -m scripts.benchmark evaluation [--device cuda].
+"""Measure speed and memory side by side:  python -m scripts.benchmark criteria [--device cuda].
 
 Every side runs in a process of its own, in turn with the others, on the same data. The table goes
 to <out>/<what>_<device>.csv, one row per size and side, with the hardware, versions and load.
@@ -7,12 +7,13 @@ to <out>/<what>_<device>.csv, one row per size and side, with the hardware, vers
 import argparse
 from collections.abc import Sequence
 
-from scripts import benchmark_evaluation
+from scripts import benchmark_criteria, benchmark_evaluation
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
     subjects = parser.add_subparsers(dest="what", required=True)
+    benchmark_criteria.add_to(subjects)
     benchmark_evaluation.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)

@@ -80,7 +80,7 @@ def suite(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
 
 
 def pytorch_metric_learning(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
-    from pytorch_metric_learning.utils.accuracy_calculator import (  # type: ignore[import-untyped]
+    from pytorch_metric_learning.utils.accuracy_calculator import (
         AccuracyCalculator,
     )
 

@@ -38,6 +38,11 @@ COUNTERPARTS: dict[str, Counterpart] = {
     ),
     "contrastive": Counterpart(lambda **_: losses.ContrastiveLoss(reducer=mean())),
     "intra_pair_variance": Counterpart(lambda **_: losses.IntraPairVarianceLoss()),
+    "cosface": Counterpart(
+        lambda num_classes, embedding_dim: losses.CosFaceLoss(
+            num_classes, embedding_dim, margin=0.35, scale=64
+        )
+    ),
     "margin": Counterpart(
         lambda **_: losses.MarginLoss(),
         {"num_classes": None, "learn_beta": False},
@@ -52,12 +57,22 @@ COUNTERPARTS: dict[str, Counterpart] = {
         ),
         {"include_own": True},
     ),
+    "proxynca_pp": Counterpart(
+        lambda num_classes, embedding_dim: losses.ProxyNCALoss(
+            num_classes, embedding_dim, softmax_scale=9
+        )
+    ),
     "softmax": Counterpart(
         lambda num_classes, embedding_dim: losses.NormalizedSoftmaxLoss(
             num_classes, embedding_dim, temperature=0.05
         )
     ),
     "supcon": Counterpart(lambda **_: losses.SupConLoss()),
+    "subcenter_arcface": Counterpart(
+        lambda num_classes, embedding_dim: losses.SubCenterArcFaceLoss(
+            num_classes=num_classes, embedding_size=embedding_dim, margin=math.degrees(0.5)
+        )
+    ),
     "triplet": Counterpart(
         lambda **_: losses.TripletMarginLoss(margin=0.2, distance=squared(), reducer=mean())
     ),
