@@ -9,7 +9,16 @@ index out of range is caught by the device.
 import torch
 from torch import Tensor
 
-from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References, Triplets, Tuples
+from core.types import (
+    Embeddings,
+    Labels,
+    Pairs,
+    ReferenceLabels,
+    References,
+    Targets,
+    Triplets,
+    Tuples,
+)
 
 
 def check_inputs(
@@ -45,6 +54,28 @@ def check_classes(labels: Labels, num_classes: int) -> None:
             f"labels must be in 0..{num_classes - 1} (num_classes is {num_classes}), "
             f"got {lowest}..{highest}"
         )
+
+
+def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> None:
+    """Raise unless each embedding has a label in 0..num_classes-1 or its shares of the classes.
+
+    Raises:
+        TypeError, ValueError: as `check_inputs` and `check_classes`; shares that are not of shape
+            (N, C), below 0, or do not sum to 1.
+    """
+    if not (labels.is_floating_point() and labels.ndim == 2):
+        check_inputs(embeddings, labels)
+        check_classes(labels, num_classes)
+        return
+    if labels.shape[1] != num_classes:
+        raise ValueError(
+            f"labels must be integers (N,) or shares (N, {num_classes}), got {tuple(labels.shape)}"
+        )
+    check_inputs(embeddings, labels.argmax(dim=1))
+    if _values_are_at_hand(labels):
+        sums = labels.sum(dim=1)
+        if (labels < 0).any() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-2):
+            raise ValueError("labels must be shares of the classes that sum to 1 for each sample")
 
 
 def check_tuples(tuples: Tuples, num_anchors: int, num_references: int) -> None:

@@ -1,6 +1,6 @@
 """The project's vocabulary: what criteria, miners, samplers and metrics hand to each other.
 
-N batch size, M references, D embedding size, T triplets, Q queries.
+N batch size, M references, C classes, D embedding size, T triplets, Q queries.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -15,6 +15,8 @@ Labels = Int[Tensor, " N"]
 ReferenceLabels = Int[Tensor, " M"]
 Distances = Float[Tensor, "N M"]  # smaller is closer
 Similarities = Float[Tensor, "N M"]  # larger is closer
+Logits = Float[Tensor, "N C"]  # larger is likelier
+Targets = Labels | Float[Tensor, "N C"]  # the class of each sample, or its shares of all classes
 Mask = Bool[Tensor, "N M"]
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " Q"]  # one number per query

@@ -4,14 +4,20 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.classification import (
+    choose_scale,
+    class_cosines,
+    classification_loss,
+    draw_prototypes,
+    with_margin,
+)
 from core.distance import Cosine, safe_sqrt
 from core.inputs import check_classes, check_inputs
-from core.reducer import Mean, Reducer, Terms
-from core.tuples import to_weights
-from core.types import Embeddings, Labels, Scalar, Tuples
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.types import Embeddings, Labels, Logits, Scalar, Targets, Tuples
 
 
 class ArcFace(nn.Module):
@@ -19,19 +25,27 @@ class ArcFace(nn.Module):
 
         -log softmax(s cos(θ_c + [c is the label] margin)) at the label
 
-    with θ_c the angle between the embedding and the prototype of class c; averaged over the batch,
-    each sample weighted by how often `tuples` name it if they are given. Beyond θ = π - margin the
-    cosine of the paper rises again; with `monotonic` it goes on falling, as
-    cos θ - margin sin(margin), in the authors' code and in pytorch-metric-learning. (Roth et al.'s
-    code clamps cosines to be positive, which takes the gradient of the others away.)
+    with θ_c the angle between the embedding and the prototype of class c, the closest if it has
+    several (sub-center ArcFace: Deng et al., ECCV 2020); averaged over the batch, each sample
+    weighted by how often `tuples` name it if they are given. There is no margin in evaluation
+    mode. Soft labels add their share of the margin to each angle.
+
+    Differences:
+        authors' code: beyond θ = π - margin, where the cosine of the paper rises again, it goes on
+            falling as cos θ - margin sin(margin); `monotonic=True` gives it.
+        pytorch-metric-learning: as the authors' code; `monotonic=True`.
+        Roth et al.: clamp cosines to be positive, which takes the gradient of the others away.
 
     Args:
         num_classes: labels are 0..num_classes-1.
         embedding_dim: D.
         margin: radians, in [0, π].
-        scale: s > 0, multiplies the cosines.
-        lr: learning rate of the prototypes, which have no weight decay.
+        scale: s > 0, multiplies the cosines; None is √2 log(C - 1).
+        lr: learning rate of the prototypes, and of a learned scale; they have no weight decay.
         monotonic: continue the own cosine beyond π as described.
+        num_sub_centers: prototypes per class, K >= 1.
+        learn_scale: whether s is trained too.
+        regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
     """
 
@@ -40,42 +54,65 @@ class ArcFace(nn.Module):
         num_classes: int,
         embedding_dim: int,
         margin: float = 0.5,
-        scale: float = 64.0,
+        scale: float | None = 64.0,
         lr: float = 5e-4,
         monotonic: bool = False,
+        num_sub_centers: int = 1,
+        learn_scale: bool = False,
+        regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= margin <= math.pi:
             raise ValueError(f"margin must be between 0 and π radians, got {margin}")
         self.num_classes, self.lr = num_classes, lr
-        self.margin, self.scale, self.monotonic = margin, scale, monotonic
-        bound = embedding_dim**-0.5  # of the uniform distribution, as in Roth et al.'s code
-        self.prototypes = nn.Parameter(torch.empty(num_classes, embedding_dim))
-        nn.init.uniform_(self.prototypes, -bound, bound)
-        self.reducer = reducer or Mean()
+        self.margin, self.monotonic = margin, monotonic
+        self.scale = choose_scale(scale, num_classes, learn_scale)
+        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+        return [{"params": list(self.parameters()), "lr": self.lr, "weight_decay": 0.0}]
+
+    def logits(self, embeddings: Embeddings, labels: Targets | None = None) -> Logits:
+        cosines = class_cosines(embeddings, self.prototypes, self.num_classes)
+        if self.training and labels is not None:
+            cosines = with_margin(cosines, labels, self._harder)
+        return self.scale * cosines
 
     def forward(
-        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
     ) -> Scalar:
-        check_inputs(embeddings, labels)
-        check_classes(labels, self.num_classes)
-        cosines = Cosine().similarity(embeddings, self.prototypes)
-        own = labels.long()[:, None]
-        harder = self._with_margin(cosines.gather(1, own))
-        logits = self.scale * cosines.scatter(1, own, harder)
-        losses = F.cross_entropy(logits, labels.long(), reduction="none")
-        weights = to_weights(tuples, labels)
-        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
+        return classification_loss(self, embeddings, labels, tuples)
 
-    def _with_margin(self, cosines: Tensor) -> Tensor:
+    def _harder(self, cosines: Tensor, shares: Tensor) -> Tensor:
         """cos(θ + margin) = cos θ cos(margin) - sin θ sin(margin), of finite slope everywhere."""
+        margins = shares * self.margin
         sines = safe_sqrt((1 - cosines.square()).clamp(min=0))
-        shifted = cosines * math.cos(self.margin) - sines * math.sin(self.margin)
+        shifted = cosines * margins.cos() - sines * margins.sin()
         if not self.monotonic:
             return shifted
-        continued = cosines - self.margin * math.sin(self.margin)
-        return shifted.where(cosines > -math.cos(self.margin), continued)
+        continued = cosines - margins * margins.sin()
+        return shifted.where(cosines > -margins.cos(), continued)
+
+    @torch.no_grad()
+    def outliers(self, embeddings: Embeddings, labels: Labels, threshold: float = 75.0) -> Tensor:
+        """Which samples are far from the dominant sub-center of their class, booleans (N,).
+
+        The dominant sub-center of a class is the one closest to most of its samples given; the
+        others collect the noise. Give a whole training set, drop the outliers, train once more.
+
+        Args:
+            threshold: degrees; 75 in the paper. An angle beyond it is far.
+        """
+        check_inputs(embeddings, labels)
+        check_classes(labels, self.num_classes)
+        labels = labels.long()
+        cosines = Cosine().similarity(embeddings, self.prototypes)
+        of_class = cosines.reshape(len(cosines), self.num_classes, -1)  # (N, C, K)
+        of_own = of_class[torch.arange(len(labels), device=labels.device), labels]  # (N, K)
+        votes = torch.zeros(of_class.shape[1:], dtype=torch.long, device=labels.device)
+        vote = labels, of_own.argmax(dim=1)
+        votes = votes.index_put(vote, torch.ones_like(labels), accumulate=True)
+        dominant = votes.argmax(dim=1)[labels][:, None]
+        return of_own.gather(1, dominant).squeeze(1) < math.cos(math.radians(threshold))

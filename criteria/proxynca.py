@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.classification import loss_over_samples
 from core.distance import Lp
 from core.inputs import check_classes, check_inputs
-from core.reducer import Mean, Reducer, Terms
-from core.tuples import to_weights
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -21,15 +22,23 @@ class ProxyNCA(nn.Module):
         -log(exp(-d_y) / Σ_{c ≠ y} exp(-d_c))
 
     averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    The own proxy is not in the denominator, so the loss can be negative; with `include_own` it is,
-    as in pytorch-metric-learning, and the loss is a cross-entropy.
+    The own proxy is not in the denominator, so the loss can be negative. Each sample has the proxy
+    of its class (static assignment); the paper's dynamic assignment, for labels that are only
+    relative, is not offered.
+
+    Differences:
+        ProxyNCA++: Teh et al., ECCV 2020, https://arxiv.org/abs/2004.01113: the denominator runs
+            over all classes, so the loss is a cross-entropy, of temperature 1 / length²;
+            `include_own=True`, or `loss=proxynca_pp`.
+        pytorch-metric-learning: as ProxyNCA++, of length 1; `include_own=True, length=1`.
 
     Args:
         num_classes: labels are 0..num_classes-1; at least 2.
         embedding_dim: D.
-        length: Euclidean length of embeddings and proxies, > 0; 1 in pytorch-metric-learning.
+        length: Euclidean length of embeddings and proxies, > 0.
         lr: learning rate of the proxies, which have no weight decay.
         include_own: whether the denominator runs over all classes.
+        regularizer: of the proxies.
         reducer: of the term `samples`; None is the mean.
     """
 
@@ -40,6 +49,7 @@ class ProxyNCA(nn.Module):
         length: float = 3.0,
         lr: float = 5e-4,
         include_own: bool = False,
+        regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()
@@ -48,20 +58,19 @@ class ProxyNCA(nn.Module):
         self.num_classes, self.length, self.lr = num_classes, length, lr
         self.include_own = include_own
         deviation = 1 / 8  # as in Roth et al.'s code; only the direction matters
-        self.proxies = nn.Parameter(deviation * torch.randn(num_classes, embedding_dim))
-        self.reducer = reducer or Mean()
+        self.prototypes = nn.Parameter(deviation * torch.randn(num_classes, embedding_dim))
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.proxies], "lr": self.lr, "weight_decay": 0.0}]
+        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
 
     def forward(
         self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
     ) -> Scalar:
         check_inputs(embeddings, labels)
         check_classes(labels, self.num_classes)
-        logits = -(self.length**2) * Lp(power=2)(embeddings, self.proxies)
+        logits = -(self.length**2) * Lp(power=2)(embeddings, self.prototypes)
         own = labels.long()[:, None]
         others = logits if self.include_own else logits.scatter(1, own, -torch.inf)
         losses = others.logsumexp(dim=1) - logits.gather(1, own).squeeze(1)
-        weights = to_weights(tuples, labels)
-        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
+        return loss_over_samples(self, losses, labels, tuples)

@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import nn
 
-from core.distance import Cosine
-from core.inputs import check_classes, check_inputs
-from core.reducer import Mean, Reducer, Terms
-from core.tuples import to_weights
-from core.types import Embeddings, Labels, Scalar, Tuples
+from core.classification import choose_scale, class_cosines, classification_loss, draw_prototypes
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class NormalizedSoftmax(nn.Module):
@@ -19,13 +16,23 @@ class NormalizedSoftmax(nn.Module):
         -log softmax(cos(x, w_c) / T) at the label
 
     averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    (Roth et al.'s code normalises the prototypes only and relies on normalised embeddings.)
+    With several prototypes per class, the cosine is that to the closest. This is the scaled
+    normalized linear layer, of scale 1/T; with T from the number of classes it is fixed AdaCos
+    (Zhang et al., CVPR 2019, https://arxiv.org/abs/1905.00292).
+
+    Differences:
+        Roth et al.: normalise the prototypes only and rely on normalised embeddings.
+        pytorch-metric-learning: so too.
+        metric-learning-layers: `ScaledNormalizedLinear`; its `...Sqrt` has T = 1 / (scale √D).
 
     Args:
         num_classes: labels are 0..num_classes-1.
         embedding_dim: D.
-        temperature: T > 0; the cosines are divided by it.
-        lr: learning rate of the prototypes, which have no weight decay.
+        temperature: T > 0, the cosines are divided by it; None is 1 / (√2 log(C - 1)).
+        lr: learning rate of the prototypes, and of a learned scale; they have no weight decay.
+        num_sub_centers: prototypes per class, K >= 1.
+        learn_scale: whether 1/T is trained too.
+        regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
     """
 
@@ -33,28 +40,29 @@ class NormalizedSoftmax(nn.Module):
         self,
         num_classes: int,
         embedding_dim: int,
-        temperature: float = 0.05,
+        temperature: float | None = 0.05,
         lr: float = 1e-5,
+        num_sub_centers: int = 1,
+        learn_scale: bool = False,
+        regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
+        if temperature is not None and temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.num_classes, self.temperature, self.lr = num_classes, temperature, lr
-        bound = embedding_dim**-0.5  # of the uniform distribution, as in Roth et al.'s code
-        self.prototypes = nn.Parameter(torch.empty(num_classes, embedding_dim))
-        nn.init.uniform_(self.prototypes, -bound, bound)
-        self.reducer = reducer or Mean()
+        self.num_classes, self.lr = num_classes, lr
+        scale = None if temperature is None else 1 / temperature
+        self.scale = choose_scale(scale, num_classes, learn_scale)
+        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+        return [{"params": list(self.parameters()), "lr": self.lr, "weight_decay": 0.0}]
+
+    def logits(self, embeddings: Embeddings, _labels: Targets | None = None) -> Logits:
+        return self.scale * class_cosines(embeddings, self.prototypes, self.num_classes)
 
     def forward(
-        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
     ) -> Scalar:
-        check_inputs(embeddings, labels)
-        check_classes(labels, self.num_classes)
-        logits = Cosine().similarity(embeddings, self.prototypes) / self.temperature
-        losses = F.cross_entropy(logits, labels.long(), reduction="none")
-        weights = to_weights(tuples, labels)
-        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
+        return classification_loss(self, embeddings, labels, tuples)

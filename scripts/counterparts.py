@@ -37,11 +37,18 @@ COUNTERPARTS: dict[str, Counterpart] = {
         {"monotonic": True},
     ),
     "contrastive": Counterpart(lambda **_: losses.ContrastiveLoss(reducer=mean())),
+    "generalized_lifted": Counterpart(
+        lambda **_: losses.GeneralizedLiftedStructureLoss(),
+        {"distance": {"normalize": True}, "regularizer": None},
+    ),
     "intra_pair_variance": Counterpart(lambda **_: losses.IntraPairVarianceLoss()),
     "cosface": Counterpart(
         lambda num_classes, embedding_dim: losses.CosFaceLoss(
             num_classes, embedding_dim, margin=0.35, scale=64
         )
+    ),
+    "lifted_structure": Counterpart(
+        lambda **_: losses.LiftedStructureLoss(), {"distance": {"normalize": True}}
     ),
     "margin": Counterpart(
         lambda **_: losses.MarginLoss(),

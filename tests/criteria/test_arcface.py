@@ -2,9 +2,13 @@
 
 import math
 
+import metric_learning_layers
 import pytest
 import torch
+import torch.nn.functional as F
+from pytorch_metric_learning import losses
 
+from core.classification import LastLayer
 from criteria.arcface import ArcFace
 from tests.batches import LABELS, batch, cosine
 
@@ -52,3 +56,45 @@ def test_extreme_angles_have_finite_gradients(sign: int, monotonic: bool) -> Non
     assert criterion.prototypes.grad is not None
     assert embeddings.grad.isfinite().all()
     assert criterion.prototypes.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("num_sub_centers", [1, 3])
+def test_logits_equal_those_of_metric_learning_layers(num_sub_centers: int, training: bool) -> None:
+    embeddings, labels = batch([0, 1, 2, 3, 5])
+    ours = ArcFace(6, 8, scale=None, num_sub_centers=num_sub_centers).train(training)
+    theirs = metric_learning_layers.ArcFace(8, 6, num_sub_centers=num_sub_centers).train(training)
+    theirs.weight.data = ours.prototypes.data
+    soft = 0.5 * F.one_hot(labels, 6) + 0.5 * F.one_hot(labels.flip(0), 6)
+    for targets in (labels, soft):
+        expected = theirs(embeddings.float(), targets)
+        torch.testing.assert_close(LastLayer(ours)(embeddings.float(), targets), expected)
+
+
+def test_outliers_are_far_from_the_sub_center_most_samples_of_the_class_have() -> None:
+    criterion = ArcFace(2, 3, num_sub_centers=2)
+    criterion.prototypes.data = torch.tensor(  # two per class
+        [[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    )
+    embeddings = torch.tensor(
+        [[9.0, 1, 0], [0, 2, 0], [5, 0, 1], [1, 1.5, 0], [0, 0, 1], [1, 0, 0.5], [0, 3, 0]]
+    )
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    # class 0: 1, 3 are closer to the second, a draw that the first wins; 1 is 90 degrees from it
+    # class 1: 4, 5 are closer to the second; 6 is 90 degrees from it, 5 is 63
+    expected = [False, True, False, False, False, False, True]
+    assert criterion.outliers(embeddings, labels).tolist() == expected
+    expected[5] = True
+    assert criterion.outliers(embeddings, labels, threshold=60).tolist() == expected
+
+
+def test_outliers_equal_those_of_pytorch_metric_learning() -> None:
+    embeddings, labels = batch([0, 1, 2, 3, 5] * 20)
+    ours = ArcFace(6, 8, num_sub_centers=3)
+    theirs = losses.SubCenterArcFaceLoss(num_classes=6, embedding_size=8, sub_centers=3)
+    theirs.W.data = ours.prototypes.data.T.clone()
+    expected, _ = theirs.get_outliers(embeddings.detach().float(), labels)
+    got = ours.outliers(embeddings.float(), labels)
+    assert got.any()
+    assert not got.all()
+    assert sorted(expected.tolist()) == got.nonzero().squeeze(1).tolist()

@@ -16,7 +16,7 @@ def test_value_equals_the_definition(labels: list[int], length: float, include_o
     criterion = ProxyNCA(6, 8, length, include_own=include_own).double()
     total = 0.0
     for x, label in zip(embeddings.tolist(), labels, strict=True):
-        odds = [math.exp(-((length * euclidean(x, p)) ** 2)) for p in criterion.proxies.tolist()]
+        odds = [math.exp(-((length * euclidean(x, p)) ** 2)) for p in criterion.prototypes.tolist()]
         others = sum(odds) if include_own else sum(odds) - odds[label]
         total -= math.log(odds[label] / others)
     expected = total / len(labels)

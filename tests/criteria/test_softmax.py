@@ -2,9 +2,11 @@
 
 import math
 
+import metric_learning_layers
 import pytest
 import torch
 
+from core.classification import LastLayer
 from core.types import Triplets
 from criteria.softmax import NormalizedSoftmax
 from tests.batches import LABELS, batch, cosine
@@ -37,3 +39,27 @@ def test_tuples_weigh_each_sample_by_how_often_they_name_it() -> None:
     triplets = Triplets(*torch.tensor([[0, 1, 2], [1, 0, 2]]).T)
     expected = (2 * losses[0] + 2 * losses[1] + 2 * losses[2]) / 6
     assert criterion(embeddings, targets, triplets).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("learn_scale", [True, False])
+@pytest.mark.parametrize("num_sub_centers", [1, 3])
+@pytest.mark.parametrize("temperature", [0.1, None])
+def test_logits_equal_those_of_metric_learning_layers(
+    temperature: float | None, num_sub_centers: int, learn_scale: bool
+) -> None:
+    """The scaled normalized linear layer; without a scale, fixed AdaCos."""
+    embeddings, labels = batch([0, 1, 2])
+    options = {"num_sub_centers": num_sub_centers, "learn_scale": learn_scale}
+    ours = NormalizedSoftmax(6, 8, temperature, **options)
+    if temperature is None:
+        theirs = metric_learning_layers.FixedAdaCos(8, 6, num_sub_centers)
+    else:
+        theirs = metric_learning_layers.ScaledNormalizedLinear(8, 6, num_sub_centers, scale=10.0)
+    theirs.weight.data = ours.prototypes.data
+    expected = theirs(embeddings.float(), labels)
+    torch.testing.assert_close(LastLayer(ours)(embeddings.float()), expected)
+
+
+def test_no_temperature_is_an_error_unless_none() -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        NormalizedSoftmax(6, 8, temperature=0)

@@ -1,0 +1,76 @@
+"""CosFace: Wang et al., CVPR 2018, https://arxiv.org/abs/1801.09414."""
+
+from typing import Any
+
+from torch import nn
+
+from core.classification import (
+    choose_scale,
+    class_cosines,
+    classification_loss,
+    draw_prototypes,
+    with_margin,
+)
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.types import Embeddings, Logits, Scalar, Targets, Tuples
+
+
+class CosFace(nn.Module):
+    """Classification by cosine similarity, where that to the own class is reduced by a margin.
+
+        -log softmax(s (cos θ_c - [c is the label] margin)) at the label
+
+    with θ_c the angle between the embedding and the prototype of class c, the closest if it has
+    several; averaged over the batch, each sample weighted by how often `tuples` name it if they
+    are given. There is no margin in evaluation mode. Soft labels take their share of the margin
+    off each cosine.
+
+    Differences:
+        metric-learning-layers: margin 0.5 and scale √2 log(C - 1); `margin=0.5, scale=None`.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        margin: cosine similarity, in [0, 2].
+        scale: s > 0, multiplies the cosines; None is √2 log(C - 1).
+        lr: learning rate of the prototypes, and of a learned scale; they have no weight decay.
+        num_sub_centers: prototypes per class, K >= 1.
+        learn_scale: whether s is trained too.
+        regularizer: of the prototypes.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        margin: float = 0.35,
+        scale: float | None = 64.0,
+        lr: float = 5e-4,
+        num_sub_centers: int = 1,
+        learn_scale: bool = False,
+        regularizer: Regularizer | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= margin <= 2:
+            raise ValueError(f"margin must be between 0 and 2, got {margin}")
+        self.num_classes, self.margin, self.lr = num_classes, margin, lr
+        self.scale = choose_scale(scale, num_classes, learn_scale)
+        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "lr": self.lr, "weight_decay": 0.0}]
+
+    def logits(self, embeddings: Embeddings, labels: Targets | None = None) -> Logits:
+        cosines = class_cosines(embeddings, self.prototypes, self.num_classes)
+        if self.training and labels is not None:
+            cosines = with_margin(cosines, labels, lambda own, share: own - self.margin * share)
+        return self.scale * cosines
+
+    def forward(
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
+    ) -> Scalar:
+        return classification_loss(self, embeddings, labels, tuples)
