@@ -1,0 +1,56 @@
+"""GeneralizedLifted against its definition, anchor by anchor."""
+
+import math
+
+import pytest
+import torch
+
+from core.distance import Lp
+from core.regularizer import LpNorm
+from criteria.generalized_lifted import GeneralizedLifted
+from tests.batches import LABELS, batch, negative_pairs, positive_pairs, unit
+
+
+def by_definition(x: list[list[float]], labels: list[int], margin: float) -> float:
+    losses = []
+    for i in range(len(labels)):
+        pull = sum(math.exp(math.dist(x[i], x[p])) for a, p in positive_pairs(labels) if a == i)
+        push = sum(
+            math.exp(margin - math.dist(x[i], x[n])) for a, n in negative_pairs(labels) if a == i
+        )
+        if pull and push:
+            losses.append(max(0.0, math.log(pull) + math.log(push)))
+    return sum(losses) / max(len(losses), 1)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("margin", [-3.0, 1.0, 5.0])
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_value_equals_the_definition(labels: list[int], margin: float, normalize: bool) -> None:
+    embeddings, targets = batch(labels)
+    x = [unit(v) if normalize else v for v in embeddings.tolist()]
+    criterion = GeneralizedLifted(margin=margin, distance=Lp() if normalize else None)
+    expected = by_definition(x, labels, margin)
+    assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_regularizer_adds_the_mean_length_as_roth_et_al() -> None:
+    labels = LABELS["unbalanced"]
+    embeddings, targets = batch(labels)
+    x = embeddings.tolist()
+    length = sum(math.hypot(*v) for v in x) / len(x)
+    expected = by_definition(x, labels, 1.0) + 0.005 * length
+    criterion = GeneralizedLifted(regularizer=LpNorm(0.005))
+    assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_of_each_is_a_triplet_hinge() -> None:
+    """exp(1000) is beyond any float."""
+    embeddings = torch.tensor([[0.0], [1000.0], [3.0]], requires_grad=True)
+    criterion = GeneralizedLifted(margin=0.5)
+    loss = criterion(embeddings, torch.tensor([0, 0, 1]))
+    loss.backward()
+    hinges = [1000 - 3 + 0.5, 1000 - 997 + 0.5]
+    assert loss.item() == pytest.approx(sum(hinges) / 2)
+    assert embeddings.grad is not None
+    assert embeddings.grad.isfinite().all()
