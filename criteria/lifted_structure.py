@@ -1,0 +1,73 @@
+"""Lifted structure loss: Oh Song et al., CVPR 2016, https://arxiv.org/abs/1511.06452."""
+
+import torch
+from torch import nn
+
+from core.distance import Lp
+from core.logsumexp import log_sum_exp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class LiftedStructure(nn.Module):
+    """Each positive pair must be closer than every negative of either of its two samples.
+
+    With d the Euclidean distance of the embeddings as they are, each positive pair (i, j) has
+
+        J_ij = d_ij + log(Σ_n exp(margin - d_in) + Σ_n exp(margin - d_nj)),  loss 1/2 [J_ij]₊²
+
+    averaged over the positive pairs, where (i, n) and (n, j) run over the negative pairs: the row
+    of i and the column of j, since the references have no rows of their own. A pair without any
+    negatives counts as 0; without pairs the mean is 0.
+
+    Differences:
+        pytorch-metric-learning: the distance of unit vectors; `distance=Lp()`. Given tuples, the
+            negatives of j are those of its row.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        margin: in units of `distance`.
+        distance: None is the Euclidean distance of the embeddings as they are.
+        reducer: of the term `pairs`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 1.0,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner, self.margin = miner, margin
+        self.distance = distance or Lp(normalize=False)
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        positives, negatives = to_pairs(chosen, *distances.shape)
+        closeness = self.margin - distances
+        of_i = log_sum_exp(closeness, where=negatives, dim=1)
+        of_j = log_sum_exp(closeness, where=negatives, dim=0)
+        structured = distances + torch.logaddexp(of_i, of_j)
+        losses = structured.relu().square() / 2
+        return self.reducer(labels, pairs=terms_of(losses, where=positives))
