@@ -7,6 +7,7 @@ penalty, to be added to a loss. All compute in at least float32.
 from typing import Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 
 from core.distance import precise, safe_sqrt
 from core.types import Embeddings, Scalar
@@ -59,3 +60,68 @@ class ZeroMean:
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
             return self.weight * precise(vectors).sum(dim=1).abs().mean()
+
+
+class RegularFace:
+    """weight · mean over the prototypes of the cosine with the closest other one.
+
+    Zhao et al., CVPR 2019, https://kaizhao.net/regularface. A single prototype has no other: 0.
+    The cosines of all pairs exist for a moment, without gradient.
+
+    Args:
+        weight: >= 0.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, vectors: Embeddings) -> Scalar:
+        with torch.autocast(vectors.device.type, enabled=False):
+            x = F.normalize(precise(vectors), dim=1)
+            if len(x) == 1:
+                return 0 * x.sum()
+            with torch.no_grad():
+                closest = (x @ x.T).fill_diagonal_(-torch.inf).argmax(dim=1)
+            return self.weight * (x * x[closest]).sum(dim=1).mean()
+
+
+class CenterInvariant:
+    """weight · mean over the prototypes w of (|w|² - mean of all |w|²)² / 4: equal lengths.
+
+    Wu et al., Deep Face Recognition with Center Invariant Loss, ACM Multimedia Workshops 2017.
+
+    Args:
+        weight: >= 0.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, vectors: Embeddings) -> Scalar:
+        with torch.autocast(vectors.device.type, enabled=False):
+            squared = precise(vectors).square().sum(dim=1)
+            return self.weight * ((squared - squared.mean()).square() / 4).mean()
+
+
+class SparseCenters:
+    """weight · Σ over pairs s < t of a class's K centers of |w_s - w_t|, divided by C K (K - 1).
+
+    Of unit vectors; that is half the mean over the pairs. It merges centers that a class does not
+    need. Qian et al., SoftTriple, ICCV 2019, https://arxiv.org/abs/1909.05235. K = 1 gives 0.
+
+    Args:
+        num_sub_centers: K; rows c K to (c + 1) K - 1 belong to class c.
+        weight: τ >= 0.
+    """
+
+    def __init__(self, num_sub_centers: int, weight: float = 1.0) -> None:
+        if num_sub_centers < 1:
+            raise ValueError(f"num_sub_centers must be at least 1, got {num_sub_centers}")
+        self.num_sub_centers, self.weight = num_sub_centers, weight
+
+    def __call__(self, vectors: Embeddings) -> Scalar:
+        k = self.num_sub_centers
+        with torch.autocast(vectors.device.type, enabled=False):
+            x = F.normalize(precise(vectors), dim=1).reshape(-1, k, vectors.shape[1])
+            squared = (2 - 2 * (x @ x.transpose(1, 2))).clamp(min=0).triu(diagonal=1)
+            return self.weight * safe_sqrt(squared).sum() / (len(x) * max(k * (k - 1), 1))

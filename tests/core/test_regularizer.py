@@ -6,8 +6,15 @@ import pytest
 import torch
 from pytorch_metric_learning import distances, regularizers
 
-from core.regularizer import LpNorm, Regularizer, ZeroMean
-from tests.batches import batch
+from core.regularizer import (
+    CenterInvariant,
+    LpNorm,
+    RegularFace,
+    Regularizer,
+    SparseCenters,
+    ZeroMean,
+)
+from tests.batches import batch, cosine, euclidean
 
 EMBEDDINGS = batch([0] * 6)[0]
 
@@ -24,6 +31,39 @@ def test_zero_mean_equals_the_formula() -> None:
     assert ZeroMean(weight=2)(EMBEDDINGS).item() == pytest.approx(2 * math.fsum(sums) / len(sums))
 
 
+def test_regular_face_equals_the_formula() -> None:
+    x = EMBEDDINGS.tolist()
+    closest = [max(cosine(a, b) for b in x if b is not a) for a in x]
+    expected = 2 * math.fsum(closest) / len(x)
+    assert RegularFace(weight=2)(EMBEDDINGS).item() == pytest.approx(expected)
+
+
+def test_regular_face_of_one_is_zero() -> None:
+    assert RegularFace()(EMBEDDINGS[:1]) == 0
+
+
+def test_center_invariant_equals_the_formula() -> None:
+    squared = [math.fsum(a * a for a in x) for x in EMBEDDINGS.tolist()]
+    mean = math.fsum(squared) / len(squared)
+    expected = 0.5 * math.fsum((s - mean) ** 2 / 4 for s in squared) / len(squared)
+    assert CenterInvariant(weight=0.5)(EMBEDDINGS).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_sparse_centers_equals_the_formula(k: int) -> None:
+    x = EMBEDDINGS.tolist()
+    distances = [
+        euclidean(x[i], x[j]) for i in range(6) for j in range(i + 1, 6) if i // k == j // k
+    ]
+    expected = 0.2 * math.fsum(distances) / max(6 * (k - 1), 1)
+    assert SparseCenters(k, weight=0.2)(EMBEDDINGS).item() == pytest.approx(expected)
+
+
+def test_sparse_centers_of_no_number() -> None:
+    with pytest.raises(ValueError, match="num_sub_centers"):
+        SparseCenters(0)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -37,8 +77,11 @@ def test_zero_mean_equals_the_formula() -> None:
                 distance=distances.LpDistance(normalize_embeddings=False)
             ),
         ),
+        (RegularFace(), regularizers.RegularFaceRegularizer()),
+        (CenterInvariant(), regularizers.CenterInvariantRegularizer()),
+        (SparseCenters(3), regularizers.SparseCentersRegularizer(2, 3)),
     ],
-    ids=["norm", "zero mean"],
+    ids=["norm", "zero mean", "regular face", "center invariant", "sparse centers"],
 )
 def test_equals_pytorch_metric_learning(
     ours: Regularizer, theirs: regularizers.BaseRegularizer
@@ -46,15 +89,33 @@ def test_equals_pytorch_metric_learning(
     torch.testing.assert_close(ours(EMBEDDINGS.float()), theirs(EMBEDDINGS.float()))
 
 
-@pytest.mark.parametrize("regularizer", [LpNorm(), LpNorm(power=2), LpNorm(p=1), ZeroMean()])
-def test_zero_vectors_have_a_finite_gradient(regularizer: Regularizer) -> None:
-    x = torch.zeros(3, 4, requires_grad=True)
+OF_PROTOTYPES = [RegularFace(), CenterInvariant(), SparseCenters(3)]
+
+
+@pytest.mark.parametrize("regularizer", OF_PROTOTYPES)
+def test_gradient_equals_finite_differences(regularizer: Regularizer) -> None:
+    assert torch.autograd.gradcheck(regularizer, EMBEDDINGS)
+
+
+@pytest.mark.parametrize("regularizer", OF_PROTOTYPES)
+def test_equal_prototypes_have_a_finite_gradient(regularizer: Regularizer) -> None:
+    x = EMBEDDINGS[:1].detach().float().repeat(6, 1).requires_grad_()
     regularizer(x).backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("regularizer", [LpNorm(), LpNorm(p=3), ZeroMean()])
+@pytest.mark.parametrize(
+    "regularizer", [LpNorm(), LpNorm(power=2), LpNorm(p=1), ZeroMean(), *OF_PROTOTYPES]
+)
+def test_zero_vectors_have_a_finite_gradient(regularizer: Regularizer) -> None:
+    x = torch.zeros(6, 4, requires_grad=True)
+    regularizer(x).backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("regularizer", [LpNorm(), LpNorm(p=3), ZeroMean(), *OF_PROTOTYPES])
 def test_half_precision_is_widened_under_autocast(regularizer: Regularizer) -> None:
     x = EMBEDDINGS.bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
