@@ -24,7 +24,11 @@ class AngularMiner(nn.Module):
 
     An angle of 90 degrees is n = c. A positive that equals its anchor has the angle 0 everywhere
     and makes no triplet. Of more than `max_triplets` each is drawn with the same probability; see
-    `triplets_where`. As in pytorch-metric-learning, to which the miner goes back.
+    `triplets_where`.
+
+    Differences:
+        pytorch-metric-learning: to which the miner goes back, does not project onto the unit
+            sphere, and has no bound.
 
     Args:
         angle: degrees, in (0, 90).

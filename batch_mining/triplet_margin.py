@@ -25,6 +25,9 @@ class TripletMarginMiner(nn.Module):
 
     Of more than `max_triplets` each is drawn with the same probability; see `triplets_where`.
 
+    Differences:
+        pytorch-metric-learning: no bound; `max_triplets=None`.
+
     Args:
         margin: in units of `distance`, >= 0.
         kind: see above.

@@ -86,6 +86,14 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "tuplet_margin": Counterpart(lambda **_: losses.TupletMarginLoss()),
 }
 
-MINERS: dict[str, Callable[[], Callable[..., Any]]] = {  # miners that choose the same tuples
+MINERS: dict[str, Callable[[], Callable[..., Any]]] = {  # as the YAML of our miner
+    "angular": lambda: miners.AngularMiner(angle=20),
+    "batch_easy_hard": lambda: miners.BatchEasyHardMiner("easy", "semihard"),
+    "batch_hard": lambda: miners.BatchHardMiner(),
+    "distance": lambda: miners.DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4),
+    "hdc": lambda: miners.HDCMiner(filter_percentage=0.5),
     "multisimilarity": lambda: miners.MultiSimilarityMiner(epsilon=0.1),
+    "pair_margin": lambda: miners.PairMarginMiner(pos_margin=0.2, neg_margin=0.8),
+    "triplet_margin": lambda: miners.TripletMarginMiner(margin=0.2, type_of_triplets="all"),
+    "uniform_histogram": lambda: miners.UniformHistogramMiner(100, 10, 10),
 }

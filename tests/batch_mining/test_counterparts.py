@@ -1,0 +1,65 @@
+"""The same tuples as pytorch-metric-learning's miners, wherever nothing is drawn."""
+
+import pytest
+import torch
+
+from core.types import Triplets
+from scripts.counterparts import MINERS
+from tests.batches import LABELS, batch
+from tests.configured import build_miner
+
+DRAWN = {"distance", "uniform_histogram"}  # other random numbers
+ON_THE_SPHERE = {"angular"}  # theirs does not project the embeddings
+SYMMETRIC = {"hdc"}  # one of two equally far pairs, (i, j) or (j, i), may be the last one kept
+
+Found = list[set[tuple[int, ...]]]
+
+
+def listed(*indices: torch.Tensor) -> set[tuple[int, ...]]:
+    return set(zip(*(part.tolist() for part in indices), strict=True))
+
+
+@pytest.mark.parametrize("labels", [LABELS["balanced"], LABELS["unbalanced"], [0, 1, 2, 3] * 4])
+@pytest.mark.parametrize("miner", sorted(MINERS.keys() - DRAWN))
+def test_chooses_the_same_tuples(miner: str, labels: list[int]) -> None:
+    embeddings, targets = batch(labels, dim=3)
+    if miner in ON_THE_SPHERE:
+        embeddings = torch.nn.functional.normalize(embeddings)
+    ours = build_miner(miner)(embeddings, targets)
+    theirs = MINERS[miner]()(embeddings, targets)
+    if isinstance(ours, Triplets):
+        found, expected = [listed(*ours)], [listed(*theirs)]
+    else:
+        found = [listed(*mask.nonzero(as_tuple=True)) for mask in ours]
+        expected = [listed(*theirs[:2]), listed(*theirs[2:])]
+    if miner in SYMMETRIC:
+        found, expected = unordered(found), unordered(expected)
+    assert found == expected
+    assert all(expected), "there was something to choose"
+
+
+def unordered(found: Found) -> Found:
+    return [{tuple(sorted(pair)) for pair in pairs} for pairs in found]
+
+
+@pytest.mark.parametrize("miner", sorted(DRAWN))
+def test_draws_from_the_same_pairs(miner: str) -> None:
+    """Both agree on what can be drawn: over many draws, each names the same tuples."""
+    embeddings, targets = batch([0, 1, 2] * 3, dim=3)
+    ours, theirs = build_miner(miner), MINERS[miner]()
+    found: Found = [set(), set()]
+    expected: Found = [set(), set()]
+    torch.manual_seed(0)
+    for _ in range(200):
+        drawn, other = ours(embeddings, targets), theirs(embeddings, targets)
+        if isinstance(drawn, Triplets):
+            found[0] |= listed(drawn.anchors, drawn.positives)
+            found[1] |= listed(drawn.anchors, drawn.negatives)
+            expected[0] |= listed(other[0], other[1])
+            expected[1] |= listed(other[0], other[2])
+        else:
+            for known, mask in zip(found, drawn, strict=True):
+                known |= listed(*mask.nonzero(as_tuple=True))
+            expected[0] |= listed(*other[:2])
+            expected[1] |= listed(*other[2:])
+    assert found == expected
