@@ -67,6 +67,13 @@ def test_some_anchor_has_no_semihard_negative() -> None:
     assert 0 < pairs.positives.any(dim=1).sum() < 7
 
 
+def test_a_negative_as_far_as_the_positive_is_not_semihard() -> None:
+    embeddings, targets = batch([0, 0, 1, 1], dim=2)
+    embeddings.data = embeddings.new_tensor([[1, 0], [0, 1], [0, -1], [-1, 0]])
+    pairs = BatchEasyHardMiner("easy", "semihard")(embeddings, targets)
+    assert pairs.negatives[0].tolist() == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     "strategies", [("semihard", "semihard"), ("all", "semihard"), ("semihard", "all")]
 )

@@ -59,7 +59,7 @@ def test_without_a_favoured_negative_it_draws_another_within_the_limits() -> Non
 
 
 def test_with_none_within_the_limits_it_draws_any() -> None:
-    counts = drawn_negatives(ParametricMiner(), *at_distances(0.05, 1.5, 1.9))
+    counts = drawn_negatives(ParametricMiner("hards"), *at_distances(0.05, 1.5, 1.9))
     assert chi_square_p(counts, [1 / 3] * 3) > 0.001
 
 
