@@ -26,8 +26,12 @@ class Contrastive(nn.Module):
 
     where the positive and the negative pairs are averaged apart, so that the many negatives do not
     drown the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
-    m⁺ = 0; Roth et al. have q = 1, pytorch-metric-learning too, with the mean of the non-zero
-    terms (`NonZeroMean`). A kind of pair that the batch lacks contributes 0.
+    m⁺ = 0. A kind of pair that the batch lacks contributes 0.
+
+    Differences:
+        Roth et al.: distances not squared; `power=1`.
+        pytorch-metric-learning: so too, and the mean of the non-zero terms;
+            `power=1, reducer=NonZeroMean()`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

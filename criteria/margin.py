@@ -29,10 +29,14 @@ class Margin(nn.Module):
         [d - β + margin]₊ of each positive pair,  [β - d + margin]₊ of each negative pair
 
     plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero.
-    (The authors' code adds ν β once per triplet, half of that. Roth et al.'s code divides by active
-    triplets on a modern torch, by active pairs, as here, on the one of its time.
-    pytorch-metric-learning counts a pair once per triplet it is part of.) Without active pairs the
-    divisor is 1.
+    Without active pairs the divisor is 1.
+
+    Differences:
+        authors' code: adds ν β once per triplet, half of this.
+        Roth et al.: divide by active triplets on a modern torch; by active pairs, as here, on the
+            one of their time; ν has no effect.
+        pytorch-metric-learning: counts a pair once per triplet it is part of; one β that is not
+            trained; `num_classes=None, learn_beta=False`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

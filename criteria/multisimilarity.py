@@ -28,9 +28,11 @@ class MultiSimilarity(nn.Module):
             + 1/β log(1 + Σ_{j ∈ N_i} exp( β (s_ij - λ)))
 
     and the loss is the mean of L_i over all N anchors. An empty P_i or N_i contributes 0.
-    (The authors' code drops an anchor if either is empty, and divides by N as well; with the
-    miner of the paper either is empty only if both are. Roth et al. divide by the anchors left:
-    `NonZeroMean`.)
+
+    Differences:
+        authors' code: drops an anchor if either is empty, and divides by N as well; with the
+            miner of the paper either is empty only if both are; β = 40.
+        Roth et al.: divide by the anchors that are left; `reducer=NonZeroMean()`.
 
     Args:
         miner: chooses P and N; the paper has `batch_mining.multisimilarity`; None takes all pairs.

@@ -25,11 +25,14 @@ class TripletMargin(nn.Module):
 
         [d(a, p) - d(a, n) + margin]₊
 
-    averaged over all triplets, zeros counted (Roth et al. too; pytorch-metric-learning averages
-    the non-zero ones over unsquared distances: `NonZeroMean`, `Lp()`). Given pairs, or no miner,
-    every positive with every negative of the same anchor is a triplet; their sum is exact and
-    costs one sort of the distances, O(N M log M) time and O(N M) memory. An anchor without
-    positives or without negatives has no triplets and contributes nothing.
+    averaged over all triplets, zeros counted. Given pairs, or no miner, every positive with every
+    negative of the same anchor is a triplet; their sum is exact and costs one sort of the
+    distances, O(N M log M) time and O(N M) memory. An anchor without positives or without
+    negatives has no triplets and contributes nothing.
+
+    Differences:
+        pytorch-metric-learning: the mean of the non-zero ones, distances not squared, margin 0.05;
+            `reducer=NonZeroMean(), distance=Lp(), margin=0.05`.
 
     Args:
         miner: chooses the tuples; None takes all triplets.

@@ -1,8 +1,6 @@
 """Write docs/metrics.md from the docstrings of the metrics:  python -m scripts.document_metrics"""
 
 import inspect
-import re
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +12,7 @@ import evaluation.metric
 from evaluation.averages import Averages
 from evaluation.metric import Metric, direction_of, needs_of
 from evaluation.ranking import Ranking
+from scripts.docstrings import blocks_of, cell, joined, markdown
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "metrics.md"
@@ -69,6 +68,7 @@ YAML, anywhere on Hydra's search path, says what it is called and binds the rest
 # hits.py, anywhere Python finds it
 from core.types import Scores
 from evaluation.ranking import Ranking
+from scripts.docstrings import blocks_of, cell, joined, markdown
 
 
 def found(ranking: Ranking, k: int) -> Scores:
@@ -146,36 +146,6 @@ def title_of(entry: Entry) -> str:
     return f"{stem}@{bound[0]}" if at and several else names[0]
 
 
-def blocks_of(documented: object) -> list[str]:
-    """The docstring, split where a line is empty."""
-    return (inspect.getdoc(documented) or "").split("\n\n")
-
-
-def markdown(block: str) -> str:
-    """One block of a docstring: prose, formula, arguments, example."""
-    if block.startswith(("Args:", "Raises:")):
-        heading, _, items = block.partition("\n")
-        return listed(textwrap.dedent(items), undefined=heading == "Raises:")
-    if block.startswith(">>>"):
-        return f"```python\n{block}\n```\n"
-    if block.startswith("    "):
-        return f"```text\n{textwrap.dedent(block)}\n```\n"
-    return joined(block) + "\n"
-
-
-def listed(items: str, undefined: bool) -> str:
-    """`name: meaning` lines as a list; a meaning may go on, indented, on the next line."""
-    lines = []
-    for item in re.split(r"\n(?! )", items):
-        name, _, meaning = joined(item).partition(": ")
-        lines.append(f"- NaN if {meaning}" if undefined else f"- `{name}`: {meaning}")
-    return "\n".join(lines) + "\n"
-
-
-def joined(block: str) -> str:
-    return " ".join(line.strip() for line in block.splitlines())
-
-
 def prose(documented: object, number: int) -> str:
     """A paragraph of a docstring, counted from 1."""
     return joined(blocks_of(documented)[number - 1]) + "\n"
@@ -204,12 +174,6 @@ def same_name(entries: list[Entry]) -> str:
     return "\n".join(
         ["## Same name, different number\n", "| here | elsewhere |", "|---|---|", *rows, ""]
     )
-
-
-def cell(block: str) -> str:
-    """One cell of a table."""
-    text = joined(block).strip()
-    return (text[0].upper() + text[1:]).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ import pytest
 import yaml
 
 from evaluation.metric import direction_of
+from scripts.docstrings import listed, markdown
 from scripts.document_metrics import (
     BETTER,
     PAGE,
     ROOT,
     Entry,
-    listed,
-    markdown,
     page,
     read,
     title_of,
