@@ -19,13 +19,13 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.progress import track
 from torch import Tensor
 
 from core.files import write_text_atomically
+from engine.compose import compose_run
 from engine.configuration import CONF
 from scripts.contender import Contender
 from scripts.side import GIB, circumstances, memory
@@ -53,8 +53,7 @@ def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
         options = COUNTERPARTS[name].options if name in COUNTERPARTS else {}
     else:
         overrides += [f"batchminer={name}", "loss=triplet"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=overrides)
+    config = compose_run(overrides)
     group = "loss" if kind == "loss" else "batchminer"
     merged = OmegaConf.merge(config, {group: options})
     built: Callable[..., Any] = instantiate(OmegaConf.select(merged, group))
