@@ -29,6 +29,7 @@ from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
 from engine.plan import plan
+from engine.protocol import Claim, claim_of, warn
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
 from tracking.records import Records
@@ -49,12 +50,14 @@ def main(config: DictConfig) -> None:
             if config.force:
                 folder.clear()
             if not folder.finished:
+                claim = claim_of(config, command.overrides.task)
+                warn(claim)
                 with folder.running():
-                    train_and_evaluate(config, folder)
+                    train_and_evaluate(config, folder, claim)
         report(folder.summary)
 
 
-def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
+def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
     trainer, workers = config.trainer, worker_count(config.trainer.workers)
     fabric = fabric_of(trainer)
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device))
@@ -68,7 +71,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder) -> None:
 
     config.num_classes = len(train.class_names)
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    folder.write_json(folder.environment, environment())
+    folder.write_json(folder.environment, environment() | {"protocol": claim and claim.record()})
     schedule = plan(
         len(sampler),
         epochs=trainer.epochs,

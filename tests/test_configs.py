@@ -9,10 +9,14 @@ from omegaconf import DictConfig
 
 from engine.configuration import CONF, check
 
-CHOICES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/**/*.yaml"))
+CHOICES = sorted(
+    choice
+    for path in CONF.glob("*/**/*.yaml")
+    if (choice := path.relative_to(CONF).with_suffix("")).parts[0] not in ("experiment", "protocol")
+)  # those two: tests/test_experiments.py
 ON_DISK = {"cub200", "cars196", "sop", "inshop", "omniglot_small", "csv"}  # built in tests/datasets
 NEEDED = {"dataset=csv": ["dataset.path=table.csv"], "backbone=timm": []}
-SETTINGS = {"trainer", "evaluation", "experiment"}  # read by main.py, nothing to build as a whole
+SETTINGS = {"trainer", "evaluation"}  # read by main.py, nothing to build as a whole
 
 
 def composed(choice: Path) -> DictConfig:

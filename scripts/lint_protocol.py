@@ -1,0 +1,49 @@
+"""Which settings would differ from a published study, without running anything.
+
+    python -m scripts.lint_protocol experiment=roth2020/cub200/margin_b12_distance transform=big
+    python -m scripts.lint_protocol protocol=roth2020/sop loss=triplet trainer.epochs=50
+    python -m scripts.lint_protocol against=protocol=roth2020/cub200 loss=triplet backbone=timm
+
+Takes what main.py takes. `against=` names a study that the command line itself does not claim.
+Ends with exit code 1 if anything differs. main.py prints the same table before a run.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+
+from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.protocol import Claim, claim_of, compare, table
+
+AGAINST = "against="
+
+
+def main(arguments: Sequence[str]) -> int:
+    if not arguments or {"-h", "--help"} & set(arguments):
+        raise SystemExit(__doc__)
+    with explained():
+        claim = lint(arguments)
+    if not claim.differences:
+        print(f"as {claim.name}")
+        return 0
+    Console().print(table(claim))
+    return 1
+
+
+def lint(arguments: Sequence[str]) -> Claim:
+    """The command line next to the study that it claims, or that `against=` names."""
+    overrides = [argument for argument in arguments if not argument.startswith(AGAINST)]
+    names = [a.removeprefix(AGAINST) for a in arguments if a.startswith(AGAINST)]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=overrides)
+    check(config, overrides)
+    claim = compare(config, overrides, names[-1]) if names else claim_of(config, overrides)
+    if claim is None:
+        raise ConfigurationError("nothing is claimed: add experiment=, protocol= or against=")
+    return claim
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
