@@ -1,0 +1,79 @@
+"""Smooth-AP: Brown et al., ECCV 2020, https://arxiv.org/abs/2007.12163."""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.ranks import Step, counts_before, mean_over_positives, with_query
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class SmoothAP(nn.Module):
+    """One minus the average precision of each anchor's list, its step functions made sigmoids.
+
+    With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
+    negatives, the smooth rank of a positive j among the positives, and among all, is
+
+        r⁺_j = 1 + Σ_{k ∈ P, k ≠ j} σ((s_k - s_j) / T),  r_j = r⁺_j + Σ_{k ∈ N} σ((s_k - s_j) / T)
+
+    and the loss 1 - 1/|P| Σ_{j ∈ P} r⁺_j / r_j, averaged over the anchors with positives. An anchor
+    without negatives has the loss 0. Classes may be of any size. Cost and memory: `core.ranks`.
+
+    Differences:
+        Brown et al.: in their code the query is the first of its own positives,
+            `include_query=True`; all classes of a batch must be of one size.
+        pytorch-metric-learning: as the authors' code; silently wrong unless the batch is sorted by
+            class.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        temperature: T > 0, in units of the similarity; smaller is closer to the true precision.
+        include_query: whether an anchor is one of its own positives, if references are None.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        temperature: float = 0.01,
+        include_query: bool = False,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.miner, self.temperature, self.include_query = miner, temperature, include_query
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *similarities.shape)
+        if self.include_query and references is None:
+            pairs = with_query(pairs)
+        before = counts_before(similarities, pairs, Step(self.temperature))
+        rank_among_positives = 1 + before.positives
+        precision = rank_among_positives / (rank_among_positives + before.negatives)
+        losses = 1 - mean_over_positives(precision, pairs.positives)
+        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
