@@ -1,0 +1,119 @@
+"""ROADMAP, that is SupAP and calibration: Ramzi et al., NeurIPS 2021.
+
+https://arxiv.org/abs/2110.01445
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Cosine
+from core.ranks import Step, counts_before, mean_over_positives
+from core.reducer import Mean, Reducer, Terms, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Mask,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class SupAP(nn.Module):
+    """An upper bound of one minus the average precision, and margins that hold across batches.
+
+    With s the cosine similarity to the anchor and P, N its positives and negatives, a positive j
+    has the true rank r⁺_j = #{k ∈ P: s_k >= s_j} among the positives and, before it,
+    r⁻_j = Σ_{k ∈ N} H(s_k - s_j) negatives, where with the sigmoid σ
+
+        H(x) = σ(x / T)                            x <= 0
+        H(x) = σ(x / T) + 1/2                      0 < x <= δ
+        H(x) = ρ (x - δ) + σ(δ / T) + 1/2          x > δ
+
+    so that negatives far ahead of a positive keep a gradient. The loss is
+
+        (1 - λ) (1 - 1/|P| Σ_j r⁺_j / (r⁺_j + r⁻_j)) + λ ([m⁺ - s]₊ + [s - m⁻]₊)
+
+    where the lists of anchors with positives, the positive pairs and the negative pairs are each
+    averaged apart. Only the negatives move a rank: r⁺ has no gradient.
+
+    Differences:
+        Ramzi et al.: their code has H(x) = ρ x + 1.44 beyond δ, which jumps at δ, `offset=1.44`;
+            averages the pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        temperature: T > 0, in units of the similarity.
+        slope: ρ >= 0, ranks per unit of similarity.
+        reach: δ >= 0, in units of the similarity.
+        offset: makes H(x) = ρ x + offset beyond δ; None continues H there.
+        positive_margin: m⁺, the similarity that positive pairs should have.
+        negative_margin: m⁻, the similarity that negative pairs should not have.
+        balance: λ in [0, 1], the share of the calibration; 0 is SupAP alone.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the terms `lists`, `positives` and `negatives`; None is the mean of each.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        temperature: float = 0.01,
+        slope: float = 100.0,
+        reach: float = 0.05,
+        offset: float | None = None,
+        positive_margin: float = 0.9,
+        negative_margin: float = 0.6,
+        balance: float = 0.5,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        if not 0 <= balance <= 1:
+            raise ValueError(f"balance must be between 0 and 1, got {balance}")
+        self.miner, self.balance = miner, balance
+        self.positive_margin, self.negative_margin = positive_margin, negative_margin
+        continued = 1 / (1 + math.exp(-reach / temperature)) + 0.5
+        height = continued if offset is None else slope * reach + offset
+        self.step = Step(temperature, lift=0.5, reach=reach, slope=slope, height=height)
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *similarities.shape)
+        before = counts_before(similarities, pairs, self.step)
+        rank = rank_among(similarities.detach(), pairs.positives)
+        precision = mean_over_positives(rank / (rank + before.negatives), pairs.positives)
+        listed = pairs.positives.any(dim=1)
+        pull = self.balance * (self.positive_margin - similarities).relu()
+        push = self.balance * (similarities - self.negative_margin).relu()
+        return self.reducer(
+            labels,
+            lists=Terms(((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed),
+            positives=terms_of(pull, where=pairs.positives),
+            negatives=terms_of(push, where=pairs.negatives),
+        )
+
+
+def rank_among(similarities: Tensor, positives: Mask) -> Tensor:
+    """#{k ∈ P: s_k >= s_j} for every column j of each row, at least 1."""
+    ascending = similarities.masked_fill(~positives, -torch.inf).sort(dim=1).values
+    below = torch.searchsorted(ascending, similarities.contiguous())
+    return (similarities.shape[1] - below).clamp(min=1)
