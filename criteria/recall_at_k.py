@@ -1,0 +1,99 @@
+"""Recall@k surrogate: Patel et al., CVPR 2022, https://arxiv.org/abs/2108.11179."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from core.distance import Cosine
+from core.ranks import Step, counts_before
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    Pairs,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class RecallAtK(nn.Module):
+    """One minus the share of an anchor's positives among its k nearest, step functions smoothed.
+
+    With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
+    negatives, the smooth rank of a positive j and the recall are
+
+        r_j = 1 + Σ_{x ∈ P ∪ N, x ≠ j} σ((s_x - s_j) / T),  R_k = 1/|P| Σ_{j ∈ P} σ((k - r_j) / T_k)
+
+    and the loss is the mean of 1 - R_k over the k's, averaged over the anchors with positives. A
+    recall of 1 is beyond reach if k < |P|; `attainable` divides by min(k, |P|) instead.
+
+    Differences:
+        Patel et al.: their code has `attainable=True` and leaves the query in its list, always
+            first, which lowers all ranks by one, `include_query=True`. Their similarity mixup is
+            not part of this objective.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        k: the lengths of the lists, >= 1.
+        rank_temperature: T > 0, in units of the similarity.
+        k_temperature: T_k > 0, in ranks, the same for all k.
+        attainable: whether to divide by min(k, |P|).
+        include_query: whether the anchor takes a place in its list, if references are None.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        k: Sequence[int] = (1, 2, 4, 8, 16),
+        rank_temperature: float = 0.01,
+        k_temperature: float = 1.0,
+        attainable: bool = False,
+        include_query: bool = False,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if not k or min(k) < 1:
+            raise ValueError(f"k must be numbers of at least 1, got {list(k)}")
+        if rank_temperature <= 0 or k_temperature <= 0:
+            raise ValueError(
+                "rank_temperature and k_temperature must be positive, "
+                f"got {rank_temperature} and {k_temperature}"
+            )
+        self.miner, self.k = miner, tuple(k)
+        self.rank_temperature, self.k_temperature = rank_temperature, k_temperature
+        self.attainable, self.include_query = attainable, include_query
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        positives, rivals = to_pairs(chosen, *similarities.shape)
+        if self.include_query and references is None:
+            rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
+        before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
+        ranks = 1 + before.positives + before.negatives
+        counts = positives.sum(dim=1).clamp(min=1)
+        recalls = []
+        for k in self.k:
+            found = ((k - ranks) / self.k_temperature).sigmoid().where(positives, 0).sum(dim=1)
+            recalls.append(found / (counts.clamp(max=k) if self.attainable else counts))
+        losses = 1 - torch.stack(recalls).mean(dim=0)
+        return self.reducer(labels, anchors=terms_of(losses, where=positives.any(dim=1)))
