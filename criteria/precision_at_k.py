@@ -1,0 +1,91 @@
+"""Surrogate precision@k of open-metric-learning, https://github.com/OML-Team/open-metric-learning.
+
+It puts precision in the place of recall in Patel et al., https://arxiv.org/abs/2108.11179.
+"""
+
+from torch import nn
+
+from core.distance import Lp
+from core.ranks import Step, counts_before, with_query
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class PrecisionAtK(nn.Module):
+    """One minus the share of positives among an anchor's k nearest, step functions smoothed.
+
+    With d the Euclidean distance to the anchor, σ the sigmoid and P, N the anchor's positives and
+    negatives, the smooth rank of a positive j and the precision are
+
+        r_j = Σ_{x ∈ P ∪ N} σ((d_j - d_x) / T),  1/min(k, |P|) Σ_{j ∈ P} σ((k - r_j) / T_k)
+
+    where j itself counts 1/2 in r_j, so that the k-th is well inside. The loss is averaged over
+    the anchors with positives.
+
+    Differences:
+        open-metric-learning: the query is one of its own positives, which makes place k into
+            k + 1, `include_query=True`; it counts anchors that have no other, too.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        k: the length of the list, >= 1.
+        k_temperature: T_k > 0, in ranks.
+        rank_temperature: T > 0, in units of `distance`.
+        include_query: whether an anchor is one of its own positives, if references are None, and
+            the list one longer.
+        distance: None is the Euclidean distance, without normalisation.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        k: int = 5,
+        k_temperature: float = 1.0,
+        rank_temperature: float = 0.01,
+        include_query: bool = False,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        if rank_temperature <= 0 or k_temperature <= 0:
+            raise ValueError(
+                "rank_temperature and k_temperature must be positive, "
+                f"got {rank_temperature} and {k_temperature}"
+            )
+        self.miner, self.k, self.include_query = miner, k, include_query
+        self.rank_temperature, self.k_temperature = rank_temperature, k_temperature
+        self.distance = distance or Lp(normalize=False)
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs, k = to_pairs(chosen, *similarities.shape), self.k
+        if self.include_query and references is None:
+            pairs, k = with_query(pairs), k + 1
+        before = counts_before(similarities, pairs, Step(self.rank_temperature))
+        ranks = 0.5 + before.positives + before.negatives
+        found = ((k - ranks) / self.k_temperature).sigmoid().where(pairs.positives, 0).sum(dim=1)
+        losses = 1 - found / pairs.positives.sum(dim=1).clamp(min=1, max=k)
+        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
