@@ -1,0 +1,103 @@
+"""Penalise negatives before positives, PNP: Li et al., 2021, https://arxiv.org/abs/2102.04640."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from core.distance import Cosine
+from core.ranks import Step, counts_before, mean_over_positives, with_query
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+    "O": lambda r, _alpha, _b: r,
+    "Iu": lambda r, _alpha, _b: (1 + r) * r.log1p(),
+    "Ib": lambda r, _alpha, b: (b * r - (b * r).log1p()) / b**2,
+    "Ds": lambda r, _alpha, _b: r.log1p(),
+    "Dq": lambda r, alpha, _b: 1 - (1 + r) ** -alpha,
+}
+
+
+class PNP(nn.Module):
+    """Counts, smoothly, the negatives that come before each positive of an anchor.
+
+    With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
+    negatives, R_j = Σ_{k ∈ N} σ((s_k - s_j) / T) negatives come before the positive j. The loss of
+    the anchor is the mean over j ∈ P of
+
+        O   R
+        Iu  (1 + R) log(1 + R)              slope increases with R, without bound
+        Ib  (b R - log(1 + b R)) / b²       slope increases with R, up to 1/b
+        Ds  log(1 + R)                      slope decreases with R
+        Dq  1 - 1 / (1 + R)^α               slope decreases faster, the more so the larger α
+
+    averaged over the anchors with positives. An anchor without negatives has the loss 0. The
+    paper finds Ds and Dq best: a positive with many negatives before it may be of another cluster.
+
+    Differences:
+        Li et al.: in their code the query is one of its own positives, `include_query=True`, and
+            all classes of a batch must be of one size.
+        pytorch-metric-learning: `include_query=True`.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        variant: one of the five above.
+        alpha: α > 0 of Dq.
+        b: > 0, of Ib.
+        temperature: T > 0, in units of the similarity.
+        include_query: whether an anchor is one of its own positives, if references are None.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        variant: str = "O",
+        alpha: float = 1.0,
+        b: float = 2.0,
+        temperature: float = 0.01,
+        include_query: bool = False,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if variant not in VARIANTS:
+            raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+        if min(alpha, b, temperature) <= 0:
+            raise ValueError(
+                f"alpha, b and temperature must be positive, got {alpha}, {b}, {temperature}"
+            )
+        self.miner, self.variant, self.alpha, self.b = miner, variant, alpha, b
+        self.temperature, self.include_query = temperature, include_query
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *similarities.shape)
+        if self.include_query and references is None:
+            pairs = with_query(pairs)
+        before = counts_before(similarities, pairs, Step(self.temperature)).negatives
+        penalties = VARIANTS[self.variant](before, self.alpha, self.b)
+        losses = mean_over_positives(penalties, pairs.positives)
+        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
