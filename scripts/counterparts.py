@@ -41,6 +41,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
         lambda **_: losses.GeneralizedLiftedStructureLoss(),
         {"distance": {"normalize": True}, "regularizer": None},
     ),
+    "histogram": Counterpart(lambda **_: losses.HistogramLoss(n_bins=64)),
     "intra_pair_variance": Counterpart(lambda **_: losses.IntraPairVarianceLoss()),
     "cosface": Counterpart(
         lambda num_classes, embedding_dim: losses.CosFaceLoss(
@@ -58,6 +59,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "multisimilarity": Counterpart(
         lambda **_: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
     ),
+    "pnp": Counterpart(lambda **_: losses.PNPLoss(), {"include_query": True}),
     "proxynca": Counterpart(
         lambda num_classes, embedding_dim: losses.ProxyNCALoss(
             num_classes, embedding_dim, softmax_scale=9
