@@ -41,7 +41,6 @@ COUNTERPARTS: dict[str, Counterpart] = {
         lambda **_: losses.GeneralizedLiftedStructureLoss(),
         {"distance": {"normalize": True}, "regularizer": None},
     ),
-    "histogram": Counterpart(lambda **_: losses.HistogramLoss(n_bins=64)),
     "intra_pair_variance": Counterpart(lambda **_: losses.IntraPairVarianceLoss()),
     "cosface": Counterpart(
         lambda num_classes, embedding_dim: losses.CosFaceLoss(
@@ -50,6 +49,11 @@ COUNTERPARTS: dict[str, Counterpart] = {
     ),
     "lifted_structure": Counterpart(
         lambda **_: losses.LiftedStructureLoss(), {"distance": {"normalize": True}}
+    ),
+    "large_margin_softmax": Counterpart(
+        lambda num_classes, embedding_dim: losses.LargeMarginSoftmaxLoss(
+            num_classes, embedding_dim, margin=4, scale=1
+        )
     ),
     "margin": Counterpart(
         lambda **_: losses.MarginLoss(),
@@ -60,6 +64,15 @@ COUNTERPARTS: dict[str, Counterpart] = {
         lambda **_: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
     ),
     "pnp": Counterpart(lambda **_: losses.PNPLoss(), {"include_query": True}),
+    "p2sgrad": Counterpart(
+        lambda num_classes, embedding_dim: losses.P2SGradLoss(embedding_dim, num_classes),
+        {"average": True},
+    ),
+    "proxy_anchor": Counterpart(
+        lambda num_classes, embedding_dim: losses.ProxyAnchorLoss(
+            num_classes, embedding_dim, margin=0.1, alpha=32
+        )
+    ),
     "proxynca": Counterpart(
         lambda num_classes, embedding_dim: losses.ProxyNCALoss(
             num_classes, embedding_dim, softmax_scale=9
@@ -71,12 +84,23 @@ COUNTERPARTS: dict[str, Counterpart] = {
             num_classes, embedding_dim, softmax_scale=9
         )
     ),
+    "sphereface": Counterpart(
+        lambda num_classes, embedding_dim: losses.SphereFaceLoss(
+            num_classes, embedding_dim, margin=4, scale=1
+        ),
+    ),
     "softmax": Counterpart(
         lambda num_classes, embedding_dim: losses.NormalizedSoftmaxLoss(
             num_classes, embedding_dim, temperature=0.05
         )
     ),
     "supcon": Counterpart(lambda **_: losses.SupConLoss()),
+    "softtriple": Counterpart(
+        lambda num_classes, embedding_dim: losses.SoftTripleLoss(
+            num_classes, embedding_dim, centers_per_class=10, la=20, gamma=0.1, margin=0.01
+        ),
+        {"tau": 0},
+    ),
     "subcenter_arcface": Counterpart(
         lambda num_classes, embedding_dim: losses.SubCenterArcFaceLoss(
             num_classes=num_classes, embedding_size=embedding_dim, margin=math.degrees(0.5)
