@@ -3,28 +3,47 @@
 import logging
 import time
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
+from evaluation.faiss_search import DEEPEST, missing, works
 from evaluation.screen import Screen, rounded
 from evaluation.space import full_precision
 
 log = logging.getLogger(__name__)
 
-Backend = Literal["auto", "torch", "certified"]
+Backend = Literal["auto", "torch", "certified", "faiss"]
 
 FEW = 2**27  # similarities, from which bfloat16 saves more than it leaves open and the probe costs
 PROBE = (128, 128, 8192)  # queries, dimensions and gallery of the product that is timed
 
 
-def certifies(backend: Backend, device: torch.device) -> bool:
-    """Whether the certified search is to be used, which runs on the CPU only."""
-    if backend not in ("auto", "torch", "certified"):
-        raise ValueError(f"backend must be auto, torch or certified, got {backend!r}")
+def check(backend: Backend, device: torch.device) -> None:
+    """Raise a ValueError that says why there is no such search on the device."""
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend must be auto, torch, certified or faiss, got {backend!r}")
     if backend == "certified" and device.type != "cpu":
         raise ValueError(f"backend certified searches on the CPU, the embeddings are on {device}")
+    lacking = missing(device) if backend == "faiss" else None
+    if lacking:
+        raise ValueError(f"backend faiss: {lacking}; auto takes the fastest there is")
+
+
+def certifies(backend: Backend, device: torch.device) -> bool:
+    """Whether the certified search is to be used, or is to finish what faiss began."""
     return backend != "torch" and device.type == "cpu"
+
+
+def asks_faiss(backend: Backend, device: torch.device, k: int | None = None) -> bool:
+    """Whether faiss is to search for the `k` nearest, or with None for ranks.
+
+    `auto` asks it where it was measured to be the fastest: for neighbours on a GPU.
+    """
+    if device.type == "cuda" and k is not None and k >= DEEPEST:
+        return False
+    fastest = device.type == "cuda" and k is not None and missing(device) is None
+    return (backend == "faiss" or (backend == "auto" and fastest)) and works(device)
 
 
 def precisions(num_similarities: int) -> tuple[torch.dtype, ...]:

@@ -29,17 +29,18 @@ Ranks = tuple[Tensor, Tensor]  # queries, and the ranks of their relevant items
 
 def certified_ranks(
     members: Members,
+    wanted: Tensor,
     exact: Exact,
     screen_in: Callable[[torch.dtype], Screen],
     precisions: Sequence[torch.dtype],
     memory: int,
 ) -> Iterator[Ranks]:
-    """Yield the queries, some at a time, and the ranks of their relevant items, as in `Ranking`.
+    """Yield the wanted queries, some at a time, and their ranks as in `Ranking`.
 
     Args:
         precisions: of the screens; each takes what the one before left open, the last all of it.
     """
-    left = members.answerable()
+    left = wanted
     for precision in precisions:
         if len(left):
             share = 1 if precision == precisions[-1] else TOO_MANY

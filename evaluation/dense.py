@@ -17,19 +17,19 @@ MANY = 128  # counts per row from which sorting the row once is faster than coun
 
 def dense_ranks(
     members: Members,
+    wanted: Tensor,
     queries: Embeddings,
     gallery: Embeddings,
     distance: Distance,
     memory: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the queries, some at a time, and the ranks of their relevant items, as in `Ranking`."""
-    order = members.answerable()
-    if len(order) == 0:
+    """Yield the wanted queries, some at a time, and their ranks as in `Ranking`."""
+    if len(wanted) == 0:
         return
     offset = half_squared_norms(gallery) if distance == "euclidean" else None
 
     def rank_some(part: slice, workspace: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = order[part]
+        chosen = wanted[part]
         similarity, scratch = workspace.view(2, len(chosen), -1)
         with full_precision(gallery.device):
             torch.mm(queries[chosen], gallery.T, out=similarity)
@@ -41,7 +41,7 @@ def dense_ranks(
     sorting = 24 * len(gallery) if widest > MANY else 0
     searches = in_chunks(
         rank_some,
-        len(order),
+        len(wanted),
         width=2 * len(gallery),
         like=gallery,
         memory=memory,

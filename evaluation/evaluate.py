@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.types import Embeddings, Labels
 from evaluation.averages import Averages
-from evaluation.backend import Backend
+from evaluation.backend import Backend, check
 from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
@@ -43,11 +43,12 @@ class Evaluation:
         restarts: clusterings from different starts, averaged.
         seed: of the first clustering; the next ones count up.
         averages: what is made of the scores besides their mean over queries.
-        backend: who ranks: `torch`, `certified` (on the CPU), or `auto`, the fastest; same numbers.
+        backend: who searches: `torch`, `certified` (on the CPU), `faiss`, or `auto`, the fastest.
         memory: working memory in bytes of search and clustering.
 
     Raises:
         TypeError: a metric asks for something that does not exist.
+        ValueError: there is no such backend.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Evaluation:
         memory: int = MEMORY,
         averages: Averages | None = None,
     ) -> None:
+        check(backend, torch.device("cpu"))
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
         self.metrics = dict(metrics)

@@ -1,5 +1,7 @@
 """Who is relevant to whom: the gallery class by class, and where the queries are in it."""
 
+from functools import cached_property
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -31,6 +33,16 @@ class Members:
         """Queries with something to find; similar numbers side by side waste no padding."""
         order = self.num_relevant.argsort(stable=True)
         return order[self.num_relevant[order] > 0]
+
+    def share_class(self, chosen: Indices, items: Tensor) -> Tensor:
+        """Whether the gallery positions (Q, k) in each row are of the class of the chosen query."""
+        nth = self.place_in_class[items] - self.first[chosen, None]
+        return (nth >= 0) & (nth < self.class_size[chosen, None])
+
+    @cached_property
+    def place_in_class(self) -> Indices:
+        """Where each gallery item is in `of_class`."""
+        return self.of_class.argsort()
 
     def pairs(self, chosen: Indices) -> tuple[Tensor, Tensor]:
         """Row in `chosen` and gallery position of each item of its class, itself included."""

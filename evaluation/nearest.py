@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.backend import Backend, certifies, precisions
+from evaluation.backend import Backend, asks_faiss, certifies, check, precisions
 from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import MEMORY, in_chunks
 from evaluation.exact import Exact
+from evaluation.faiss_search import faiss_nearest
 from evaluation.screen import screen_of
 from evaluation.space import Distance, full_precision, half_squared_norms, points_of
 
@@ -52,7 +53,8 @@ def nearest(
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: as in `evaluation.neighbors.rank`.
+        backend: as in `evaluation.neighbors.rank`; of copies that are equally near and the last to
+            be found, faiss may find another one.
         memory: working memory in bytes.
     """
     if k < 1:
@@ -67,7 +69,12 @@ def nearest(
     points = points_of(embeddings.detach(), distance)
     position = torch.full_like(everyone, NOBODY)
     position[gallery] = everyone[: len(gallery)]
-    if certifies(backend, points.device):
+    check(backend, points.device)
+    if asks_faiss(backend, points.device, k):
+        found = faiss_nearest(
+            points[queries], points[gallery], k, position[queries], distance, memory
+        )
+    elif certifies(backend, points.device):
         found = certified_nearest(
             Exact(points[queries], points[gallery], distance),
             partial(screen_of, points[queries], points[gallery], distance),

@@ -13,11 +13,12 @@ from functools import partial
 import torch
 
 from core.types import Embeddings, Labels
-from evaluation.backend import Backend, certifies, precisions
-from evaluation.certified import certified_ranks
+from evaluation.backend import Backend, asks_faiss, certifies, check, precisions
+from evaluation.certified import Ranks, certified_ranks
 from evaluation.chunks import MEMORY
 from evaluation.dense import dense_ranks
 from evaluation.exact import Exact
+from evaluation.faiss_ranks import faiss_ranks
 from evaluation.members import Indices, Members
 from evaluation.ranking import Ranking
 from evaluation.screen import screen_of
@@ -38,16 +39,17 @@ def rank(
 
     Yields `(indices of the queries, their Ranking)`, queries with few relevant items first. A
     query that is in the gallery is no neighbour of itself, wherever it would come; a copy of it is.
-    The certified search decides in float64, so that its result depends on nothing else. That of
-    `torch` differs where two similarities differ by less than float32 products can tell.
+    The certified search decides in float64, so that its result depends on nothing else. Those of
+    `torch` and `faiss` differ where two similarities differ by less than float32 can tell.
 
     Args:
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: `torch`, `certified` (CPU only), or `auto`: the fastest.
+        backend: `torch`, `certified` (CPU only), `faiss`, or `auto`: the fastest.
         memory: working memory in bytes.
     """
+    check(backend, embeddings.device)
     everyone = torch.arange(len(labels), device=labels.device)
     queries = everyone if queries is None else queries
     gallery = everyone if gallery is None else gallery
@@ -57,16 +59,31 @@ def rank(
     points = points_of(embeddings.detach(), distance)
     asked = points[gallery]
     asking = asked if queries.equal(gallery) else points[queries]
-    if certifies(backend, points.device):
-        found = certified_ranks(
+    for chosen, ranks in found_by(backend, members, asking, asked, distance, memory):
+        relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
+        yield queries[chosen], Ranking(ranks, relevant, class_size)
+
+
+def found_by(
+    backend: Backend,
+    members: Members,
+    queries: Embeddings,
+    gallery: Embeddings,
+    distance: Distance,
+    memory: int,
+) -> Iterator[Ranks]:
+    """Queries and their ranks, by one search; where faiss finds too little, another one goes on."""
+    left = members.answerable()
+    if asks_faiss(backend, gallery.device):
+        left = yield from faiss_ranks(members, queries, gallery, distance, memory)
+    if certifies(backend, gallery.device):
+        yield from certified_ranks(
             members,
-            Exact(asking, asked, distance),
-            partial(screen_of, asking, asked, distance),
-            precisions(len(asking) * len(asked)),
+            left,
+            Exact(queries, gallery, distance),
+            partial(screen_of, queries, gallery, distance),
+            precisions(len(left) * len(gallery)),
             memory,
         )
     else:
-        found = dense_ranks(members, asking, asked, distance, memory)
-    for chosen, ranks in found:
-        relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
-        yield queries[chosen], Ranking(ranks, relevant, class_size)
+        yield from dense_ranks(members, left, queries, gallery, distance, memory)

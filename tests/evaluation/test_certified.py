@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluation import above, backend, certified, neighbors
-from evaluation.backend import certifies, fast_precisions
+from evaluation.backend import certifies, check, fast_precisions
 from evaluation.neighbors import rank
 from evaluation.screen import Screen, rounded
 from evaluation.space import points_of
@@ -79,11 +79,11 @@ def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> Non
 
 
 @pytest.mark.parametrize("batch", [1, 500, 2**17])
-@pytest.mark.parametrize("too_many", [0, 1])
+@pytest.mark.parametrize("too_many", [0, 0.02, 1])
 @pytest.mark.parametrize("memory", [1, 10**5, 2**28])
 @pytest.mark.usefixtures("threads")
 def test_ranks_depend_on_nothing_but_the_points(
-    memory: int, too_many: int, batch: int, monkeypatch: pytest.MonkeyPatch
+    memory: int, too_many: float, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(above, "BATCH", batch)
     monkeypatch.setattr(certified, "TOO_MANY", too_many)
@@ -144,8 +144,8 @@ def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> Non
 
 
 def test_unknown_and_impossible_backends_are_errors() -> None:
-    with pytest.raises(ValueError, match="auto, torch or certified"):
-        certifies("fast", torch.device("cpu"))
+    with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
+        check("fast", torch.device("cpu"))
     with pytest.raises(ValueError, match="on the CPU"):
-        certifies("certified", torch.device("cuda"))
+        check("certified", torch.device("cuda"))
     assert not certifies("auto", torch.device("cuda"))

@@ -266,7 +266,8 @@ def test_the_memory_budget_reaches_search_and_clustering(
 
 
 def test_the_backend_reaches_the_search(blobs: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises(ValueError, match="auto, torch or certified"):
+    with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
         Evaluation(RETRIEVAL, backend="fast")(*blobs)
-    certified, dense = (Evaluation(RETRIEVAL, backend=b)(*blobs) for b in ("certified", "torch"))
-    assert certified == dense
+    searches = ("certified", "torch", "faiss")
+    certified, dense, by_faiss = (Evaluation(RETRIEVAL, backend=b)(*blobs) for b in searches)
+    assert certified == dense == by_faiss

@@ -13,7 +13,7 @@ from evaluation.kmeans import kmeans
 from evaluation.neighbors import rank
 from evaluation.ranking import ABSENT
 
-BACKENDS = ["torch", "certified"]
+BACKENDS = ["torch", "certified", "faiss"]
 
 Ranks = dict[int, list[int]]  # query -> ranks of its relevant items
 

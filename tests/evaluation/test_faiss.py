@@ -1,0 +1,156 @@
+"""faiss finds what the other searches find; where it is missing or broken, that is said."""
+
+import builtins
+import logging
+import sys
+from collections.abc import Iterator
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation import backend, faiss_search
+from evaluation.backend import asks_faiss, check
+from evaluation.evaluate import Evaluation
+from evaluation.faiss_ranks import faiss_ranks
+from evaluation.members import Members
+from evaluation.mrr import reciprocal_rank
+from evaluation.nearest import nearest
+from evaluation.neighbors import rank
+from evaluation.space import points_of
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What was found out about the installation is found out again."""
+    for remembered in (faiss_search.works, faiss_search.for_gpus):
+        remembered.cache_clear()
+    yield
+    for remembered in (faiss_search.works, faiss_search.for_gpus):
+        remembered.cache_clear()
+
+
+@pytest.fixture
+def blobs() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 40, (500,), generator=generator)
+    centers = torch.randn(40, 12, generator=generator)
+    return centers[labels] + torch.randn(500, 12, generator=generator), labels
+
+
+def ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
+    return {
+        q: row[:num].tolist()
+        for queries, found in rank(embeddings, labels, **options)
+        for q, row, num in zip(queries.tolist(), found.ranks, found.num_relevant, strict=True)
+    }
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("memory", [1, 2**20])
+def test_ranks_and_neighbors_are_those_of_the_other_searches(
+    blobs: tuple[Tensor, Tensor], memory: int, distance: str
+) -> None:
+    options = {"distance": distance, "memory": memory}
+    expected = ranks(*blobs, backend="certified", **options)
+    assert ranks(*blobs, backend="faiss", **options) == expected
+    assert ranks(*blobs, backend="torch", **options) == expected
+    ours, theirs = (
+        nearest(blobs[0], 9, backend=name, **options) for name in ("certified", "faiss")
+    )
+    assert ours.indices.equal(theirs.indices)
+    assert ours.distances.equal(theirs.distances)
+
+
+def test_faiss_ranks_whom_it_can_and_leaves_the_others(blobs: tuple[Tensor, Tensor]) -> None:
+    everyone = torch.arange(500)
+    members = Members(blobs[1], everyone, everyone)
+    points = points_of(blobs[0], "cosine")
+    left: list[Tensor] = []
+
+    def search() -> Iterator[tuple[Tensor, Tensor]]:
+        left.append((yield from faiss_ranks(members, points, points, "cosine", 2**16)))
+
+    ranked = torch.cat([queries for queries, _ in search()])
+    assert sorted([*ranked.tolist(), *left[0].tolist()]) == list(range(500))
+    assert min(len(ranked), len(left[0])) > 20
+
+
+def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ValueError, match="backend faiss: faiss is not installed"):
+        Evaluation({"mrr": reciprocal_rank}, backend="faiss")
+    check("auto", CPU)
+    assert not asks_faiss("auto", CPU, 10)
+    assert not asks_faiss("auto", CUDA, 10)
+
+
+def test_a_faiss_for_cpus_does_not_search_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
+    with pytest.raises(ValueError, match="cannot search on cuda"):
+        check("faiss", CUDA)
+    assert not asks_faiss("auto", CUDA, 10)
+
+
+class Liar(faiss.IndexFlatIP):
+    """Finds something else."""
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        values, places = super().search(queries, k)
+        return values, places[:, ::-1].copy()
+
+
+def broken(*_: object) -> None:
+    raise AttributeError("module 'faiss' has no attribute 'swigfaiss'\nand more lines")
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [(Liar, "other neighbours than there are"), (broken, "AttributeError: module 'faiss' has no")],
+)
+def test_a_broken_faiss_is_named_once_and_another_search_goes_on(
+    index: object,
+    reason: str,
+    blobs: tuple[Tensor, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(faiss, "IndexFlatIP", index)
+    expected = ranks(*blobs, backend="certified")
+    for _ in range(2):
+        assert ranks(*blobs, backend="faiss") == expected
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert reason in warning.message
+    assert "\n" not in warning.message
+
+
+def test_a_faiss_that_cannot_be_imported_is_broken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = builtins.__import__
+
+    def fail(name: str, *arguments: object) -> object:
+        if name == "faiss":
+            raise ImportError("libopenblas.so.0: cannot open shared object file")
+        return original(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    assert not asks_faiss("faiss", CPU)
+    assert "libopenblas.so.0" in caplog.text
+
+
+def test_auto_asks_faiss_on_a_gpu_for_neighbors_within_its_depth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backend, "missing", lambda _: None)
+    monkeypatch.setattr(backend, "works", lambda _: True)
+    assert asks_faiss("auto", CUDA, 10)
+    assert not asks_faiss("auto", CUDA, faiss_search.DEEPEST)
+    assert not asks_faiss("auto", CUDA)  # torch ranks faster there
+    assert not asks_faiss("auto", CPU, 10)
+    assert not asks_faiss("torch", CUDA, 10)
