@@ -3,10 +3,9 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.distance import precise
+from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
 from core.triplets import triplets_where
@@ -22,9 +21,12 @@ class AngularMiner(nn.Module):
 
         arctan(|a - p| / (2 |n - c|)) > angle
 
-    An angle of 90 degrees is n = c. A positive that equals its anchor has the angle 0 everywhere
-    and makes no triplet. Of more than `max_triplets` each is drawn with the same probability; see
-    `triplets_where`.
+    which, by the length of the median n - c, is a bound on the other two sides:
+
+        |n - a|² + |n - p|² < |a - p|² (1 + 1 / tan² angle) / 2
+
+    A positive that equals its anchor has the angle 0 everywhere and makes no triplet. Of more than
+    `max_triplets` each is drawn with the same probability; see `triplets_where`.
 
     Differences:
         pytorch-metric-learning: to which the miner goes back, does not project onto the unit
@@ -56,16 +58,14 @@ class AngularMiner(nn.Module):
         reference_labels: ReferenceLabels | None = None,
     ) -> Triplets:
         check_inputs(embeddings, labels, references, reference_labels)
+        squared = Lp(power=2)
+        to_anchor = squared(embeddings, references)
+        to_positive = to_anchor if references is None else squared(references)
+        widest = 0.5 + 0.5 / math.tan(math.radians(self.angle)) ** 2
+
+        def wide(anchors: Tensor, positives: Tensor) -> Mask:
+            between = to_anchor[anchors, positives][:, None]
+            return to_anchor[anchors] + to_positive[positives] < widest * between
+
         pairs = all_pairs(labels, reference_labels)
-        with torch.autocast(embeddings.device.type, enabled=False):
-            x = F.normalize(precise(embeddings), dim=1)
-            y = x if references is None else F.normalize(precise(references), dim=1)
-            tangent = 2 * math.tan(math.radians(self.angle))
-
-            def wide(anchors: Tensor, positives: Tensor) -> Mask:
-                a, p = x[anchors], y[positives]
-                radius = (a - p).norm(dim=1, keepdim=True) / tangent
-                beside: Mask = torch.cdist((a + p) / 2, y) < radius
-                return beside
-
-            return triplets_where(wide, pairs, self.max_triplets, self.draw)
+        return triplets_where(wide, pairs, self.max_triplets, self.draw)

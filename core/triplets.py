@@ -40,13 +40,13 @@ def triplets_where(condition: Condition, pairs: Pairs, most: int | None, draw: D
     total = torch.stack([mask.sum() for *_, mask in satisfying()]).sum().clamp(min=1)
     wanted = total.clamp(max=most)
     offset = (draw.uniform(like=anchors) * total).long()
-    seen = torch.zeros_like(total)
-    found = []
-    for a, p, mask in satisfying():
-        ranks = mask.flatten().cumsum(dim=0).view_as(mask) - 1 + seen
+    seen, found = 0, []
+    for block in satisfying():
+        listed = _listed(*block)
+        ranks = torch.arange(seen, seen + len(listed.anchors), device=anchors.device)
         taken = (ranks * wanted + offset) % total >= total - wanted
-        seen = seen + mask.sum()
-        found.append(_listed(a, p, mask & taken))
+        found.append(Triplets(*(part[taken] for part in listed)))
+        seen += len(ranks)
     return _joined(found)
 
 
