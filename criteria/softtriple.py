@@ -1,0 +1,79 @@
+"""SoftTriple: Qian et al., ICCV 2019, https://arxiv.org/abs/1909.05235."""
+
+from typing import Any
+
+from torch import nn
+
+from core.classification import classification_loss, draw_prototypes, with_margin
+from core.distance import Cosine
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer, SparseCenters
+from core.types import Embeddings, Logits, Scalar, Targets, Tuples
+
+
+class SoftTriple(nn.Module):
+    """Classification by the cosines with several centers per class, closer centers counting more.
+
+        S_c = Σ_k softmax_k(cos(x, w_ck) / γ) cos(x, w_ck)
+        -log softmax(λ (S_c - [c is the label] margin)) at the label, and once per batch
+        τ Σ_c Σ_{s<t} |w_cs - w_ct| / (C K (K - 1)), of unit vectors
+
+    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
+    The last part merges centers that a class does not need. There is no margin in evaluation mode.
+    Soft labels take their share of the margin off each S_c.
+
+    Differences:
+        authors' code: relies on normalised embeddings; adds 1e-5 below the root of each distance.
+        pytorch-metric-learning: without the last part; `tau=0`.
+        Roth et al.: `num_sub_centers=2, scale=8`; their public code cannot run.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        num_sub_centers: centers per class, K >= 1.
+        scale: λ > 0.
+        gamma: γ > 0, temperature of the choice among the centers of a class; cosine similarity.
+        margin: cosine similarity, >= 0.
+        tau: τ >= 0.
+        lr: learning rate of the centers, which have no weight decay.
+        regularizer: of the centers, in the place of the last part; None is that part.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        num_sub_centers: int = 10,
+        scale: float = 20.0,
+        gamma: float = 0.1,
+        margin: float = 0.01,
+        tau: float = 0.2,
+        lr: float = 1e-2,
+        regularizer: Regularizer | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if min(scale, gamma) <= 0:
+            raise ValueError(f"scale and gamma must be positive, got {scale} and {gamma}")
+        self.num_classes, self.lr = num_classes, lr
+        self.scale, self.gamma, self.margin = scale, gamma, margin
+        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.regularizer = regularizer or SparseCenters(num_sub_centers, tau)
+        self.reducer = reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+
+    def logits(self, embeddings: Embeddings, labels: Targets | None = None) -> Logits:
+        cosines = Cosine().similarity(embeddings, self.prototypes)
+        of_class = cosines.reshape(len(cosines), self.num_classes, -1)  # (N, C, K)
+        relaxed = ((of_class / self.gamma).softmax(dim=2) * of_class).sum(dim=2)
+        if self.training and labels is not None:
+            relaxed = with_margin(relaxed, labels, lambda own, share: own - self.margin * share)
+        return self.scale * relaxed
+
+    def forward(
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
+    ) -> Scalar:
+        return classification_loss(self, embeddings, labels, tuples)
