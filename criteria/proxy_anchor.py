@@ -1,0 +1,88 @@
+"""Proxy-Anchor: Kim et al., CVPR 2020, https://arxiv.org/abs/2003.13911."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.classification import draw_prototypes
+from core.distance import Cosine
+from core.inputs import check_classes, check_inputs
+from core.logsumexp import log1p_sum_exp
+from core.reducer import Mean, Reducer, Terms
+from core.regularizer import Regularizer
+from core.tuples import to_weights
+from core.types import Embeddings, Labels, Scalar, Tuples
+
+
+class ProxyAnchor(nn.Module):
+    """One trained proxy per class is the anchor; the samples of the batch are what it compares.
+
+    With s the cosine similarity between a proxy p and a sample x,
+
+        mean over the proxies with a sample in the batch of log(1 + Σ_own  exp(-α (s - margin))) +
+        mean over all proxies                            of log(1 + Σ_others exp(α (s + margin)))
+
+    A proxy without others has 0 there. Each exponential is weighted by how often `tuples` name its
+    sample, divided by the count of the sample named most, if they are given. Rows of the reducer's
+    terms `positives` and `negatives` are the proxies, not the samples. The samples of a proxy need
+    one class each: soft labels are an error.
+
+    Differences:
+        pytorch-metric-learning: adds weight - 1 to the exponents instead of weighting the
+            exponentials; the same without tuples.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        margin: cosine similarity, >= 0.
+        alpha: α > 0.
+        lr: learning rate of the proxies, which have no weight decay.
+        regularizer: of the proxies.
+        reducer: of the terms `positives` and `negatives`; None is the mean of each.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        margin: float = 0.1,
+        alpha: float = 32.0,
+        lr: float = 1e-2,
+        regularizer: Regularizer | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if alpha <= 0:
+            raise ValueError(f"alpha must be positive, got {alpha}")
+        self.num_classes, self.margin, self.alpha, self.lr = num_classes, margin, alpha, lr
+        self.prototypes = draw_prototypes(num_classes, embedding_dim)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+
+    def forward(
+        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+    ) -> Scalar:
+        check_inputs(embeddings, labels)
+        check_classes(labels, self.num_classes)
+        classes = torch.arange(self.num_classes, device=labels.device)
+        own = classes[:, None] == labels  # (C, N)
+        cosines = Cosine().similarity(self.prototypes, embeddings)
+        weights = to_weights(tuples, labels)
+        named = weights > 0
+        log_weights = (weights / weights.max().clamp(min=1)).to(cosines.dtype).log()
+
+        close = log_weights - self.alpha * (cosines - self.margin)
+        far = log_weights + self.alpha * (cosines + self.margin)
+        loss = self.reducer(
+            classes,
+            positives=_terms(log1p_sum_exp(close, own & named), (own & named).any(dim=1)),
+            negatives=_terms(log1p_sum_exp(far, ~own & named), torch.ones_like(classes)),
+        )
+        return loss if self.regularizer is None else loss + self.regularizer(self.prototypes)
+
+
+def _terms(losses: Tensor, counts: Tensor) -> Terms:
+    return Terms(losses, counts, counts * (losses > 0))
