@@ -1,0 +1,69 @@
+"""P2SGrad: Zhang et al., CVPR 2019, https://arxiv.org/abs/1905.02479."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.classification import class_cosines, draw_prototypes, loss_over_samples
+from core.inputs import check_targets
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.types import Embeddings, Scalar, Targets, Tuples
+
+
+class P2SGrad(nn.Module):
+    """Cosines with the classes are drawn to 1 for the own one and to 0 for the others.
+
+        ½ Σ_c (cos θ_c - [c is the label])²
+
+    with θ_c the angle between the embedding and the prototype of class c, the closest if it has
+    several; averaged over the batch, each sample weighted by how often `tuples` name it if they
+    are given. The paper states the gradient, Σ_c (cos θ_c - [c is the label]) ∇cos θ_c, of which
+    this is the integral; there is no scale and no margin. Soft labels stand in the place of the
+    bracket.
+
+    Differences:
+        pytorch-metric-learning: the mean of the squares over the classes, in the place of half
+            their sum; `average=True`.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        lr: learning rate of the prototypes, which have no weight decay.
+        average: mean over the classes instead of half the sum.
+        num_sub_centers: prototypes per class, K >= 1.
+        regularizer: of the prototypes.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        lr: float = 5e-4,
+        average: bool = False,
+        num_sub_centers: int = 1,
+        regularizer: Regularizer | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.average, self.lr = num_classes, average, lr
+        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+
+    def forward(
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
+    ) -> Scalar:
+        check_targets(embeddings, labels, self.num_classes)
+        cosines = class_cosines(embeddings, self.prototypes, self.num_classes)
+        if labels.is_floating_point():
+            wanted = labels.to(cosines.dtype)
+        else:
+            wanted = torch.zeros_like(cosines).scatter(1, labels.long()[:, None], 1)
+        squared = (cosines - wanted).square()
+        losses = squared.mean(dim=1) if self.average else squared.sum(dim=1) / 2
+        return loss_over_samples(self, losses, labels, tuples)
