@@ -6,7 +6,7 @@ size, summed, thrown away, and made once more for the gradient.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +21,8 @@ class Step(NamedTuple):
     """A smooth H(x), which counts how much "x > 0" holds; x is a difference of similarities.
 
     σ(x / temperature) up to 0, the same + lift from there to `reach`, and beyond it, where σ alone
-    would be flat, slope (x - reach) + height.
+    would be flat, slope (x - reach) + height. Temperature 0 is the true step, 1 from x = 0 on. A
+    lift has an end.
     """
 
     temperature: float
@@ -41,12 +42,16 @@ class Before(NamedTuple):
     negatives: Tensor  # (N, M)
 
 
-def counts_before(similarities: Similarities, pairs: Pairs, step: Step) -> Before:
+def counts_before(
+    similarities: Similarities, pairs: Pairs, step: Step, among_positives: Step | None = None
+) -> Before:
     """Σ_k H(s_ik - s_ij) over the positives k ≠ j, and over the negatives k, of anchor i.
 
-    On an accelerator the host waits here once, to learn P. There is no second derivative.
+    `among_positives` is the H of positives, by default that of negatives, `step`. On an accelerator
+    the host waits here once, to learn P. There is no second derivative.
     """
-    positives, negatives, _ = _counts_before(similarities, *pairs, step)
+    steps = [*(among_positives or step), *step]
+    positives, negatives, _ = _counts_before(similarities, *pairs, steps)
     return Before(positives, negatives)
 
 
@@ -64,21 +69,20 @@ def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
 
 @torch.library.custom_op("dml::counts_before", mutates_args=())
 def _counts_before(
-    similarities: Tensor, positives: Tensor, negatives: Tensor, step: Sequence[float]
+    similarities: Tensor, positives: Tensor, negatives: Tensor, steps: Sequence[float]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The two counts (N, M), and P, on the CPU. The loop depends on P: no compiler looks inside."""
+    """The two counts (N, M), and P, on the CPU. The loops depend on P: no compiler looks inside."""
+    among_positives, among_negatives = _two(steps)
     most = positives.sum(dim=1).max().cpu()
     slots = _slots(positives, int(most))
-    rivals = _rivals(similarities, slots, negatives)
-    counts = [similarities.new_empty(len(slots), 2, 0)]
-    for block in _blocks(slots, rivals):
-        heights = _height(rivals[:, None] - _at(similarities, block)[:, :, None], Step(*step))
-        kinds = heights[:, :, : int(most)], heights[:, :, int(most) :]
-        counts.append(torch.stack([kind.sum(dim=2) for kind in kinds], dim=1))
-    before_positives, before_negatives = torch.cat(counts, dim=2).unbind(dim=1)
-    without_itself = before_positives - 0.5  # which counted as H(0)
-    width = similarities.shape[1]
-    return _spread(without_itself, slots, width), _spread(before_negatives, slots, width), most
+    own = _at(similarities, slots)
+    of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
+    itself = _height(own.new_zeros(1), among_positives)
+    return (
+        _spread(_count(own, of_positives, among_positives) - itself, slots, similarities),
+        _spread(_count(own, of_negatives, among_negatives), slots, similarities),
+        most,
+    )
 
 
 @torch.library.custom_op("dml::counts_before_gradient", mutates_args=())
@@ -89,30 +93,28 @@ def _gradient(
     positives: Tensor,
     negatives: Tensor,
     most: Tensor,
-    step: Sequence[float],
+    steps: Sequence[float],
 ) -> Tensor:
     """From the gradient by the two counts to that by the similarities: all three are (N, M)."""
+    among_positives, among_negatives = _two(steps)
     slots = _slots(positives, int(most))
-    rivals = _rivals(similarities, slots, negatives)
-    of_rivals, of_own = torch.zeros_like(rivals), [similarities.new_empty(len(slots), 0)]
-    for block in _blocks(slots, rivals):
-        slopes = _slope(rivals[:, None] - _at(similarities, block)[:, :, None], Step(*step))
-        slopes[:, :, : int(most)] *= _at(by_positives, block)[:, :, None]
-        slopes[:, :, int(most) :] *= _at(by_negatives, block)[:, :, None]
-        slopes.masked_fill_((block == similarities.shape[1])[:, :, None], 0)
-        of_rivals += slopes.sum(dim=1)
-        of_own.append(-slopes.sum(dim=2))
-    of_positives = of_rivals[:, : int(most)] + torch.cat(of_own, dim=1)
-    return of_rivals[:, int(most) :] + _spread(of_positives, slots, similarities.shape[1])
+    own = _at(similarities, slots)
+    of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
+    empty = slots == similarities.shape[1]
+    by = _at(by_positives, slots).masked_fill(empty, 0)
+    down, up_positives = _count_gradient(own, of_positives, among_positives, by)
+    by = _at(by_negatives, slots).masked_fill(empty, 0)
+    further_down, up_negatives = _count_gradient(own, of_negatives, among_negatives, by)
+    return up_negatives + _spread(up_positives - down - further_down, slots, similarities)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
-    *tensors, ctx.step = inputs
+    *tensors, ctx.steps = inputs
     ctx.save_for_backward(*tensors, output[-1])
 
 
 def _backward(ctx: Any, by_positives: Tensor, by_negatives: Tensor, _: None) -> tuple[Any, ...]:  # noqa: ANN401
-    gradient = _gradient(by_positives, by_negatives, *ctx.saved_tensors, ctx.step)
+    gradient = _gradient(by_positives, by_negatives, *ctx.saved_tensors, ctx.steps)
     return gradient, None, None, None
 
 
@@ -130,6 +132,12 @@ def _(by_positives: Tensor, *_: object) -> Tensor:
 _counts_before.register_autograd(_backward, setup_context=_save)
 
 
+def _two(steps: Sequence[float]) -> tuple[Step, Step]:
+    """An operator takes numbers, no steps."""
+    half = len(steps) // 2
+    return Step(*steps[:half]), Step(*steps[half:])
+
+
 def _slots(positives: Tensor, most: int) -> Tensor:
     """The positives of each anchor in order, (N, P); filled up with M, the number of references."""
     columns = torch.arange(positives.shape[1], device=positives.device).expand_as(positives)
@@ -138,42 +146,66 @@ def _slots(positives: Tensor, most: int) -> Tensor:
     return empty.scatter_(1, order, columns)[:, :most]
 
 
-def _rivals(similarities: Tensor, slots: Tensor, negatives: Tensor) -> Tensor:
-    """Similarities of the positives in their slots, then of the negatives; -inf elsewhere."""
-    among_positives = _at(similarities, slots).masked_fill(
-        slots == similarities.shape[1], -math.inf
-    )
-    return torch.cat([among_positives, similarities.masked_fill(~negatives, -math.inf)], dim=1)
-
-
-def _blocks(slots: Tensor, rivals: Tensor) -> Sequence[Tensor]:
-    width = max(1, BLOCK // rivals.numel())
-    return [slots[:, start : start + width] for start in range(0, slots.shape[1], width)]
-
-
 def _at(matrix: Tensor, slots: Tensor) -> Tensor:
     """Entries of each row at the slots; those of empty slots mean nothing."""
     return matrix.gather(1, slots.clamp(max=matrix.shape[1] - 1))
 
 
-def _spread(values: Tensor, slots: Tensor, width: int) -> Tensor:
+def _spread(values: Tensor, slots: Tensor, like: Tensor) -> Tensor:
     """The opposite: values (N, P) of the slots in their columns (N, M), 0 elsewhere."""
-    columns = values.new_zeros(len(values), width + 1).scatter_(1, slots, values)
-    return columns[:, :width].contiguous()
+    columns = values.new_zeros(len(values), like.shape[1] + 1).scatter_(1, slots, values)
+    return columns[:, :-1].contiguous()
+
+
+def _rivals(
+    similarities: Tensor, negatives: Tensor, slots: Tensor, own: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Similarities of the positives in their slots (N, P), and of the negatives (N, M), or -inf."""
+    empty = slots == similarities.shape[1]
+    return own.masked_fill(empty, -math.inf), similarities.masked_fill(~negatives, -math.inf)
+
+
+def _count(own: Tensor, rivals: Tensor, step: Step) -> Tensor:
+    """Σ_k H(rivals_ik - own_ij), (N, P)."""
+    counts = torch.empty_like(own)
+    for block in _blocks(own, rivals):
+        gaps = rivals[:, None, :] - own[:, block, None]
+        counts[:, block] = _height(gaps, step).sum(dim=2)
+    return counts
+
+
+def _count_gradient(own: Tensor, rivals: Tensor, step: Step, by: Tensor) -> tuple[Tensor, Tensor]:
+    """From the gradient by the count: how fast it falls by own (N, P), and rises by rivals."""
+    falls, rises = torch.empty_like(own), torch.zeros_like(rivals)
+    for block in _blocks(own, rivals):
+        gaps = rivals[:, None, :] - own[:, block, None]
+        slopes = _slope(gaps, step).mul_(by[:, block, None])
+        falls[:, block] = slopes.sum(dim=2)
+        rises += slopes.sum(dim=1)
+    return falls, rises
+
+
+def _blocks(own: Tensor, rivals: Tensor) -> Iterator[slice]:
+    width = max(1, BLOCK // max(1, rivals.numel()))
+    return (slice(start, start + width) for start in range(0, own.shape[1], width))
 
 
 def _height(x: Tensor, step: Step) -> Tensor:
-    """H(x); overwrites x if H is a plain sigmoid."""
-    if step.reach == math.inf and step.lift == 0:
+    """H(x); x is overwritten."""
+    if step.temperature == 0:
+        return (x >= 0).to(x.dtype)
+    if step.reach == math.inf:
         return x.div_(step.temperature).sigmoid_()
-    curve = (x / step.temperature).sigmoid() + step.lift * (x > 0)
-    return torch.where(x > step.reach, step.slope * (x - step.reach) + step.height, curve)
+    curve = (x / step.temperature).sigmoid_().add_(x > 0, alpha=step.lift)
+    beyond = x > step.reach
+    return torch.where(beyond, x.sub_(step.reach).mul_(step.slope).add_(step.height), curve)
 
 
 def _slope(x: Tensor, step: Step) -> Tensor:
-    """H'(x), the jump at 0 left out; overwrites x if H is a plain sigmoid."""
-    if step.reach == math.inf:
-        curve = x.div_(step.temperature).sigmoid_()
-        return curve.addcmul_(curve, curve, value=-1).div_(step.temperature)
-    curve = (x / step.temperature).sigmoid()
-    return torch.where(x > step.reach, step.slope, curve * (1 - curve) / step.temperature)
+    """H'(x), its jump left out; x is overwritten."""
+    if step.temperature == 0:
+        return torch.zeros_like(x)
+    beyond = x > step.reach
+    curve = x.div_(step.temperature).sigmoid_()
+    slopes = curve.addcmul_(curve, curve, value=-1).div_(step.temperature)
+    return slopes if step.reach == math.inf else slopes.masked_fill_(beyond, step.slope)

@@ -5,8 +5,7 @@ https://arxiv.org/abs/2110.01445
 
 import math
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.distance import Cosine
 from core.ranks import Step, counts_before, mean_over_positives
@@ -16,7 +15,6 @@ from core.types import (
     Distance,
     Embeddings,
     Labels,
-    Mask,
     Miner,
     ReferenceLabels,
     References,
@@ -98,8 +96,8 @@ class SupAP(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         similarities = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *similarities.shape)
-        before = counts_before(similarities, pairs, self.step)
-        rank = rank_among(similarities.detach(), pairs.positives)
+        before = counts_before(similarities, pairs, self.step, among_positives=Step(0))
+        rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), pairs.positives)
         listed = pairs.positives.any(dim=1)
         pull = self.balance * (self.positive_margin - similarities).relu()
@@ -110,10 +108,3 @@ class SupAP(nn.Module):
             positives=terms_of(pull, where=pairs.positives),
             negatives=terms_of(push, where=pairs.negatives),
         )
-
-
-def rank_among(similarities: Tensor, positives: Mask) -> Tensor:
-    """#{k ∈ P: s_k >= s_j} for every column j of each row, at least 1."""
-    ascending = similarities.masked_fill(~positives, -torch.inf).sort(dim=1).values
-    below = torch.searchsorted(ascending, similarities.contiguous())
-    return (similarities.shape[1] - below).clamp(min=1)

@@ -62,6 +62,17 @@ def test_gradient_equals_finite_differences(
     assert torch.autograd.gradcheck(lambda x: tuple(counts_before(x, pairs, step)), s)
 
 
+def test_positives_may_have_a_true_step_of_their_own() -> None:
+    """Two equal positives are each before the other; only the negative has a gradient."""
+    s = torch.tensor([[0.5, 0.5, 0.2, 0.4]], dtype=torch.float64, requires_grad=True)
+    positives = torch.tensor([[True, True, True, False]])
+    before = counts_before(s, Pairs(positives, ~positives), SIGMOID, among_positives=Step(0))
+    torch.testing.assert_close(before.positives, s.new_tensor([[1.0, 1.0, 2.0, 0.0]]))
+    expected = [height(0.4 - 0.5, SIGMOID), height(0.4 - 0.5, SIGMOID), height(0.2, SIGMOID), 0]
+    torch.testing.assert_close(before.negatives, s.new_tensor([expected]))
+    assert not torch.autograd.grad(before.positives.sum(), s)[0].any()
+
+
 def test_references_may_be_fewer_or_more_than_anchors() -> None:
     s = similarities(2, 3)
     positives = torch.tensor([[True, False, True], [False, False, False]])
@@ -74,11 +85,12 @@ def test_references_may_be_fewer_or_more_than_anchors() -> None:
     torch.testing.assert_close(torch.stack(before), expected)
 
 
-def test_a_steep_step_counts_exactly() -> None:
+@pytest.mark.parametrize("step", [Step(1e-4), Step(0)])
+def test_a_steep_step_counts_exactly(step: Step) -> None:
     """Positives at 0.9 and 0.1, negatives at 0.5, 0.95 and -1."""
     s = torch.tensor([[0.9, 0.5, 0.1, 0.95, -1.0]])
     positives = torch.tensor([[True, False, True, False, False]])
-    before = counts_before(s, Pairs(positives, ~positives), Step(1e-4))
+    before = counts_before(s, Pairs(positives, ~positives), step)
     torch.testing.assert_close(before.positives, torch.tensor([[0.0, 0, 1, 0, 0]]))
     torch.testing.assert_close(before.negatives, torch.tensor([[1.0, 0, 2, 0, 0]]))
 
@@ -88,7 +100,7 @@ def test_operators_are_sound() -> None:
     """Their fake results, gradients and behaviour under a compiler, as torch checks them."""
     pairs = all_pairs(torch.tensor(LABELS["unbalanced"]))
     s = similarities(9, 9)
-    torch.library.opcheck(core.ranks._counts_before, (s, *pairs, list(LIFTED)))
+    torch.library.opcheck(core.ranks._counts_before, (s, *pairs, [*SIGMOID, *LIFTED]))
 
 
 def test_query_is_its_own_positive_if_it_has_others() -> None:
