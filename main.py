@@ -116,6 +116,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
             run,
             cost,
             trainer.storage_metrics,
+            partial(run.stalled, config.evaluation.select_on, trainer.patience),
         )
         summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
         folder.write_json(folder.summary, summary)

@@ -27,6 +27,7 @@ INTEGERS = (
     "iterations",
     "evaluate_every_epochs",
     "evaluate_every_iterations",
+    "patience",
     "log_every",
     "checkpoint_every",
 )

@@ -29,6 +29,7 @@ def fit(
     run: Run,
     cost: Cost,
     storage_metrics: Sequence[str],
+    stalled: Callable[[], bool],
 ) -> None:
     """Train from the last checkpoint, or from the start, to the end of the plan.
 
@@ -37,6 +38,7 @@ def fit(
     Args:
         storage_metrics: for each of these that an evaluation measures, the weights of the best
             evaluation are kept.
+        stalled: asked after each evaluation; True ends the run before the plan does.
     """
     position = checkpoints.load(learner.state()) or Position()
     run.rewind(position.records)
@@ -46,7 +48,7 @@ def fit(
     window = Window()
     cost.save()
     with Progress(plan.total_steps, position.step) as progress:
-        for step, taken in numbered_steps(learner, loader, batches, plan, position.step):
+        for step, taken in numbered_steps(learner, loader, batches, plan, position.step, stalled):
             window.add(taken)
             progress.advance(step)
             if plan.logs(step):
@@ -72,17 +74,20 @@ def numbered_steps(
     batches: SeededBatches,
     plan: Plan,
     done: int,
+    stalled: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, Step]]:
     """Take the steps after the first `done`, epoch by epoch, beginning in the middle of one.
+
+    They end with the plan, or after an evaluation that finds the run stalled.
 
     Raises:
         TrainingError: the criterion refused a batch; names the step.
     """
     step = done
-    while step < plan.total_steps:
+    while not over(learner, step, plan, stalled):
         batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
         steps = learner.steps(loader)
-        while step < plan.total_steps:
+        while not over(learner, step, plan, stalled):
             try:
                 taken = next(steps)
             except StopIteration:
@@ -91,3 +96,10 @@ def numbered_steps(
                 raise TrainingError(f"step {step + 1}: {error}; {ADVICE}") from error
             step += 1
             yield step, taken
+
+
+def over(learner: Learner, step: int, plan: Plan, stalled: Callable[[], bool]) -> bool:
+    """Whether `step` was the last one; the first process decides for all."""
+    if step >= plan.total_steps:
+        return True
+    return plan.evaluates(step) and learner.fabric.broadcast(stalled())

@@ -228,3 +228,32 @@ def test_real_handwriting_is_learned(omniglot_root: str, tmp_path: Path) -> None
     assert last["test/recall@1"] >= 0.55
     assert last["test/map@r"] >= 0.15
     assert last["test/num_queries"] == 2120
+
+
+def test_a_run_without_gain_ends_early_and_stays_ended(tmp_path: Path) -> None:
+    """Evaluated every 10 steps, and nothing changes: nothing is gained after step 10."""
+    idle = ("optimizer.lr=0", "backbone.batchnorm=frozen")
+    steps = (*idle, "trainer.evaluate_every_iterations=10", "trainer.patience=20")
+    folder = finished(tmp_path, *SMALL, *STEPS, *steps)
+    assert records(folder)[-1]["step"] == 40
+    (folder / "summary.json").unlink()
+    assert finished(tmp_path, *SMALL, *STEPS, *steps) == folder
+    assert records(folder)[-1]["step"] == 40, "killed after its last step, it must not go on"
+
+
+def test_patience_needs_something_to_wait_for(tmp_path: Path) -> None:
+    done = run(tmp_path, *SMALL, *STEPS, "trainer.patience=20", "validation=none")
+    assert done.returncode
+    assert "trainer.patience waits for val/recall@1, which is not measured" in done.stderr
+
+
+def test_a_run_remembers_where_it_leaves_the_study_that_it_claims(tmp_path: Path) -> None:
+    claim = ("protocol=roth2020/cub200", "loss=triplet", "trainer.iterations=3")
+    here = ("backbone=convnet", "transform=small", "sampler=few_classes")
+    done = run(tmp_path, *claim, *SMALL, *here)
+    assert done.returncode == 0, done.stderr
+    assert "what differs from protocol=roth2020/cub200" in done.stderr
+    recorded = json.loads((only(tmp_path) / "environment.json").read_text())["protocol"]
+    assert recorded["claim"] == "protocol=roth2020/cub200"
+    assert recorded["differences"]["dataset"] == {"protocol": "cub200", "run": "digits"}
+    assert "loss" not in recorded["differences"]
