@@ -41,6 +41,16 @@ def test_every_side_is_a_row_with_its_circumstances(tmp_path: Path) -> None:
     assert table[["hardware", "cores", "load", "torch", "faiss-cpu"]].notna().all(axis=None)
 
 
+def test_the_difference_in_nmi_is_a_row(tmp_path: Path) -> None:
+    options = ["--sizes", "tiny", "--rounds", "1", "--out", str(tmp_path)]
+    main(["evaluation", *options, "--sides", "nmi difference"])
+    (row,) = pd.read_csv(tmp_path / "evaluation_cpu.csv")["results"]
+    found = json.loads(row)
+    assert found["difference"] == pytest.approx(found["nmi"] - found["faiss nmi"], abs=2e-4)
+    assert abs(found["difference"]) < 0.02
+    assert 0.5 < found["nmi"] < 1
+
+
 def test_a_side_that_ends_badly_or_late_is_a_failure() -> None:
     missing = in_own_process(["scripts.benchmark_evaluation", "tiny", "nobody", "cpu"], 16, 60)
     assert missing.seconds is None
