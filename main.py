@@ -10,11 +10,12 @@ import os
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric import seed_everything
 from omegaconf import DictConfig, OmegaConf
@@ -23,13 +24,16 @@ from core.files import write_text_atomically
 from datasets.images import Images
 from engine.build import fabric_of, splits_of, table_of
 from engine.checkpoint import Checkpoints
-from engine.configuration import check, explained, group_name
+from engine.configuration import check, explained
 from engine.fit import fit
 from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
 from engine.plan import plan
 from engine.protocol import Claim, claim_of, warn
+from sweeps.job import Job, Outcome
+from sweeps.place import run_folder
+from sweeps.pool import run_all
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
 from tracking.records import Records
@@ -39,13 +43,13 @@ from tracking.run_folder import RunFolder
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> Outcome | None:
     command = HydraConfig.get()
     with explained():
+        folder = run_folder(config, command.runtime.choices)
+        if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
+            return run_all([Job(command.overrides.task, folder, config.force)])[0]
         check(config, command.overrides.task)
-        choices = command.runtime.choices
-        group = Path(config.paths.runs, choices["dataset"], group_name(config, choices))
-        folder = RunFolder(group / f"seed{config.seed}")
         with folder.locked():
             if config.force:
                 folder.clear()
@@ -55,6 +59,7 @@ def main(config: DictConfig) -> None:
                 with folder.running():
                     train_and_evaluate(config, folder, claim)
         report(folder.summary)
+    return None
 
 
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
@@ -81,6 +86,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         log_every=trainer.log_every,
         checkpoint_every=trainer.checkpoint_every,
     )
+
+    folder.write_json(folder.plan, asdict(schedule))
 
     seed_everything(config.seed, verbose=False)
     learner = set_up(

@@ -9,11 +9,17 @@ from omegaconf import DictConfig
 
 from engine.configuration import CONF, check
 
+ELSEWHERE = {
+    "experiment": "tests/test_experiments.py",
+    "protocol": "tests/test_experiments.py",
+    "hydra": "tests/sweeps",
+    "search": "tests/sweeps",
+}
 CHOICES = sorted(
     choice
     for path in CONF.glob("*/**/*.yaml")
-    if (choice := path.relative_to(CONF).with_suffix("")).parts[0] not in ("experiment", "protocol")
-)  # those two: tests/test_experiments.py
+    if (choice := path.relative_to(CONF).with_suffix("")).parts[0] not in ELSEWHERE
+)
 ON_DISK = {"cub200", "cars196", "sop", "inshop", "omniglot_small", "csv"}  # built in tests/datasets
 NEEDED = {"dataset=csv": ["dataset.path=table.csv"], "backbone=timm": []}
 SETTINGS = {"trainer", "evaluation"}  # read by main.py, nothing to build as a whole

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
@@ -28,6 +28,8 @@ class RunFolder:
         metrics.jsonl     every record, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
+        output.log        what the processes of a sweep printed
+        plan.json         its length and rhythm, in optimizer steps
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
@@ -40,7 +42,8 @@ class RunFolder:
         self.config, self.status = path / "config.yaml", path / "status.json"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
-        self.cost = path / "cost.json"
+        self.plan = path / "plan.json"
+        self.cost, self.log = path / "cost.json", path / "output.log"
 
     @property
     def state(self) -> str:
@@ -53,6 +56,20 @@ class RunFolder:
     def finished(self) -> bool:
         return self.state == "finished" and self.summary.exists()
 
+    @property
+    def holder(self) -> str | None:
+        """Who writes this run now, `process <pid> on <host>`; None if nobody does."""
+        lock = self.path / ".lock"
+        if not lock.exists():
+            return None
+        with lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                return file.read()
+        return None
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process.
@@ -62,11 +79,9 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _acquired(file):
                 file.seek(0)
-                raise RunLockedError(f"{self.path} is being written by {file.read()}") from error
+                raise RunLockedError(f"{self.path} is being written by {file.read()}")
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
@@ -86,11 +101,11 @@ class RunFolder:
         self._write_status("finished", started)
 
     def clear(self) -> None:
-        """Remove what an earlier run left; the lock stays."""
+        """Remove what an earlier run left; the lock and what was printed stay."""
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
-            elif entry.name != ".lock":
+            elif entry.name not in (".lock", "output.log"):
                 entry.unlink()
 
     def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
@@ -100,6 +115,18 @@ class RunFolder:
         seconds = round(time.time() - started, 1)
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
+
+
+def _acquired(file: IO[str]) -> bool:
+    """Try for a moment: whoever only looks at the lock, as `holder`, has it for an instant."""
+    for _ in range(20):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
 
 
 def _one_line(error: BaseException) -> str:

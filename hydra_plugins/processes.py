@@ -1,0 +1,48 @@
+"""Hydra's launcher `processes`: every job of a sweep in a process of its own, several at once."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class Processes(Launcher):
+    """conf/hydra/launcher/processes.yaml
+
+    Args:
+        jobs: at once; `auto` is one per GPU, or one.
+        fail_fast: the first failure stops the others.
+    """
+
+    def __init__(self, jobs: int | str, fail_fast: bool) -> None:
+        self.jobs, self.fail_fast = jobs, fail_fast
+
+    def setup(
+        self,
+        *,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,  # noqa: ARG002
+        config: DictConfig,
+    ) -> None:
+        self.loader, self.config = hydra_context.config_loader, config
+
+    def launch(
+        self,
+        job_overrides: Sequence[Sequence[str]],
+        initial_job_idx: int,  # noqa: ARG002
+    ) -> Sequence[JobReturn]:
+        from sweeps.job import Job
+        from sweeps.place import compose
+        from sweeps.pool import places, run_all
+        from sweeps.report import Announce
+
+        at = places(self.jobs)
+        jobs = []
+        for overrides in job_overrides:
+            config, folder = compose(self.loader, self.config, overrides)
+            jobs.append(Job(overrides, folder, config.force))
+        with Announce(len(jobs), len(at)) as watch:
+            outcomes = run_all(jobs, at, self.fail_fast, watch)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=o) for o in outcomes]

@@ -1,0 +1,186 @@
+"""The pool with a small program in the place of main.py, which needs no seconds to start."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import sweeps.job
+from core.errors import UserError
+from sweeps.job import Job, Outcome
+from sweeps.pool import places, run_all
+from tracking.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tracking.run_folder import RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+with folder.locked():
+    if not folder.finished or "force" in sys.argv:
+        with folder.running():
+            with (folder.path / "trace").open("a") as file:
+                file.write(f"{{time.time()}} {{os.environ.get('CUDA_VISIBLE_DEVICES')}}\\n")
+            for action in sys.argv[2:]:
+                exec(action.replace("force", "pass"))
+            with (folder.path / "trace").open("a") as file:
+                file.write(f"{{time.time()}} end\\n")
+            folder.write_json(folder.summary, {{}})
+"""
+NewJob = Callable[..., Job]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM.format(root=str(ROOT)))
+    return path
+
+
+@pytest.fixture
+def job(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> NewJob:
+    """`job("a", "time.sleep(1)")` is a run named a that sleeps."""
+    monkeypatch.setattr(sweeps.job, "MAIN", program)
+
+    def new(name: str, *actions: str, force: bool = False) -> Job:
+        folder = RunFolder(tmp_path / "digits" / name / "seed0")
+        return Job([str(folder.path), *actions], folder, force)
+
+    return new
+
+
+def trace(job: Job) -> list[str]:
+    """What processes of this run wrote: one line at the start, one at the end."""
+    path = job.folder.path / "trace"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def summary(outcomes: list[Outcome]) -> list[tuple[str, str]]:
+    return [(outcome.state, outcome.reason) for outcome in outcomes]
+
+
+def test_what_fails_leaves_the_others_alone_and_is_tried_again(job: NewJob) -> None:
+    jobs = [job("a"), job("b", "1 / 0"), job("c", "os.kill(os.getpid(), 9)"), job("d")]
+    assert summary(run_all(jobs)) == [
+        ("finished", ""),
+        ("failed", "ZeroDivisionError: division by zero"),
+        ("failed", "killed by SIGKILL (out of memory?)"),
+        ("finished", ""),
+    ]
+    again = [job("a"), job("b"), job("c"), job("d")]
+    states = [state for state, _ in summary(run_all(again))]
+    assert states == ["skipped", "finished", "finished", "skipped"]
+    assert len(trace(jobs[0])) == 2
+
+
+def test_a_finished_run_starts_no_process_unless_forced(job: NewJob) -> None:
+    assert summary(run_all([job("a")])) == [("finished", "")]
+    assert summary(run_all([job("a", "1 / 0")])) == [("skipped", "")]
+    assert summary(run_all([job("a", "force", force=True)])) == [("finished", "")]
+    assert len(trace(job("a"))) == 4
+
+
+def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
+    jobs = [job("a", "time.sleep(60)"), job("b", "time.sleep(1); 1 / 0"), job("c")]
+    start = time.monotonic()
+    outcomes = run_all(jobs, places=(None, None), fail_fast=True)
+    assert time.monotonic() - start < 30
+    assert [outcome.state for outcome in outcomes] == ["not started", "failed", "not started"]
+    assert jobs[0].folder.state == "running"  # what an interrupted run says
+    assert jobs[0].folder.holder is None
+    assert trace(jobs[2]) == []
+
+
+def test_each_place_has_its_gpu_and_one_job_at_a_time(job: NewJob) -> None:
+    jobs = [job(name, "time.sleep(0.3)") for name in "abcdef"]
+    run_all(jobs, places=("0", "1"))
+    spans: dict[str, list[tuple[float, float]]] = {"0": [], "1": []}
+    for one in jobs:
+        (first, gpu), (last, _) = (line.split() for line in trace(one))
+        spans[gpu].append((float(first), float(last)))
+    assert all(spans.values())
+    for runs in spans.values():
+        runs.sort()
+        assert all(one[1] <= other[0] for one, other in pairwise(runs))
+
+
+def test_the_same_run_twice_is_run_once(job: NewJob) -> None:
+    outcomes = run_all([job("a", "time.sleep(0.5)"), job("a")], places=(None, None))
+    assert sorted(outcome.state for outcome in outcomes) == ["finished", "skipped"]
+    assert len(trace(job("a"))) == 2
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_run_of_somebody_else_is_waited_for_or_taken_over(
+    job: NewJob, program: Path, dies: bool
+) -> None:
+    theirs = job("a")
+    actions = ["time.sleep(2)", *["os.kill(os.getpid(), 9)"] * dies]
+    with subprocess.Popen([sys.executable, str(program), str(theirs.folder.path), *actions]):
+        while theirs.folder.holder is None:
+            time.sleep(0.02)
+        outcomes = run_all([job("a"), job("b")])
+    assert [outcome.state for outcome in outcomes] == [
+        "finished" if dies else "skipped",
+        "finished",
+    ]
+    assert len(trace(theirs)) == (3 if dies else 2)
+
+
+def test_a_process_that_lost_the_race_for_the_lock_waits_too(
+    job: NewJob, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = job("a")
+    with subprocess.Popen([sys.executable, str(program), str(ours.folder.path), "time.sleep(2)"]):
+        while ours.folder.holder is None:
+            time.sleep(0.02)
+        looks = iter([None])
+        real = RunFolder.holder.fget
+        assert real is not None
+        monkeypatch.setattr(RunFolder, "holder", property(lambda f: next(looks, real(f))))
+        assert summary(run_all([ours])) == [("skipped", "")]
+    assert "being written by" in ours.folder.log.read_text()
+
+
+def test_asked_to_stop_it_stops_its_jobs(job: NewJob, program: Path) -> None:
+    long = job("a", "time.sleep(60)")
+    code = (
+        "import sys; from pathlib import Path; import sweeps.job;"
+        "from sweeps.pool import run_all; from tracking.run_folder import RunFolder;"
+        "sweeps.job.MAIN = sys.argv[1]; path = sys.argv[2];"
+        "run_all([sweeps.job.Job(sys.argv[2:], RunFolder(Path(path)))])"
+    )
+    command = [sys.executable, "-c", code, str(program), *long.overrides]
+    with subprocess.Popen(command, cwd=ROOT) as sweep:
+        while not trace(long):
+            time.sleep(0.02)
+        sweep.send_signal(signal.SIGTERM)
+        assert sweep.wait(30) == 128 + signal.SIGTERM
+    assert long.folder.holder is None
+    assert len(trace(long)) == 1
+
+
+def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert places("auto") == ["3", "5"]
+    assert places(4) == ["3", "5", "3", "5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert places("auto") == [None]
+    assert places(2) == [None, None]
+    for wrong in (0, "all"):
+        with pytest.raises(UserError, match=r"hydra\.launcher\.jobs"):
+            places(wrong)
+
+
+def test_the_log_of_earlier_processes_is_kept(job: NewJob) -> None:
+    for number in range(2):
+        run_all([job("a", f"print('attempt {number}'); 1 / 0")])
+    said = job("a").folder.log.read_text()
+    assert said.index("attempt 0") < said.index("attempt 1")

@@ -1,0 +1,102 @@
+"""Whole sweeps through the real command: a crash, a kill, the same command again, two at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from engine.configuration import CONF
+from sweeps.place import run_folder
+from tracking.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+TINY = (
+    "dataset=digits",
+    "metric=[recall]",
+    "sampler=random",
+    "loss=softmax",
+    "tracker.mode=disabled",
+    "trainer.workers=0",
+)
+
+
+def start(runs: Path, *overrides: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "main.py", "-m", f"paths.runs={runs}", *TINY, *overrides],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, list[str]]:
+    """Its exit code, and what it said on standard error."""
+    _, said = process.communicate(timeout=500)
+    return process.returncode, said.splitlines()
+
+
+def folder_of(runs: Path, *overrides: str) -> RunFolder:
+    """Where a run will be."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        whole = compose(
+            "config", overrides=[f"paths.runs={runs}", *TINY, *overrides], return_hydra_config=True
+        )
+    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    return run_folder(config, whole.hydra.runtime.choices)
+
+
+def ends(runs: Path) -> list[int]:
+    """How many processes trained each run to its end; each of them prints the run's summary."""
+    return [log.read_text().count("summary.json") for log in runs.glob("*/*/*/output.log")]
+
+
+def kill_once_running(folder: RunFolder, sweep: "subprocess.Popen[str]") -> None:
+    while not folder.status.exists():
+        assert sweep.poll() is None, "the sweep ended before"
+        time.sleep(0.02)
+    os.kill(json.loads(folder.status.read_text())["pid"], signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_crash_and_a_kill_cost_two_of_twelve_runs_until_the_same_command(tmp_path: Path) -> None:
+    grid = ("seed=0,1,2,3,4,5", "trainer.iterations=1,2", "hydra.launcher.jobs=2")
+    crashing = folder_of(tmp_path, "seed=1", "trainer.iterations=2")
+    crashing.path.mkdir(parents=True)
+    crashing.checkpoints.write_text("a file where a folder must be")
+    killed = folder_of(tmp_path, "seed=2", "trainer.iterations=1")
+
+    sweep = start(tmp_path, *grid)
+    kill_once_running(killed, sweep)
+    code, said = ended(sweep)
+    assert code == 1
+    assert said[-1].startswith("error: 2 of 12 runs did not finish")
+    table = said[said.index("10 finished, 2 failed") + 2 : -1]
+    assert [line.split()[0] for line in table] == [str(crashing.path), str(killed.path)]
+    assert "File exists" in table[0]
+    assert "killed by SIGKILL" in table[1]
+    assert crashing.state == "failed"
+    assert killed.state == "running"
+    assert killed.holder is None, "nobody runs it: interrupted"
+
+    crashing.checkpoints.unlink()
+    code, said = ended(start(tmp_path, *grid))
+    assert (code, said[-1]) == (0, "10 skipped, 2 finished")
+    assert ends(tmp_path) == [1] * 12
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_share_the_runs(tmp_path: Path) -> None:
+    both = [start(tmp_path, "seed=0,1,2", "trainer.iterations=1") for _ in range(2)]
+    for sweep in both:
+        code, said = ended(sweep)
+        assert code == 0, said
+    assert ends(tmp_path) == [1] * 3
