@@ -1,0 +1,80 @@
+"""What became of a sweep:  python -m scripts.status runs
+
+Shows the runs below a folder that are not finished: which process runs them, why they failed, how
+far they are; then how many are finished, the time used and, estimated, the time left. With
+`--grid` also the runs that were never started:
+
+    python -m scripts.status runs --grid "dataset=omniglot_small loss=glob(*) seed=0,1,2,3,4"
+"""
+
+import argparse
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from core.errors import UserError
+from engine.configuration import explained
+from sweeps.grid import declared
+from sweeps.report import clock
+from sweeps.status import STATES, Status, runs_below, seconds_left, status
+
+
+def main(arguments: Sequence[str]) -> None:
+    asked = parser().parse_args(arguments)
+    with explained():
+        runs = collect(asked.runs, shlex.split(asked.grid) if asked.grid else None)
+    report(asked.runs, runs, asked.all)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("runs", type=Path, help="the folder of the runs, or a folder in it")
+    made.add_argument("--grid", help="what a sweep was given after -m, in one string")
+    made.add_argument("--all", action="store_true", help="show the finished runs too")
+    return made
+
+
+def collect(runs: Path, grid: Sequence[str] | None) -> list[Status]:
+    """The runs of the grid, or else all below the folder."""
+    if grid is not None:
+        return [status(folder) for folder in declared(grid, runs)]
+    if not runs.is_dir():
+        raise UserError(f"{runs} does not exist; a run makes it, unless paths.runs= says otherwise")
+    return [status(folder) for folder in runs_below(runs)]
+
+
+def report(root: Path, runs: Sequence[Status], everything: bool) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200  # a log has no edge to fold at
+    shown = [run for run in runs if everything or run.state != "finished"]
+    if shown:
+        console.print(table(root, shown))
+    counts = Counter(run.state for run in runs)
+    said = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    left = seconds_left(runs)
+    unknown = "" if counts["finished"] == len(runs) else ", time left unknown yet"
+    estimate = f", about {clock(left)} left" if left else unknown
+    used = clock(sum(run.seconds for run in runs))
+    console.print(f"{len(runs)} runs: {said or 'none'}; {used} used{estimate}", highlight=False)
+
+
+def table(root: Path, runs: Sequence[Status]) -> Grid:
+    grid = Grid("state", "run", "done", "used", "", box=None, header_style="bold")
+    grid.columns[1].overflow = grid.columns[4].overflow = "fold"
+    for run in sorted(runs, key=lambda run: (STATES.index(run.state), run.folder)):
+        path = run.folder.relative_to(root) if run.folder.is_relative_to(root) else run.folder
+        used = clock(run.seconds) if run.seconds else ""
+        grid.add_row(run.state, str(path), f"{run.done:.0%}", used, run.note)
+    return grid
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

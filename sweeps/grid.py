@@ -1,0 +1,29 @@
+"""The runs that a sweep declares, by the folders they have or will have."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from engine.configuration import CONF
+from sweeps.place import run_folder
+from tracking.run_folder import RunFolder
+
+
+def declared(overrides: Sequence[str], runs: Path) -> list[RunFolder]:
+    """Those of `python main.py -m <overrides> paths.runs=<runs>`, in the order of the sweep."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
+        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+        return [_folder([*job, f"paths.runs='{runs}'"]) for job in jobs]
+
+
+def _folder(overrides: Sequence[str]) -> RunFolder:
+    whole = compose("config", overrides=list(overrides), return_hydra_config=True)
+    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    return run_folder(config, whole.hydra.runtime.choices)
