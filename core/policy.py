@@ -1,0 +1,130 @@
+"""A policy that learns by reinforcement how to multiply the odds of a distribution."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+ValueTarget = Literal["return", "metric"]
+
+
+class Policy:
+    """Factors for the odds of each bin, drawn in a state s and learnt from a reward r by PPO.
+
+    A network with two heads gives the odds of each action for each bin, and the value V(s).
+    Learning takes one step of Adam, with ρ_k the probability of the action drawn for bin k over
+    what it was in the older policy, and the advantage A = r + γ V(s') - V(s), on
+
+        0.5 (V(s) - target)² - 1/K Σ_k min(ρ_k A, clip(ρ_k, 1 - ratio, 1 + ratio) A)
+
+    which is the surrogate of Schulman et al. 2017, https://arxiv.org/abs/1707.06347. Everything
+    stays on the CPU, and out of sight of the run, whose optimizer has nothing to do with it.
+
+    Args:
+        num_inputs: size of a state.
+        num_bins: how many factors to draw.
+        actions: the factors to choose from, > 0.
+        hidden: rectified units of each layer.
+        lr: of Adam.
+        discount: γ.
+        ratio: see above, > 0.
+        refresh: steps after which the older policy becomes the present one.
+        value_target: "return", r + γ V(s'), or "metric", the reward metric itself.
+        seed: of its weights and actions.
+    """
+
+    def __init__(
+        self,
+        num_inputs: int,
+        num_bins: int,
+        actions: Sequence[float] = (0.8, 1.0, 1.25),
+        hidden: Sequence[int] = (128, 128),
+        lr: float = 0.01,
+        discount: float = 0.99,
+        ratio: float = 0.2,
+        refresh: int = 5,
+        value_target: ValueTarget = "return",
+        seed: int = 0,
+    ) -> None:
+        if min(actions) <= 0:
+            raise ValueError(f"actions must be positive factors, got {actions}")
+        if value_target not in get_args(ValueTarget):
+            raise ValueError(
+                f"value_target must be one of {get_args(ValueTarget)}, got {value_target!r}"
+            )
+        self.actions, self.num_bins = torch.tensor(list(actions)), num_bins
+        self.discount, self.ratio, self.refresh = discount, ratio, refresh
+        self.value_target = value_target
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network, self.older = (self._network(num_inputs, hidden) for _ in range(2))
+            self.generator = torch.Generator()
+            self.generator.set_state(torch.get_rng_state())
+        self.older.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=lr)
+        self.last: tuple[Tensor, Tensor] | None = None  # state, and the actions taken in it
+        self.steps = 0
+
+    def _network(self, num_inputs: int, hidden: Sequence[int]) -> nn.Module:
+        sizes = [num_inputs, *hidden]
+        layers = [
+            layer
+            for size, next_size in pairwise(sizes)
+            for layer in (nn.Linear(size, next_size), nn.ReLU())
+        ]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], len(self.actions) * self.num_bins + 1))
+
+    def evaluate(self, network: nn.Module, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the actions of each bin, (K, A), and the value of the state."""
+        outputs = network(state)
+        return outputs[:-1].view(self.num_bins, len(self.actions)).log_softmax(dim=1), outputs[-1]
+
+    def act(self, state: Tensor) -> Tensor:
+        """Factors of the odds, (K,), drawn in this state and remembered."""
+        with torch.no_grad():
+            log_probabilities, _ = self.evaluate(self.network, state)
+        drawn = torch.multinomial(log_probabilities.exp(), 1, generator=self.generator)
+        self.last = state, drawn
+        return self.actions[drawn[:, 0]]
+
+    def learn(self, reward: Tensor, metric: Tensor, next_state: Tensor) -> None:
+        """From what came of the last actions."""
+        if self.last is None:
+            return
+        state, drawn = self.last
+        with torch.enable_grad():
+            now, value = self.evaluate(self.network, state)
+            with torch.no_grad():
+                before, _ = self.evaluate(self.older, state)
+                returned = reward + self.discount * self.evaluate(self.network, next_state)[1]
+                advantage = returned - value
+            ratio = (now.gather(1, drawn) - before.gather(1, drawn)).exp()
+            bounded = ratio.clamp(1 - self.ratio, 1 + self.ratio)
+            surrogate = torch.minimum(ratio * advantage, bounded * advantage).mean()
+            target = metric if self.value_target == "metric" else returned
+            loss = -surrogate + 0.5 * (value - target) ** 2
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.steps += 1
+        if self.steps % self.refresh == 0:
+            self.older.load_state_dict(self.network.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "older": self.older.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "last": self.last,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.older.load_state_dict(state["older"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.last, self.steps = state["last"], state["steps"]
