@@ -21,9 +21,14 @@ def triplet_hinges(distances: Distances, tuples: Tuples, margin: float | Tensor)
 def _listed(distances: Distances, triplets: Triplets, margin: float | Tensor) -> Terms:
     anchors, positives, negatives = triplets
     losses = (distances[anchors, positives] - distances[anchors, negatives] + margin).relu()
-    totals = distances.new_zeros(len(distances), 3)
-    each = torch.stack([losses, torch.ones_like(losses), losses.sign()], dim=1)
-    return Terms(*totals.index_add(0, anchors, each).unbind(dim=1))
+    return collected(losses, torch.ones_like(losses), anchors, len(distances))
+
+
+def collected(losses: Tensor, counts: Tensor, anchors: Tensor, num_anchors: int) -> Terms:
+    """Losses of T tuples and how often each counts, (T,), as terms by anchor, (num_anchors,)."""
+    each = torch.stack([losses, counts, losses.sign()], dim=1)
+    totals = losses.new_zeros(num_anchors, 3).index_add(0, anchors, each)
+    return Terms(*totals.unbind(dim=1))
 
 
 def _crossed(distances: Distances, pairs: Pairs, margin: float | Tensor) -> Terms:

@@ -1,0 +1,190 @@
+"""Quadruplet loss: Chen et al., CVPR 2017, https://arxiv.org/abs/1704.01719."""
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.draw import Draw
+from core.hinges import collected, triplet_hinges
+from core.reducer import Mean, Reducer, Terms
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Distances,
+    Embeddings,
+    Labels,
+    Miner,
+    Pairs,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Triplets,
+    Tuples,
+)
+
+
+class Quadruplet(nn.Module):
+    """A positive pair must also be closer than negative pairs that it has no sample in common with.
+
+    With d the squared Euclidean distance of unit vectors,
+
+        mean of [d_ap - d_an + α₁]₊ over triplets (a, p, n)
+        + mean of [d_ap - d_kn + α₂]₊ over quadruplets (a, p, k, n)
+
+    where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n
+    are of three classes: every one that the chosen pairs, or the pairs of the chosen triplets,
+    make. Their sum is exact and costs three sorts of the distances, O(N M log N M) time and
+    O(N M) memory. Without triplets or without quadruplets the mean over them is 0. The margins of
+    the paper adapt to the batch: they are `margin` and `second_margin` times
+
+        (mean d of the negative pairs) - (mean d of the positive pairs), taken as a constant.
+
+    Differences:
+        Paper: d is the squared output of a network that compares two images.
+        Roth et al.: fixed margins 0.2 and 0.2 of the Euclidean distance; one k drawn for each
+            triplet, of another index than n where the paper wants a class of its own;
+            `margin=0.2, second_margin=0.2, adaptive=False, distance=Lp(), seed=0`.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        margin: α₁, in units of `distance`, or of the gap between the means if `adaptive`.
+        second_margin: α₂, likewise; the smaller one in the paper, as its pairs are farther apart.
+        adaptive: whether the margins are multiplied by the gap.
+        seed: None takes all quadruplets. A number draws one k for each given or mined triplet
+            (a, p, n), evenly among the references of other classes than a and n, with that seed;
+            with references this takes O(M²) memory. Chosen pairs are always crossed.
+        distance: None is the squared Euclidean distance of unit vectors.
+        reducer: of the terms `triplets` and `quadruplets`; None is the mean of each.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 1.0,
+        second_margin: float = 0.5,
+        adaptive: bool = True,
+        seed: int | None = None,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner = miner
+        self.margin, self.second_margin, self.adaptive = margin, second_margin, adaptive
+        self.draw = None if seed is None else Draw(seed)
+        self.distance = distance or Lp(power=2)
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        others = labels if reference_labels is None else reference_labels
+        pairs = to_pairs(chosen, *distances.shape)
+        gap = gap_between_means(distances, pairs) if self.adaptive else 1.0
+        second_margin = self.second_margin * gap
+        if self.draw is not None and isinstance(chosen, Triplets):
+            among = distances if references is None else self.distance(references)
+            third = draw_of_third_class(
+                labels[chosen.anchors], others[chosen.negatives], others, self.draw
+            )
+            quadruplets = drawn_hinges(distances, among, chosen, second_margin, *third)
+        else:
+            quadruplets = crossed_hinges(distances, pairs, second_margin, labels, others)
+        return self.reducer(
+            labels,
+            triplets=triplet_hinges(distances, chosen, self.margin * gap),
+            quadruplets=quadruplets,
+        )
+
+
+def gap_between_means(distances: Distances, pairs: Pairs) -> Tensor:
+    """How much farther the negative pairs are than the positive ones, without gradient."""
+    means = (
+        distances.detach().where(mask, 0).sum() / mask.sum().clamp(min=1)
+        for mask in (pairs.negatives, pairs.positives)
+    )
+    of_negatives, of_positives = means
+    return of_negatives - of_positives
+
+
+def crossed_hinges(
+    distances: Distances,
+    pairs: Pairs,
+    margin: float | Tensor,
+    labels: Labels,
+    others: ReferenceLabels,
+) -> Terms:
+    """Over every positive pair with every negative pair of two other classes, none listed.
+
+    Let k = d + margin for positives and k = d for negatives. The hinges of a positive pair sum to
+
+        k #{negatives below k} - Σ k of these negatives
+
+    over all negatives, less those whose anchor or whose reference is of the class of the pair.
+    In float64, as it is a small difference of large sums.
+    """
+    keys = torch.where(pairs.positives, distances + margin, distances).double()
+    order = keys.detach().flatten().argsort()
+    values = torch.stack([pairs.negatives, keys.where(pairs.negatives, 0)], dim=-1)
+    everyone = torch.zeros_like(labels)[:, None]
+    anywhere, at_anchor, at_reference = (
+        sums_below(values.flatten(0, 1), order, groups.expand(keys.shape).flatten())
+        for groups in (everyone, labels[:, None], others)
+    )
+    below = (anywhere - at_anchor - at_reference).view(values.shape)
+    numbers, totals = below.where(pairs.positives[..., None], 0).unbind(dim=-1)
+    losses = (keys * numbers - totals).sum(dim=1)
+    excluded = (labels[:, None] == labels) * pairs.negatives.sum(dim=1)
+    also_excluded = (labels[:, None] == others) * pairs.negatives.sum(dim=0)
+    available = pairs.negatives.sum() - excluded.sum(dim=1) - also_excluded.sum(dim=1)
+    counts = pairs.positives.sum(dim=1) * available
+    return Terms(losses.to(distances.dtype), counts, numbers.sum(dim=1))
+
+
+def sums_below(values: Tensor, order: Tensor, groups: Tensor) -> Tensor:
+    """Of each entry, the sum of `values` (E, V) over entries of its group that come before it."""
+    order = order[groups[order].argsort(stable=True)]
+    sorted_groups = groups[order]
+    running = torch.cat([values.new_zeros(1, values.shape[1]), values[order].cumsum(dim=0)])
+    start = torch.searchsorted(sorted_groups, sorted_groups)
+    return torch.empty_like(values).index_copy(0, order, running[:-1] - running[start])
+
+
+def drawn_hinges(
+    distances: Distances,
+    among: Tensor,
+    triplets: Triplets,
+    margin: float | Tensor,
+    k: Tensor,
+    exists: Tensor,
+) -> Terms:
+    """[d_ap - d_kn + margin]₊ of each triplet and its k, if that exists; d_kn is in `among`."""
+    anchors, positives, negatives = triplets
+    hinges = (distances[anchors, positives] - among[k, negatives] + margin).relu()
+    losses = hinges.where(exists, 0)
+    return collected(losses, exists.to(losses.dtype), anchors, len(distances))
+
+
+def draw_of_third_class(
+    first: Labels, second: Labels, others: ReferenceLabels, draw: Draw
+) -> tuple[Tensor, Tensor]:
+    """An index, evenly among the `others` of neither of two labels; whether there is any, (T,).
+
+    Sorted by label, the others to leave out are two blocks, which the drawn rank steps over.
+    """
+    ordered, by_label = others.sort()
+    blocks = torch.stack([first, second]).sort(dim=0).values
+    starts = torch.searchsorted(ordered, blocks)
+    sizes = torch.searchsorted(ordered, blocks, right=True) - starts
+    left = len(others) - sizes.sum(dim=0)
+    rank = (draw.uniform(len(left), like=left) * left).long()
+    for start, size in zip(starts, sizes, strict=True):
+        rank = rank + size * (rank >= start)
+    return by_label[rank.clamp(max=len(others) - 1)], left > 0
