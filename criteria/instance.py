@@ -1,0 +1,64 @@
+"""Instance loss: Zheng et al., ACM TOMM 2020, https://arxiv.org/abs/1711.05535."""
+
+from typing import Any
+
+from torch import nn
+
+from core.classification import class_cosines, classification_loss, draw_prototypes
+from core.distance import DotProduct
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.types import Embeddings, Logits, Scalar, Targets, Tuples
+
+
+class Instance(nn.Module):
+    """Plain linear classification, where each instance may be a class of its own.
+
+        -log softmax(x·w_c) at the label
+
+    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
+    In the paper an instance is an image with its texts, which share the prototypes w_c; neither
+    embeddings nor prototypes are normalised. With `gamma` both are.
+
+    Differences:
+        pytorch-metric-learning: has no prototypes; the embeddings of the batch take their place,
+            and the label's rank in the batch is the column to choose, which is the sample itself
+            only in a batch of ascending, different labels. Not offered; `gamma=64` has its scale.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        gamma: γ > 0, for γ cos(x, w_c) instead of x·w_c; None is none.
+        lr: learning rate of the prototypes, which have no weight decay.
+        regularizer: of the prototypes.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        gamma: float | None = None,
+        lr: float = 5e-4,
+        regularizer: Regularizer | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if gamma is not None and gamma <= 0:
+            raise ValueError(f"gamma must be positive, got {gamma}")
+        self.num_classes, self.gamma, self.lr = num_classes, gamma, lr
+        self.prototypes = draw_prototypes(num_classes, embedding_dim)
+        self.regularizer, self.reducer = regularizer, reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+
+    def logits(self, embeddings: Embeddings, _labels: Targets | None = None) -> Logits:
+        if self.gamma is None:
+            return DotProduct().similarity(embeddings, self.prototypes)
+        return self.gamma * class_cosines(embeddings, self.prototypes, self.num_classes)
+
+    def forward(
+        self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None
+    ) -> Scalar:
+        return classification_loss(self, embeddings, labels, tuples)
