@@ -1,0 +1,81 @@
+"""Threshold-consistent margin: Zhang et al., ICLR 2024, https://arxiv.org/abs/2307.04047."""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.reducer import NonZeroMean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class ThresholdConsistentMargin(nn.Module):
+    """One threshold of similarity should tell positives from negatives in every class.
+
+    With s the cosine similarity,
+
+        λ⁺ [m⁺ - s]₊ of each positive pair,  λ⁻ [s - m⁻]₊ of each negative pair
+
+    where each kind is averaged apart, and over its hard pairs only, those on the wrong side of
+    their margin. Both margins are absolute, so they hold for all classes alike. The paper adds it
+    to another loss. A kind without hard pairs contributes 0.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        positive_weight: λ⁺ >= 0.
+        negative_weight: λ⁻ >= 0.
+        positive_margin: m⁺, the similarity that positive pairs should have.
+        negative_margin: m⁻, the similarity that negative pairs should not have.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the terms `positives` and `negatives`; None is the mean of those above zero.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        positive_weight: float = 1.0,
+        negative_weight: float = 1.0,
+        positive_margin: float = 0.9,
+        negative_margin: float = 0.5,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if positive_weight < 0 or negative_weight < 0:
+            raise ValueError(
+                "positive_weight and negative_weight must not be negative, "
+                f"got {positive_weight} and {negative_weight}"
+            )
+        self.miner = miner
+        self.positive_weight, self.negative_weight = positive_weight, negative_weight
+        self.positive_margin, self.negative_margin = positive_margin, negative_margin
+        self.distance = distance or Cosine()
+        self.reducer = reducer or NonZeroMean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        similarities = self.distance.similarity(embeddings, references)
+        pairs = to_pairs(chosen, *similarities.shape)
+        pull = self.positive_weight * (self.positive_margin - similarities).relu()
+        push = self.negative_weight * (similarities - self.negative_margin).relu()
+        return self.reducer(
+            labels,
+            positives=terms_of(pull, where=pairs.positives),
+            negatives=terms_of(push, where=pairs.negatives),
+        )
