@@ -1,0 +1,125 @@
+"""Dynamic soft margin: Zhang and Rusinkiewicz, ICCV 2019.
+
+https://openaccess.thecvf.com/content_ICCV_2019/papers/Zhang_Learning_Local_Descriptors_With_a_CDF-Based_Dynamic_Soft_Margin_ICCV_2019_paper.pdf
+"""
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp
+from core.reducer import Mean, Reducer, Terms, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distances,
+    Embeddings,
+    Labels,
+    Mask,
+    Miner,
+    Pairs,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Triplets,
+    Tuples,
+)
+
+WIDEST = 2.0  # distance of unit vectors
+
+
+class DynamicSoftMargin(nn.Module):
+    """Weighs each triplet by the share of recent triplets that are easier, in place of a margin.
+
+    With d the Euclidean distance of unit vectors and C the distribution of d(a, p) - d(a, n) over
+    the recent batches, each triplet has the loss
+
+        C(d(a, p) - d(a, n)) (d(a, p) - d(a, n))
+
+    averaged over the triplets; it may be negative. A gradient does not flow through C. Each
+    positive pair makes one triplet, with the negative closest to either of its two members, as in
+    the paper; given triplets are taken as they are. A positive pair without negatives makes none.
+
+    C is a histogram, each difference shared linearly between the two bins around it; every batch
+    in training that has triplets replaces a share `momentum` of it, the first all of it.
+
+    Differences:
+        Zhang and Rusinkiewicz: their code skips negatives closer than 0.008, taken to be wrong.
+        pytorch-metric-learning: all triplets, `bins=num_bins + 1`; differentiates its histogram,
+            so that the second backward pass fails; cannot count a difference of 2.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        bins: of the histogram over -2..2, at least 2.
+        momentum: share of the newest batch in the histogram, in (0, 1].
+        reducer: of the term `triplets`; None is the mean.
+    """
+
+    histogram: Tensor
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        bins: int = 512,
+        momentum: float = 0.01,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if bins < 2:
+            raise ValueError(f"bins must be at least 2, got {bins}")
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must be above 0 and at most 1, got {momentum}")
+        self.miner, self.momentum = miner, momentum
+        self.register_buffer("histogram", torch.zeros(bins))
+        self.distance = Lp()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        if isinstance(chosen, Triplets):
+            anchors, positives, negatives = chosen
+            gaps = distances[anchors, positives] - distances[anchors, negatives]
+            losses = self._weights(gaps, torch.ones_like(gaps, dtype=torch.bool)) * gaps
+            each = torch.stack([losses, torch.ones_like(losses), (losses > 0).to(losses)], dim=1)
+            totals = losses.new_zeros(len(distances), 3).index_add(0, anchors, each)
+            return self.reducer(labels, triplets=Terms(*totals.unbind(dim=1)))
+        pairs = to_pairs(chosen, *distances.shape)
+        hardest, found = hardest_negative(distances, pairs)
+        gaps, where = distances - hardest, pairs.positives & found
+        losses = self._weights(gaps, where) * gaps
+        return self.reducer(labels, triplets=terms_of(losses, where=where))
+
+    @torch.no_grad()
+    def _weights(self, gaps: Tensor, where: Mask) -> Tensor:
+        """C of each gap; in training the marked ones enter the histogram first."""
+        last = len(self.histogram) - 1
+        places = ((gaps + WIDEST) / (2 * WIDEST) * last).clamp(0, last).to(self.histogram.dtype)
+        below = places.long()
+        above, share = (below + 1).clamp(max=last), places - below
+        newest = torch.zeros_like(self.histogram)
+        newest = newest.index_add(0, below.flatten(), ((1 - share) * where).flatten())
+        newest = newest.index_add(0, above.flatten(), (share * where).flatten())
+        newest = newest / newest.sum().clamp(min=1)
+        momentum = self.momentum if self.training else 0.0
+        blended = torch.lerp(self.histogram, newest, momentum)
+        blended = torch.where(self.histogram.sum() > 0, blended, newest)
+        blended = torch.where(newest.sum() > 0, blended, self.histogram)
+        if self.training:
+            self.histogram.copy_(blended)
+        shares = blended.cumsum(dim=0) / blended.sum().clamp(min=torch.finfo(blended.dtype).tiny)
+        return shares[below].to(gaps.dtype)
+
+
+def hardest_negative(distances: Distances, pairs: Pairs) -> tuple[Tensor, Mask]:
+    """Distance of the negative closest to either member of each pair, and whether there is any."""
+    to_negatives = distances.masked_fill(~pairs.negatives, torch.inf)
+    closest = torch.minimum(to_negatives.amin(dim=1, keepdim=True), to_negatives.amin(dim=0))
+    found = closest.isfinite()
+    return closest.masked_fill(~found, 0), found
