@@ -89,6 +89,10 @@ COUNTERPARTS: dict[str, Counterpart] = {
             num_classes, embedding_dim, margin=4, scale=1
         ),
     ),
+    "snr_contrastive": Counterpart(
+        lambda **_: losses.SignalToNoiseRatioContrastiveLoss(reducer=mean()),
+        {"distance": {"normalize": True}, "regularizer": None},
+    ),
     "softmax": Counterpart(
         lambda num_classes, embedding_dim: losses.NormalizedSoftmaxLoss(
             num_classes, embedding_dim, temperature=0.05
@@ -106,6 +110,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
             num_classes=num_classes, embedding_size=embedding_dim, margin=math.degrees(0.5)
         )
     ),
+    "threshold_consistent_margin": Counterpart(lambda **_: losses.ThresholdConsistentMarginLoss()),
     "triplet": Counterpart(
         lambda **_: losses.TripletMarginLoss(margin=0.2, distance=squared(), reducer=mean())
     ),
