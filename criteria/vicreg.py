@@ -1,0 +1,79 @@
+"""VICReg with labels: Bardes et al., ICLR 2022, https://arxiv.org/abs/2105.04906."""
+
+import torch
+from torch import Tensor, nn
+
+from core.distance import Lp, precise
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Embeddings,
+    Labels,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+EPSILON = 1e-4  # added to the variances, as in the paper
+
+
+class VICReg(nn.Module):
+    """Positives alike, every dimension spread out, no two dimensions alike; no negatives needed.
+
+    Of the N embeddings Z as they are, of D dimensions, and the references Z', which are Z itself if
+    there are none,
+
+        s = mean of |z - z'|² / D over the positive pairs                 invariance
+        v = 1/D Σ_d [1 - √(Var_d + 1e-4)]₊                                variance
+        c = 1/D Σ_{d ≠ e} Cov_de²                                         covariance
+
+    and the loss is λ s + μ (v(Z) + v(Z')) + ν (c(Z) + c(Z')); Var and Cov divide by N - 1. The
+    paper has two views of each image, that is `references` of the same N labels, all different;
+    with labels every positive pair takes the place of two views. A batch without positives has
+    s = 0. Negatives play no part, so there is no miner; given tuples choose the positives.
+
+    Differences:
+        Bardes et al.: s of the text is a sum over dimensions, that of the algorithm and of the code
+            a mean, as here; the code halves v, `variance=12.5`.
+        pytorch-metric-learning: as the authors' code, for two views without labels.
+
+    Args:
+        invariance: λ.
+        variance: μ.
+        covariance: ν.
+    """
+
+    def __init__(
+        self, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.invariance, self.variance, self.covariance = invariance, variance, covariance
+        self.distance = Lp(power=2, normalize=False)
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(None, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        positives = to_pairs(chosen, *distances.shape).positives
+        apart = distances.where(positives, 0).sum() / positives.sum().clamp(min=1)
+        own = self._spread(embeddings)
+        other = own if references is None else self._spread(references)
+        return self.invariance * apart / embeddings.shape[1] + own + other
+
+    def _spread(self, embeddings: Embeddings) -> Tensor:
+        """μ v + ν c."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            centred = precise(embeddings)
+            centred = centred - centred.mean(dim=0)
+            covariances = centred.T @ centred / max(len(centred) - 1, 1)
+        variances = covariances.diagonal()
+        too_narrow = (1 - (variances + EPSILON).sqrt()).relu().mean()
+        alike = covariances.square().sum() - variances.square().sum()
+        return self.variance * too_narrow + self.covariance * alike / len(variances)
