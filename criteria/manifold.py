@@ -1,0 +1,118 @@
+"""Manifold similarity: Aziere and Todorovic, Ensemble Deep Manifold Similarity Learning using Hard
+Proxies, CVPR 2019.
+
+https://openaccess.thecvf.com/content_CVPR_2019/papers/Aziere_Ensemble_Deep_Manifold_Similarity_Learning_Using_Hard_Proxies_CVPR_2019_paper.pdf
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.distance import Cosine, precise
+from core.inputs import check_classes, check_inputs
+from core.logsumexp import log1p_sum_exp
+from core.reducer import Mean, Reducer, Terms
+from core.tuples import to_weights
+from core.types import Embeddings, Labels, Scalar, Tuples
+
+
+class Manifold(nn.Module):
+    """Similarity by random walks among the embeddings of the batch and trained proxies.
+
+    Over the N embeddings and K proxies together, with S_ij = exp(2 [cos_ij]₊), S_ii = 0, and D the
+    diagonal matrix of its row sums, walks that go on with chance α end up at
+
+        F = (1 - α) (I - α D^-½ S D^-½)^-1
+
+    Row i is the manifold context of i. Every class belongs to one proxy, drawn once and as evenly
+    as can be; with y the proxy of sample i and m the margin,
+
+        intrinsic_i = log(1 + Σ_{k ≠ y} exp(F_ik - F_iy + m))
+        context_i   = log(1 + Σ_{k ≠ y} exp(cos(F_i, F_k) - cos(F_i, F_y) + m))
+
+    each over the proxies k whose exponent is not negative, and the loss is intrinsic + λ context,
+    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
+    Takes O((N + K)³) time and O((N + K)²) memory.
+
+    Differences:
+        Aziere and Todorovic: an ensemble of such embeddings, with proxies moved close to one
+            another; neither is part of this objective.
+        pytorch-metric-learning: the same, for proxies given or drawn anew for every sample in every
+            batch, not for labels.
+
+    Args:
+        num_classes: labels are 0..num_classes-1.
+        embedding_dim: D.
+        num_proxies: K >= 2; with K >= num_classes every class has its own.
+        context_weight: λ >= 0.
+        alpha: α in (0, 1), the chance that a walk goes on.
+        margin: m, in units of F and of the cosine of its rows.
+        lr: learning rate of the proxies, which have no weight decay.
+        seed: of the draw of the proxies' classes.
+        reducer: of the term `samples`; None is the mean.
+    """
+
+    proxy_of_class: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_dim: int,
+        num_proxies: int = 50,
+        context_weight: float = 1.0,
+        alpha: float = 0.8,
+        margin: float = 5e-4,
+        lr: float = 5e-4,
+        seed: int = 0,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if num_proxies < 2:
+            raise ValueError(f"num_proxies must be at least 2, got {num_proxies}")
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+        if context_weight < 0:
+            raise ValueError(f"context_weight must not be negative, got {context_weight}")
+        self.num_classes, self.lr = num_classes, lr
+        self.context_weight, self.alpha, self.margin = context_weight, alpha, margin
+        self.proxies = nn.Parameter(torch.randn(num_proxies, embedding_dim))
+        order = torch.randperm(num_classes, generator=torch.Generator().manual_seed(seed))
+        self.register_buffer("proxy_of_class", order % num_proxies)
+        self.reducer = reducer or Mean()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.proxies], "lr": self.lr, "weight_decay": 0.0}]
+
+    def forward(
+        self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None
+    ) -> Scalar:
+        check_inputs(embeddings, labels)
+        check_classes(labels, self.num_classes)
+        own = self.proxy_of_class[labels.long()][:, None]
+        with torch.autocast(embeddings.device.type, enabled=False):
+            similarities = Cosine().similarity(torch.cat([precise(embeddings), self.proxies]))
+            walks = self._walks(similarities)
+            contexts = F.normalize(walks, dim=1)
+            samples, proxies = contexts[: len(labels)], contexts[len(labels) :]
+            context = self._n_pair(samples @ proxies.T, own)
+        intrinsic = self._n_pair(walks[: len(labels), len(labels) :], own)
+        losses = intrinsic + self.context_weight * context
+        weights = to_weights(tuples, labels)
+        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
+
+    def _walks(self, cosines: Tensor) -> Tensor:
+        """F of all samples and proxies; its matrix is symmetric, with eigenvalues above 1 - α."""
+        itself = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
+        affinities = (2 * cosines.relu()).exp().masked_fill(itself, 0)
+        root = affinities.sum(dim=1).rsqrt()
+        steps = root[:, None] * affinities * root
+        inverse: Tensor = torch.linalg.inv_ex(itself.to(steps) - self.alpha * steps).inverse
+        return (1 - self.alpha) * inverse
+
+    def _n_pair(self, similarities: Tensor, own: Tensor) -> Tensor:
+        """log(1 + Σ exp(excess)) over the proxies whose excess over the own one is not negative."""
+        excess = similarities - similarities.gather(1, own) + self.margin
+        others = torch.ones_like(excess, dtype=torch.bool).scatter(1, own, False)
+        return log1p_sum_exp(excess, where=others & (excess >= 0))
