@@ -1,0 +1,77 @@
+"""Triplet loss on signal-to-noise ratios: Yuan et al., CVPR 2019, arXiv 1904.02616.
+
+https://arxiv.org/abs/1904.02616
+"""
+
+from torch import nn
+
+from core.distance import SNR
+from core.hinges import triplet_hinges
+from core.reducer import Mean, Reducer
+from core.regularizer import Regularizer
+from core.tuples import select_tuples
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class SNRTriplet(nn.Module):
+    """A negative must be noisier than a positive, by a margin, with the anchor as the signal.
+
+    For each triplet (a, p, n), with d_xy = Var(x - y) / Var(x), variances over the dimensions,
+
+        [d_ap - d_an + margin]₊
+
+    averaged over all triplets, zeros counted, plus the penalty of `regularizer`. Given pairs, or
+    no miner, every positive with every negative of the same anchor is a triplet, summed exactly in
+    O(N M log M) time and O(N M) memory. An anchor without positives or without negatives has no
+    triplets and contributes nothing.
+
+    Differences:
+        Roth et al.: the mean of the non-zero hinges; no penalty with the miner `distance`, 0.005
+            of it else; `reducer=NonZeroMean(), regularizer=None`.
+
+    Args:
+        miner: chooses the tuples; None takes all triplets.
+        margin: in units of `distance`, >= 0.
+        distance: None is the signal-to-noise ratio of the embeddings as they are.
+        reducer: of the term `triplets`; None is the mean.
+        regularizer: of the embeddings; the paper has `ZeroMean`; None adds nothing.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 0.2,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+        regularizer: Regularizer | None = None,
+    ) -> None:
+        super().__init__()
+        if margin < 0:
+            raise ValueError(f"margin must not be negative, got {margin}")
+        self.miner, self.margin = miner, margin
+        self.distance = distance or SNR()
+        self.reducer = reducer or Mean()
+        self.regularizer = regularizer
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        hinges = triplet_hinges(self.distance(embeddings, references), chosen, self.margin)
+        loss = self.reducer(labels, triplets=hinges)
+        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
