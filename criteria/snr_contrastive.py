@@ -1,0 +1,80 @@
+"""Contrastive loss on signal-to-noise ratios: Yuan et al., CVPR 2019.
+
+https://arxiv.org/abs/1904.02616
+"""
+
+from torch import nn
+
+from core.distance import SNR
+from core.reducer import Mean, Reducer, terms_of
+from core.regularizer import Regularizer
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class SNRContrastive(nn.Module):
+    """Makes positives quiet and negatives noisy, each until a margin, with the anchor as signal.
+
+    With d_xy = Var(x - y) / Var(x), x the anchor, variances over the dimensions,
+
+        [d - m⁺]₊ of each positive pair + [m⁻ - d]₊ of each negative pair
+
+    where the positive and the negative pairs are averaged apart, zeros counted, plus the penalty
+    of `regularizer`. A kind of pair that the batch lacks contributes 0.
+
+    Differences:
+        pytorch-metric-learning: unit vectors, the mean of the non-zero terms, no penalty;
+            `distance=SNR(normalize=True), reducer=NonZeroMean(), regularizer=None`.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        positive_margin: m⁺, in units of `distance`, >= 0; 0 in the paper.
+        negative_margin: m⁻, in units of `distance`, > m⁺.
+        distance: None is the signal-to-noise ratio of the embeddings as they are.
+        reducer: of the terms `positives` and `negatives`; None is the mean of each.
+        regularizer: of the embeddings; the paper has `ZeroMean`; None adds nothing.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        positive_margin: float = 0.0,
+        negative_margin: float = 1.0,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+        regularizer: Regularizer | None = None,
+    ) -> None:
+        super().__init__()
+        self.miner = miner
+        self.positive_margin, self.negative_margin = positive_margin, negative_margin
+        self.distance = distance or SNR()
+        self.reducer = reducer or Mean()
+        self.regularizer = regularizer
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        distances = self.distance(embeddings, references)
+        pairs = to_pairs(chosen, *distances.shape)
+        loss = self.reducer(
+            labels,
+            positives=terms_of((distances - self.positive_margin).relu(), where=pairs.positives),
+            negatives=terms_of((self.negative_margin - distances).relu(), where=pairs.negatives),
+        )
+        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
