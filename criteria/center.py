@@ -26,7 +26,7 @@ class Center(nn.Module):
     their own batches. Each sample needs one class: soft labels are an error.
 
     Differences:
-        paper: sums over the batch, in the softmax too; `reducer=Sum()`.
+        Wen et al.: the paper sums over the batch, in its softmax too; `reducer=Sum()`.
 
     Args:
         num_classes: labels are 0..num_classes-1.

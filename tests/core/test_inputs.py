@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from core.inputs import check_classes, check_inputs, check_tuples
+from core.inputs import check_classes, check_inputs, check_targets, check_tuples
 from core.types import Pairs, Triplets
 
 X, Y = torch.zeros(3, 4), torch.tensor([0, 1, 2])
@@ -41,6 +41,26 @@ def test_label_beyond_the_classes(num_classes: int) -> None:
     check_classes(Y, 3)
     with pytest.raises(ValueError, match=rf"^labels must be in 0\.\.{num_classes - 1} .*0\.\.2$"):
         check_classes(Y, num_classes)
+
+
+def test_targets_are_labels_or_shares() -> None:
+    shares = torch.tensor([[0.5, 0.5, 0], [0, 0, 1], [0.2, 0.3, 0.5]])
+    check_targets(X, Y, 3)
+    check_targets(X, shares, 3)
+    check_targets(X, shares.bfloat16(), 3)  # which sums to 1 but roughly
+    for bad, num_classes in (
+        (Y, 2),
+        (shares, 4),
+        (shares[:2], 3),
+        (shares * 0.9, 3),
+        (shares - torch.eye(3), 3),
+        (shares / 0, 3),
+    ):
+        with pytest.raises(ValueError, match=r"^labels must"):
+            check_targets(X, bad, num_classes)
+    for bad in (Y.float(), shares > 0):
+        with pytest.raises(TypeError, match=r"^labels must be integers"):
+            check_targets(X, bad, 3)
 
 
 def test_tuples_of_another_shape_or_kind() -> None:

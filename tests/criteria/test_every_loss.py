@@ -18,6 +18,7 @@ from tests.configured import (
     build_loss,
     build_miner,
     choices,
+    composed,
     default_miner,
     takes_tuples,
     without_regularizer,
@@ -31,6 +32,11 @@ CLASS_LOSSES = [
     if any(hasattr(module, "num_classes") for module in build_loss(loss).modules())
 ]
 CLASSIFIERS = [loss for loss in CLASS_LOSSES if hasattr(build_loss(loss), "logits")]
+PENALIZED = [
+    loss
+    for loss in CLASS_LOSSES
+    if hasattr(build_loss(loss), "prototypes") and "regularizer" in composed(f"loss={loss}").loss
+]
 FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two calls are equal
     "adacos": "the scale",
     "center": "the centers",
@@ -333,6 +339,16 @@ def test_shares_that_are_none_are_an_error(loss: str) -> None:
     for bad in (soft[:, :5], soft - 0.1, 2 * soft, soft[1:]):
         with pytest.raises(ValueError, match=r"^labels must"):
             build_loss(loss).double()(embeddings, bad)
+
+
+@pytest.mark.parametrize("loss", PENALIZED)
+def test_a_penalty_on_the_prototypes_is_added(loss: str) -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    halves = ({"_target_": "core.regularizer.LpNorm", "weight": weight} for weight in (0.5, 1.0))
+    half, full = (build_loss(loss, regularizer=part).double() for part in halves)
+    full.load_state_dict(half.state_dict())
+    difference = full(embeddings, labels) - half(embeddings, labels)
+    torch.testing.assert_close(difference, half.prototypes.norm(dim=1).mean() / 2)
 
 
 @pytest.mark.parametrize("loss", [c for c in CLASS_LOSSES if hasattr(build_loss(c), "prototypes")])
