@@ -6,8 +6,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from datasets.images import Images
-from engine.loader import evaluation_loader
-from evaluation.embed import embed
+from engine.embedding import embed_split
 from evaluation.evaluate import Evaluation, Results
 
 
@@ -19,11 +18,14 @@ def measure(
     batch_size: int,
     num_workers: int,
 ) -> Results:
-    """Embed and evaluate every split; results are named `<split>/<metric>`."""
+    """Embed every split in all processes and evaluate it in the first; the others have no results.
+
+    Results are named `<split>/<metric>`.
+    """
     results: Results = {}
     for split, images in splits.items():
-        loader = evaluation_loader(images, batch_size, num_workers, fabric.device.type == "cuda")
-        embeddings, labels = embed(model, loader, fabric.device)
-        measured = evaluation(embeddings, labels, *images.roles, images.categories)
-        results |= {f"{split}/{name}": value for name, value in measured.items()}
+        embedded = embed_split(fabric, model, images, batch_size, num_workers)
+        if fabric.is_global_zero:
+            measured = evaluation(*embedded, *images.roles, images.categories)
+            results |= {f"{split}/{name}": value for name, value in measured.items()}
     return results
