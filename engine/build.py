@@ -13,15 +13,24 @@ from engine.configuration import ConfigurationError
 
 
 def fabric_of(trainer: DictConfig) -> Fabric:
-    """The device of a run and its precision.
+    """The devices of a run and its precision.
 
     Raises:
-        ConfigurationError: this machine has no such accelerator.
+        ConfigurationError: this machine has no such accelerator, or not so many devices of it.
     """
     try:
-        return Fabric(accelerator=trainer.accelerator, devices=1, precision=trainer.precision)
-    except (RuntimeError, ImportError) as error:
-        raise ConfigurationError(f"trainer.accelerator={trainer.accelerator}: {error}") from error
+        return Fabric(
+            accelerator=trainer.accelerator,
+            devices=trainer.devices,
+            num_nodes=trainer.num_nodes,
+            strategy=trainer.strategy,
+            precision=trainer.precision,
+        )
+    except (RuntimeError, ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"trainer.accelerator={trainer.accelerator} trainer.devices={trainer.devices} "
+            f"trainer.strategy={trainer.strategy}: {error}"
+        ) from error
 
 
 def table_of(config: DictConfig) -> Table:

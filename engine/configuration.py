@@ -31,7 +31,13 @@ INTEGERS = (
     "log_every",
     "checkpoint_every",
 )
-OF_THE_MACHINE = ("workers", "accelerator", "progress")  # trainer keys that change no result
+OF_THE_MACHINE = (  # trainer keys that change no result
+    "workers",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+)
 
 
 class ConfigurationError(UserError):
@@ -137,16 +143,20 @@ def _members(hint: object) -> list[object]:
 
 def _check_miner(config: DictConfig) -> None:
     miner = config.batchminer["_target_"]
-    if miner != "types.NoneType" and not _refers_to_miner(config.loss):
+    if miner != "types.NoneType" and not _refers_to_miner(config.loss, config.batchminer):
         raise ConfigurationError(
             f"loss {config.loss._target_} compares no tuples and cannot use the batchminer "
             f"{miner}; choose batchminer=none"
         )
 
 
-def _refers_to_miner(node: object) -> bool:
-    """Does the batchminer of the run stand anywhere below the loss, by its name?"""
-    return "${batchminer}" in OmegaConf.to_yaml(node)
+def _refers_to_miner(loss: DictConfig, miner: DictConfig) -> bool:
+    """Does the batchminer of the run stand anywhere below the loss?
+
+    By its name, or, in the configuration of a finished run, in full.
+    """
+    named = "${batchminer}" in OmegaConf.to_yaml(loss)
+    return named or any(part == miner for _, part in _targets(loss))
 
 
 def group_name(config: DictConfig, choices: dict[str, str]) -> str:

@@ -26,11 +26,19 @@ class Learner:
     optimizer: _FabricOptimizer
     scheduler: LRScheduler
     max_grad_norm: float
+    chunk_size: int | None = None
+    adapt: Callable[[int], object] = lambda _step: None  # after each step
 
     def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
         """One optimizer step and one step of the learning rate schedule per batch."""
         steps = train_steps(
-            self.fabric, self.model, self.criterion, batches, self.optimizer, self.max_grad_norm
+            self.fabric,
+            self.model,
+            self.criterion,
+            batches,
+            self.optimizer,
+            self.max_grad_norm,
+            self.chunk_size,
         )
         for step in steps:
             self.scheduler.step()
@@ -62,8 +70,19 @@ def set_up(
     make_scheduler: Callable[[Optimizer], LRScheduler],
     head_lr: float | None,
     max_grad_norm: float | None,
+    chunk_size: int | None = None,
 ) -> Learner:
-    """Move everything to the device of `fabric` and give every parameter its learning rate."""
+    """Move everything to the device of `fabric` and give every parameter its learning rate.
+
+    Of several processes on GPUs, BatchNorm that is trained sees the whole batch, too.
+
+    Raises:
+        ValueError: gradients in chunks and in float16, whose scaling they would miss.
+    """
+    if chunk_size is not None and getattr(fabric.strategy.precision, "scaler", None) is not None:
+        raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     criterion.to(fabric.device)
     model.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU
     optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
@@ -76,4 +95,5 @@ def set_up(
         wrapped_optimizer,
         scheduler,
         float("inf") if max_grad_norm is None else max_grad_norm,
+        chunk_size,
     )

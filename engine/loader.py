@@ -24,10 +24,19 @@ class SeededBatches(Sampler[list[Draw]]):
     twice (its class too small) is augmented in two ways and never its own trivial positive.
 
     Set `epoch` and `start` before iterating; `start` batches are passed over without being read.
+
+    Args:
+        sampler: of batches of indices, the same in every process.
+        seed: of the run.
+        rank: of this process, which gets its part of every batch ...
+        world_size: ... of so many, all equally large.
     """
 
-    def __init__(self, sampler: BatchSampler, seed: int) -> None:
+    def __init__(
+        self, sampler: BatchSampler, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.sampler, self.seed = sampler, seed
+        self.rank, self.world_size = rank, world_size
         self.epoch = self.start = 0
 
     def __len__(self) -> int:
@@ -39,7 +48,16 @@ class SeededBatches(Sampler[list[Draw]]):
         for number, batch in enumerate(self.sampler):  # type: ignore[arg-type, var-annotated]
             seeds = rng.integers(2**63, size=len(batch)).tolist()
             if number >= self.start:
-                yield list(zip(batch, seeds, strict=True))
+                yield self._part(list(zip(batch, seeds, strict=True)))
+
+    def _part(self, batch: list[Draw]) -> list[Draw]:
+        size, rest = divmod(len(batch), self.world_size)
+        if rest:
+            raise ValueError(
+                f"the batch size must be a multiple of the {self.world_size} devices, "
+                f"got {len(batch)}"
+            )
+        return batch[self.rank * size : (self.rank + 1) * size]
 
 
 def worker_count(requested: int | str) -> int:
