@@ -10,7 +10,7 @@ import os
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import hydra
@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from datasets.images import Images
+from engine.adapt import adaptation
 from engine.build import fabric_of, splits_of, table_of
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained
@@ -100,24 +101,26 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         max_grad_norm=trainer.max_grad_norm,
     )
     evaluation = instantiate(config.evaluation.measure)
+    measured = partial(
+        measure,
+        fabric,
+        learner.model,
+        evaluation=evaluation,
+        batch_size=config.evaluation.batch_size,
+        num_workers=workers,
+    )
+    known = evaluation.higher_is_better
+    adapt = adaptation(learner.criterion, splits, measured, known, schedule.total_steps)
     batches = SeededBatches(sampler, config.seed)
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
         run = Run(Records(folder.metrics), mirror, evaluation.higher_is_better)
         fit(
-            learner,
+            replace(learner, adapt=adapt),
             training_loader(train, batches, workers, pin_memory=fabric.device.type == "cuda"),
             batches,
-            partial(
-                measure,
-                fabric,
-                learner.model,
-                splits,
-                evaluation,
-                config.evaluation.batch_size,
-                workers,
-            ),
+            partial(measured, splits),
             schedule,
             Checkpoints(folder.checkpoints),
             run,

@@ -95,6 +95,7 @@ def numbered_steps(
             except ValueError as error:
                 raise TrainingError(f"step {step + 1}: {error}; {ADVICE}") from error
             step += 1
+            learner.adapt(step)
             yield step, taken
 
 

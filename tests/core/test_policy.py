@@ -38,6 +38,7 @@ def outputs(network: torch.nn.Module, state: Tensor) -> tuple[list[list[float]],
 @pytest.mark.parametrize("reward", [1.0, -1.0])
 def test_learns_along_the_gradient_of_ppo(reward: float, value_target: str) -> None:
     policy = linear(lr=0.3, ratio=0.1, refresh=3, value_target=value_target)
+    assert outputs(policy.older, STATE) == outputs(policy.network, STATE)
     clipped = 0
     for _ in range(8):
         policy.act(STATE)
