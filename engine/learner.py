@@ -28,7 +28,6 @@ class Learner:
     max_grad_norm: float
     chunk_size: int | None = None
     adapt: Callable[[int], object] = lambda _step: None  # after each step
-    adapt: Callable[[int], object] = lambda _step: None  # after each step
 
     def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
         """One optimizer step and one step of the learning rate schedule per batch."""
