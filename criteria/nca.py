@@ -1,0 +1,81 @@
+"""Neighbourhood components analysis: Goldberger et al., NIPS 2004.
+
+https://papers.nips.cc/paper/2566-neighbourhood-components-analysis
+"""
+
+from torch import nn
+
+from core.distance import Lp
+from core.logsumexp import log_sum_exp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class NCA(nn.Module):
+    """The odds that a neighbour picked at random, close ones more likely, is of another class.
+
+    With d the squared Euclidean distance of the embeddings as they are, anchor i picks j with
+    probability p_ij = exp(-s d_ij) / Σ_k exp(-s d_ik), k over its positives and negatives, and
+    one of its own class with probability p_i = Σ p_ij over its positives. The loss is
+
+        -log p_i, the second objective of the paper, or 1 - p_i, its first one
+
+    averaged over the anchors that have positives; others contribute nothing. An anchor without
+    negatives has the loss 0 and counts.
+
+    Differences:
+        pytorch-metric-learning: the distance of unit vectors; `distance=Lp(power=2)`. An anchor
+            whose p_i underflows is left out there; given tuples, all pairs compete all the same.
+
+    Args:
+        miner: chooses the neighbours of each anchor; None takes all others.
+        scale: s > 0, per unit of `distance`; 1 in the paper, where the length of the embeddings,
+            which is learned, takes its part.
+        log: whether the loss is -log p_i.
+        distance: None is the squared Euclidean distance of the embeddings as they are.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        scale: float = 1.0,
+        log: bool = True,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if scale <= 0:
+            raise ValueError(f"scale must be positive, got {scale}")
+        self.miner, self.scale, self.log = miner, scale, log
+        self.distance = distance or Lp(power=2, normalize=False)
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        logits = -self.scale * self.distance(embeddings, references)
+        positives, negatives = to_pairs(chosen, *logits.shape)
+        own = log_sum_exp(logits, where=positives)
+        others = log_sum_exp(logits, where=negatives)
+        has_positives = positives.any(dim=1)
+        odds = (others - own).squeeze(1).masked_fill(~has_positives, 0)
+        losses = nn.functional.softplus(odds) if self.log else odds.sigmoid()
+        return self.reducer(labels, anchors=terms_of(losses, where=has_positives))
