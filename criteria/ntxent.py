@@ -1,0 +1,69 @@
+"""NT-Xent: Chen et al., SimCLR, ICML 2020, https://arxiv.org/abs/2002.05709.
+
+Also known as InfoNCE: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748.
+"""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.logsumexp import pair_cross_entropy
+from core.reducer import Mean, Reducer
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Distance,
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class NTXent(nn.Module):
+    """Each positive pair must win a softmax against the negatives of its anchor.
+
+    With s_ij the cosine similarity, each positive pair (a, p) has the loss
+
+        -log(exp(s_ap / T) / (exp(s_ap / T) + Σ_n exp(s_an / T))),  n over the negatives of a
+
+    averaged over the positive pairs. A pair without negatives is 0 and counts; without pairs the
+    mean is 0. In the paper each sample has one positive, another view of the same image; with more
+    of them, each competes with the negatives alone. The sums are by row: O(N M) memory.
+
+    Args:
+        miner: chooses the tuples; None takes all pairs.
+        temperature: T > 0; the similarities are divided by it. The paper has 0.1 on ImageNet and
+            0.5 on CIFAR-10.
+        distance: gives the similarity; None is the cosine.
+        reducer: of the term `pairs`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        temperature: float = 0.1,
+        distance: Distance | None = None,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.miner, self.temperature = miner, temperature
+        self.distance = distance or Cosine()
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        logits = self.distance.similarity(embeddings, references) / self.temperature
+        pairs = to_pairs(chosen, *logits.shape)
+        return self.reducer(labels, pairs=pair_cross_entropy(logits, pairs))
