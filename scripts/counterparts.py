@@ -36,7 +36,9 @@ COUNTERPARTS: dict[str, Counterpart] = {
         ),
         {"monotonic": True},
     ),
+    "circle": Counterpart(lambda **_: losses.CircleLoss(reducer=mean())),
     "contrastive": Counterpart(lambda **_: losses.ContrastiveLoss(reducer=mean())),
+    "fastap": Counterpart(lambda **_: losses.FastAPLoss()),
     "generalized_lifted": Counterpart(
         lambda **_: losses.GeneralizedLiftedStructureLoss(),
         {"distance": {"normalize": True}, "regularizer": None},
@@ -63,6 +65,8 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "multisimilarity": Counterpart(
         lambda **_: losses.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
     ),
+    "nca": Counterpart(lambda **_: losses.NCALoss(), {"distance": {"normalize": True}}),
+    "ntxent": Counterpart(lambda **_: losses.NTXentLoss()),
     "pnp": Counterpart(lambda **_: losses.PNPLoss(), {"include_query": True}),
     "p2sgrad": Counterpart(
         lambda num_classes, embedding_dim: losses.P2SGradLoss(embedding_dim, num_classes),

@@ -1,0 +1,75 @@
+"""Circle loss: Sun et al., CVPR 2020, https://arxiv.org/abs/2002.10857."""
+
+from torch import nn
+
+from core.distance import Cosine
+from core.logsumexp import log_sum_exp
+from core.reducer import Mean, Reducer, terms_of
+from core.tuples import select_tuples, to_pairs
+from core.types import (
+    Embeddings,
+    Labels,
+    Miner,
+    ReferenceLabels,
+    References,
+    Scalar,
+    Tuples,
+)
+
+
+class Circle(nn.Module):
+    """Each similarity is pulled towards its optimum, the harder the farther it is from there.
+
+    With s_ij the cosine similarity, P_i and N_i the positives and negatives of anchor i, m the
+    margin and γ the scale,
+
+        L_i = log(1 + Σ_{j ∈ P_i} exp(-γ [1 + m - s_ij]₊ (s_ij - 1 + m))
+                    · Σ_{j ∈ N_i} exp( γ [s_ij + m]₊ (s_ij - m)))
+
+    averaged over the anchors that have both; others contribute nothing. The weights []₊ count as
+    constants in the gradient, as in the authors' code.
+
+    Differences:
+        pytorch-metric-learning: the mean of the non-zero terms; `reducer=NonZeroMean()`.
+
+    Args:
+        miner: chooses P and N; None takes all pairs.
+        margin: m, cosine similarity, in [0, 1]: positives should be above 1 - m, negatives below m.
+        scale: γ > 0. The paper has m = 0.4, γ = 80 for retrieval, 0.25 and 256 for faces.
+        reducer: of the term `anchors`; None is the mean.
+    """
+
+    def __init__(
+        self,
+        miner: Miner | None = None,
+        margin: float = 0.4,
+        scale: float = 80.0,
+        reducer: Reducer | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= margin <= 1:
+            raise ValueError(f"margin must be between 0 and 1, got {margin}")
+        if scale <= 0:
+            raise ValueError(f"scale must be positive, got {scale}")
+        self.miner, self.margin, self.scale = miner, margin, scale
+        self.reducer = reducer or Mean()
+
+    def forward(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        tuples: Tuples | None = None,
+        *,
+        references: References | None = None,
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Scalar:
+        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
+        cosines = Cosine().similarity(embeddings, references)
+        positives, negatives = to_pairs(chosen, *cosines.shape)
+        pull = (1 + self.margin - cosines).relu().detach() * (cosines - 1 + self.margin)
+        push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
+        too_far = log_sum_exp(-self.scale * pull, where=positives)
+        too_close = log_sum_exp(self.scale * push, where=negatives)
+        losses = nn.functional.softplus((too_far + too_close).squeeze(1))
+        both = positives.any(dim=1) & negatives.any(dim=1)
+        return self.reducer(labels, anchors=terms_of(losses, where=both))
