@@ -38,7 +38,7 @@ def certifies(backend: Backend, device: torch.device) -> bool:
 def asks_faiss(backend: Backend, device: torch.device, k: int | None = None) -> bool:
     """Whether faiss is to search for the `k` nearest, or with None for ranks.
 
-    `auto` asks it where it was measured to be the fastest: for neighbours on a GPU.
+    `auto` asks it for neighbours on a GPU, where torch sorts whole rows.
     """
     if device.type == "cuda" and k is not None and k >= DEEPEST:
         return False

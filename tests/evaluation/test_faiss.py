@@ -151,6 +151,6 @@ def test_auto_asks_faiss_on_a_gpu_for_neighbors_within_its_depth(
     monkeypatch.setattr(backend, "works", lambda _: True)
     assert asks_faiss("auto", CUDA, 10)
     assert not asks_faiss("auto", CUDA, faiss_search.DEEPEST)
-    assert not asks_faiss("auto", CUDA)  # torch ranks faster there
+    assert not asks_faiss("auto", CUDA)  # torch ranks there
     assert not asks_faiss("auto", CPU, 10)
     assert not asks_faiss("torch", CUDA, 10)
