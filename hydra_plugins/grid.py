@@ -1,12 +1,20 @@
 """Hydra's sweeper `grid`: Hydra's own, which then says what failed, whatever launched the jobs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+from hydra_plugins.processes import Processes
+
 
 class Grid(BasicSweeper):
     """conf/hydra/sweeper/grid.yaml"""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """The launcher `processes` composes all jobs before it starts one; others may not."""
+        if not isinstance(self.launcher, Processes):
+            super().validate_batch_is_legal(batch)
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401
         from sweeps.report import conclude

@@ -41,7 +41,7 @@ class Processes(Launcher):
         at = places(self.jobs)
         jobs = []
         for overrides in job_overrides:
-            config, folder = compose(self.loader, self.config, overrides)
+            config, folder, _ = compose(self.loader, self.config, overrides)
             jobs.append(Job(overrides, folder, config.force))
         with Announce(len(jobs), len(at)) as watch:
             outcomes = run_all(jobs, at, self.fail_fast, watch)

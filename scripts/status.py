@@ -53,7 +53,7 @@ def collect(runs: Path, grid: Sequence[str] | None) -> list[Status]:
 def report(root: Path, runs: Sequence[Status], everything: bool) -> None:
     console = Console()
     if not console.is_terminal:
-        console.width = 200  # a log has no edge to fold at
+        console.width = 1000  # a log has no edge to fold at
     shown = [run for run in runs if everything or run.state != "finished"]
     if shown:
         console.print(table(root, shown))

@@ -23,10 +23,11 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
 
 
 class Composed(NamedTuple):
-    """A run before it starts: what it is asked to do, and where."""
+    """A run before it starts: what it is asked to do, where, and the choice of every group."""
 
     config: DictConfig
     folder: RunFolder
+    choices: Mapping[str, Any]
 
 
 def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -> Composed:
@@ -39,4 +40,5 @@ def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -
     """
     whole = loader.load_sweep_config(sweep, list(overrides))
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    return Composed(config, run_folder(config, whole.hydra.runtime.choices))
+    choices = whole.hydra.runtime.choices
+    return Composed(config, run_folder(config, choices), choices)

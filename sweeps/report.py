@@ -68,7 +68,7 @@ def conclude(outcomes: Sequence[Outcome]) -> None:
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.width = 200  # a log has no edge to fold at
+        console.width = 1000  # a log has no edge to fold at
     counts = Counter(outcome.state for outcome in outcomes)
     console.print(", ".join(f"{n} {state}" for state, n in counts.items()), highlight=False)
     unfinished = [o for o in outcomes if o.state not in ("finished", "skipped")]

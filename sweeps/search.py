@@ -1,0 +1,137 @@
+"""A search: the same number of trials for every loss, then the winners over several seeds."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import UserError
+from engine.configuration import check
+from sweeps.job import Outcome
+from sweeps.place import compose
+from sweeps.report import conclude, near
+from sweeps.space import overrides, space_of
+from sweeps.study import Study, digest, diverged
+from tracking.run_folder import RunFolder
+
+Launch = Callable[[list[list[str]]], list[Outcome]]  # overrides of each job -> how each ended
+
+
+@dataclass(frozen=True)
+class Rules:
+    """conf/hydra/sweeper/search.yaml"""
+
+    trials: int
+    at_once: int
+    seeds: Sequence[int]
+    repeats: Sequence[str]
+    folder: Path
+    sampler_seed: int
+
+
+def search(
+    arguments: Sequence[str],
+    rules: Rules,
+    loader: ConfigLoader,
+    sweep: DictConfig,
+    launch: Launch,
+) -> None:
+    """One study for every combination of the comma-separated values, such as every loss.
+
+    Raises:
+        UserError: a run has no validation classes, or another search holds a study.
+        SweepError: runs failed for a reason that says nothing about their settings.
+    """
+    repeats = expanded(rules.repeats, loader) if rules.repeats else [[]]
+    with ExitStack() as held:
+        studies = [study(base, rules, loader, sweep) for base in expanded(arguments, loader)]
+        for one in studies:
+            held.enter_context(RunFolder(one.folder).locked())
+        try_all(studies, rules, repeats, launch)
+    report(studies)
+    seeds = [[*repeat, f"seed={seed}"] for seed in rules.seeds for repeat in repeats]
+    jobs = [[*one.base, *overrides(one.best().params), *more] for one in studies for more in seeds]
+    if jobs:
+        conclude(launch(jobs))
+
+
+def expanded(arguments: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
+    parsed = OverridesParser.create(loader).parse_overrides(list(arguments))
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    return jobs
+
+
+def study(base: list[str], rules: Rules, loader: ConfigLoader, sweep: DictConfig) -> Study:
+    config, folder, choices = compose(loader, sweep, base)
+    check(config, base)
+    metric = config.evaluation.select_on
+    refuse_without_validation(config, metric)
+    space = space_of(choices["loss"], [argument.split("=")[0].lstrip("+") for argument in base])
+    directions = instantiate(config.evaluation.measure).higher_is_better
+    group, dataset = folder.path.parent.name, folder.path.parents[1].name
+    name = f"{group}_{digest(space, rules.repeats, rules.sampler_seed)}"
+    return Study(
+        rules.folder.absolute() / dataset / name,
+        base,
+        space,
+        metric,
+        directions.get(metric.split("/", 1)[1]) is not False,
+        rules.sampler_seed,
+    )
+
+
+def refuse_without_validation(config: DictConfig, metric: str) -> None:
+    """Settings are chosen on classes that neither train nor test."""
+    kind = str(config.validation._target_).rpartition(".")[2]
+    if kind not in ("classes", "fold"):
+        raise UserError(
+            f"validation={kind}: a search needs classes of its own to choose by; "
+            "take validation=classes or validation=fold"
+        )
+    if not metric.startswith("val/"):
+        raise UserError(f"evaluation.select_on={metric}: a search chooses by val/..., never test/")
+
+
+def try_all(
+    studies: Sequence[Study], rules: Rules, repeats: Sequence[Sequence[str]], launch: Launch
+) -> None:
+    """Rounds of trials of all studies that have some left, each with the same budget."""
+    while unfinished := [one for one in studies if one.spent < rules.trials]:
+        trials = [(o, trial) for o in unfinished for trial in o.next(rules.at_once, rules.trials)]
+        jobs = [[*o.overrides(trial), *more] for o, trial in trials for more in repeats]
+        outcomes = launch(jobs)
+        tell(trials, outcomes, len(repeats))
+
+
+def tell(
+    trials: Sequence[tuple[Study, FrozenTrial]], outcomes: Sequence[Outcome], repeats: int
+) -> None:
+    for number, (one, trial) in enumerate(trials):
+        one.tell(trial, outcomes[number * repeats : (number + 1) * repeats])
+    ended = ("finished", "skipped")
+    if any(outcome.state not in ended and not diverged(outcome) for outcome in outcomes):
+        conclude(outcomes)
+
+
+def report(studies: Sequence[Study]) -> None:
+    """The winner of each study, and where all of its trials are."""
+    grid = Table("study", "trials", "metric", "best", "settings", box=None, header_style="bold")
+    for one in studies:
+        best = one.best()
+        settings = " ".join(overrides(best.params))
+        assert best.value is not None
+        file = str(near(one.write()))
+        grid.add_row(file, str(one.spent), one.metric, f"{best.value:.4f}", settings)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(grid)

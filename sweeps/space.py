@@ -1,0 +1,69 @@
+"""What a search may change for one loss: conf/search/<loss>.yaml."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from core.errors import UserError
+from engine.configuration import CONF
+
+Space = dict[str, BaseDistribution]  # configuration key -> what it may be
+FIELDS = ("low", "high", "log", "integer", "choices")
+DIGITS = 4  # significant, of a number that is tried
+
+
+class SpaceError(UserError):
+    """A search space that is missing, or not one."""
+
+
+def space_of(loss: str, fixed: Iterable[str]) -> Space:
+    """The declared space of a loss, without the keys that the command line fixes.
+
+    Raises:
+        SpaceError: there is no such file, nothing is left to search, or a range is no range.
+    """
+    file = CONF / "search" / f"{loss}.yaml"
+    if not file.exists():
+        raise SpaceError(
+            f"conf/search/{loss}.yaml does not exist: write the keys to search and their ranges, "
+            "as in conf/search/margin.yaml"
+        )
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    assert isinstance(content, dict)
+    held = set(fixed)
+    space = {str(key): distribution(str(key), r) for key, r in content.items() if key not in held}
+    if not space:
+        raise SpaceError(f"conf/search/{loss}.yaml: every key is fixed on the command line")
+    return space
+
+
+def distribution(key: str, limits: Mapping[str, Any]) -> BaseDistribution:
+    """`{low, high, log: false, integer: false}`, both ends included, or `{choices}`."""
+    unknown = [field for field in limits if field not in FIELDS]
+    if unknown:
+        raise SpaceError(f"{key}: unknown {', '.join(unknown)}; known are {', '.join(FIELDS)}")
+    try:
+        if "choices" in limits:
+            return CategoricalDistribution(limits["choices"])
+        kind = IntDistribution if limits.get("integer", False) else FloatDistribution
+        return kind(limits["low"], limits["high"], log=limits.get("log", False))
+    except (KeyError, ValueError, TypeError) as error:
+        raise SpaceError(f"{key}: {error}; a range is low and high, or choices") from error
+
+
+def overrides(parameters: Mapping[str, Any]) -> list[str]:
+    """`key=value` for the command line; numbers as short as the search needs them."""
+    return [f"{key}={_short(value)}" for key, value in parameters.items()]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return "null" if value is None else str(value)
