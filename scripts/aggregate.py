@@ -1,87 +1,138 @@
-"""Finished runs as a table: one row per group, mean ± sample standard deviation over seeds.
+"""Runs as the table of a paper: methods by datasets and metrics, mean ± deviation over seeds.
 
-    python -m scripts.aggregate runs/omniglot_small --metrics recall@1 map@r --reading last
+    python -m scripts.aggregate runs/omniglot_small --metrics recall@1 map@r nmi
+    python -m scripts.aggregate wandb=<entity>/<project> --reading selected --format latex
+    python -m scripts.aggregate runs/ --reading oracle --published roth2020 --cost --commands
 
-A run is a folder `<group>/seed<k>/` with a summary.json. The reading (last, selected or oracle:
-how the epoch was chosen) stands above the table, for numbers of different readings never compare.
+The reading (how the epoch was chosen) stands above the table, for numbers of different readings
+never compare. Sources may be folders of runs, `wandb=<entity>/<project>` and `rdml=<folder>`.
 """
 
 import argparse
-import json
-import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-Groups = dict[str, dict[int, dict[str, Any]]]  # group -> seed -> its reading
-READINGS = ("last", "selected", "oracle")
-
-
-def collect(root: Path, reading: str) -> Groups:
-    """Every finished run below `root`, by group and seed."""
-    groups: Groups = {}
-    for file in sorted(root.glob("**/seed*/summary.json")):
-        values = json.loads(file.read_text())[reading]
-        if values is not None:
-            seed = int(file.parent.name.removeprefix("seed"))
-            groups.setdefault(file.parent.parent.name, {})[seed] = values
-    return groups
+from core.errors import UserError
+from core.files import write_text_atomically
+from engine.configuration import explained
+from scripts.results import comma, cost, latex, markdown, significance
+from scripts.results.caption import caption
+from scripts.results.command import command
+from scripts.results.published import compared, sources
+from scripts.results.run import Run, labels
+from scripts.results.source import CACHE, read_all
+from scripts.results.table import Table, absent, tabulate
+from tracking.report import READINGS
 
 
-def missing(groups: Groups) -> list[str]:
-    """`<group>/seed<k>` for every seed that some group has and this one lacks."""
-    seeds = {seed for runs in groups.values() for seed in runs}
-    return [f"{group}/seed{s}" for group, runs in groups.items() for s in sorted(seeds - set(runs))]
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parser().parse_args(argv)
+    with explained():
+        runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
+        text = rendered(chosen(runs, arguments), arguments)
+        if arguments.out:
+            write_text_atomically(arguments.out, text)
+            print(arguments.out)
+        else:
+            print(text, end="")
 
 
-def cell(values: Sequence[float]) -> str:
-    """Percent with the sample standard deviation over seeds; one seed has none and says so."""
-    percent = [100 * value for value in values]
-    spread = f"± {statistics.stdev(percent):.1f}" if len(percent) > 1 else "(n=1)"
-    return f"{statistics.mean(percent):.1f} {spread}"
+def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
+    """The finished runs, or all that have numbers; a seed that is not there is an error.
+
+    Raises:
+        UserError: names the seeds, and those that are there and not finished.
+    """
+    kept = [run for run in runs if run.state == "finished" or arguments.unfinished]
+    kept = [run for run in kept if any(run.readings.values())]
+    left_out = {run.name: run.state for run in runs if run not in kept}
+    told = [f"{name} ({state})" for name, state in left_out.items()]
+    if not kept:
+        raise UserError(f"no finished run in {' '.join(arguments.sources)}; {len(told)} are not")
+    missing = [*dict.fromkeys([*absent(kept, arguments.seeds), *left_out])]
+    if missing and not arguments.allow_missing:
+        named = [f"{name} ({left_out[name]})" if name in left_out else name for name in missing]
+        raise UserError(f"missing {', '.join(named)}; --allow-missing prints n per cell")
+    if told:
+        print(f"left out: {', '.join(told)}", file=sys.stderr)
+    return kept
 
 
-def render(groups: Groups, metrics: Sequence[str], reading: str) -> str:
-    """A Markdown table, best group first by the first metric."""
-    lines = [f"Reading: {reading}. Percent, mean ± standard deviation over seeds.", ""]
-    lines.append("| group | seeds | " + " | ".join(metrics) + " |")
-    lines.append("|---|---:|" + "---:|" * len(metrics))
-    columns = {
-        group: [[run[f"test/{metric}"] for run in runs.values()] for metric in metrics]
-        for group, runs in groups.items()
-    }
-    for group in sorted(columns, key=lambda name: -statistics.mean(columns[name][0])):
-        cells = [cell(values) for values in columns[group]]
-        lines.append(f"| {group} | {len(groups[group])} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def rendered(runs: Sequence[Run], arguments: argparse.Namespace) -> str:
+    """The table in the format that was asked for, or the tests."""
+    if arguments.tests:
+        return significance.render(runs, arguments.metrics, arguments.reading, arguments.split)
+    table = complete(runs, arguments)
+    if arguments.format == "csv":
+        return comma.render(table)
+    render = latex.render if arguments.format == "latex" else markdown.render
+    return render(table, arguments.spread, show_n=bool(absent(runs, arguments.seeds)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("root", type=Path, help="folder of runs, usually of one dataset")
-    parser.add_argument("--metrics", nargs="+", default=["recall@1", "map@r", "nmi"])
-    parser.add_argument("--reading", choices=READINGS, default="last")
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="print unequal numbers of seeds"
+def complete(runs: Sequence[Run], arguments: argparse.Namespace) -> Table:
+    """The table with its caption and all the columns and lines that were asked for."""
+    methods = labels(runs)
+    table = tabulate(runs, arguments.metrics, arguments.reading, arguments.split)
+    for source in arguments.published:
+        table = compared(table, runs, methods, source, (arguments.split, arguments.reading))
+    if arguments.cost:
+        table = replace(table, columns=[*table.columns, *cost.columns(runs, methods)])
+    if arguments.commands:
+        table = replace(table, commands=commands(runs))
+    return replace(
+        table, caption=[*caption(runs, arguments.reading, arguments.split), legend(arguments)]
     )
-    arguments = parser.parse_args(argv)
-    groups = collect(arguments.root, arguments.reading)
-    if not groups:
-        print(
-            f"error: no finished run with a reading {arguments.reading} below {arguments.root}",
-            file=sys.stderr,
-        )
-        return 1
-    absent = missing(groups)
-    if absent and not arguments.allow_missing:
-        print(
-            f"error: missing {', '.join(absent)}; --allow-missing prints n per row", file=sys.stderr
-        )
-        return 1
-    print(render(groups, arguments.metrics, arguments.reading))
-    return 0
+
+
+def legend(arguments: argparse.Namespace) -> str:
+    """What the numbers and marks are."""
+    spread = "sample standard deviation" if arguments.spread == "spread" else "95 % t-interval"
+    return (
+        f"Mean ± {spread} over seeds, rates in percent; best bold, second underlined, † not "
+        "significantly worse than the best (paired t-test over seeds, Holm, 5 %)"
+    )
+
+
+def commands(runs: Sequence[Run]) -> dict[str, str]:
+    """Of every group, the command that makes it."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.dataset, run.group), []).append(run)
+    return {
+        f"{dataset}/{group}": command(own[0], [run.seed for run in own])
+        for (dataset, group), own in groups.items()
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
+    add("--metrics", nargs="+", default=["recall@1", "map@r", "nmi"])
+    add("--reading", choices=READINGS, default="last")
+    add("--split", choices=["test", "val", "train"], default="test")
+    add("--format", choices=["markdown", "csv", "latex"], default="markdown")
+    add("--spread", choices=["spread", "interval"], default="spread", help="what follows ±")
+    add("--seeds", type=int, nargs="+", default=[], help="that every group must have")
+    add("--allow-missing", action="store_true", help="print n per cell instead of an error")
+    add(
+        "--unfinished",
+        action="store_true",
+        help="read also runs that go on or failed",
+    )
+    add("--published", nargs="+", default=[], metavar="SOURCE", choices=sources())
+    add("--cost", action="store_true", help="add time, speed, memory and GPU hours")
+    add("--commands", action="store_true", help="add the command that makes each row again")
+    add("--tests", action="store_true", help="print every paired test instead of the table")
+    add("--out", type=Path, help="file to write instead of the screen")
+    add("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    add("--refresh", action="store_true", help="download again what may have changed")
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,52 +1,183 @@
-"""The table on a folder of runs small enough to read."""
+"""The table from folders of runs small enough to read, in its three formats."""
 
-import json
+import csv
+import io
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts.aggregate import main
+from scripts.results.command import UNKNOWN
+from tests.run_folders import CONFIG, write_run, write_study
+
+GOLDEN = Path(__file__).parent / "results" / "golden"
+STUDY = {
+    "cars196": {"margin": [0.79, 0.80, 0.81], "tri&plet_%": [0.78, 0.81, 0.80]},
+    "cub200": {
+        "margin": [0.62, 0.63, 0.64],
+        "tri&plet_%": [0.50, 0.51, 0.53],
+        "n-pair": [0.61, 0.60, 0.61],
+    },
+}
+DOCUMENT = r"""\documentclass{article}
+\usepackage{booktabs}
+\begin{document}
+%s
+\end{document}
+"""
 
 
-def write_run(root: Path, group: str, seed: int, recall: float) -> None:
-    folder = root / group / f"seed{seed}"
-    folder.mkdir(parents=True)
-    readings = {"last": {"test/recall@1": recall}, "selected": None, "oracle": {"test/recall@1": 1}}
-    (folder / "summary.json").write_text(json.dumps(readings))
+def has_booktabs() -> bool:
+    return subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode == 0
 
 
-def test_prints_mean_and_spread_over_seeds(
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    main([str(argument) for argument in arguments])
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return write_study(tmp_path / "runs", STUDY)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("markdown", "md"), ("csv", "csv"), ("latex", "tex")])
+def test_the_table_is_the_golden_one(
+    kind: str, suffix: str, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(capsys, study, "--metrics", "recall@1", "nmi", "--format", kind)
+    assert text == (GOLDEN / f"table.{suffix}").read_text()
+
+
+def test_the_latex_table_compiles(tmp_path: Path) -> None:
+    compiler = shutil.which("pdflatex") or shutil.which("tectonic")
+    if compiler is None:
+        pytest.skip("neither pdflatex nor tectonic is installed")
+    if "pdflatex" in compiler and not has_booktabs():
+        pytest.skip("pdflatex is installed without booktabs")
+    (tmp_path / "t.tex").write_text(DOCUMENT % (GOLDEN / "table.tex").read_text())
+    options = ["-interaction=nonstopmode", "-halt-on-error"] if "pdflatex" in compiler else []
+    done = subprocess.run([compiler, *options, "t.tex"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "t.pdf").stat().st_size > 1000
+
+
+def test_the_csv_holds_the_numbers_unrounded(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(capsys, study, "--metrics", "recall@1", "--format", "csv")
+    told = [line for line in text.splitlines() if line.startswith("#")]
+    assert any("Commit: 0123456" in line for line in told)
+    rows = list(csv.DictReader(io.StringIO(text[text.index("method,") :])))
+    (row,) = [row for row in rows if (row["method"], row["dataset"]) == ("margin", "cub200")]
+    assert float(row["mean"]) == pytest.approx(63)
+    assert float(row["spread"]) == pytest.approx(1)
+    assert float(row["interval"]) == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert (row["n"], row["best"], row["second"]) == ("3", "True", "False")
+
+
+def test_the_caption_says_what_the_numbers_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for seed, recall in enumerate((0.50, 0.60)):
-        write_run(tmp_path, "triplet", seed, recall)
-        write_run(tmp_path, "contrastive", seed, 0.25)
-    assert main([str(tmp_path), "--metrics", "recall@1"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "Reading: last. Percent, mean ± standard deviation over seeds.",
-        "",
-        "| group | seeds | recall@1 |",
-        "|---|---:|---:|",
-        "| triplet | 2 | 55.0 ± 7.1 |",
-        "| contrastive | 2 | 25.0 ± 0.0 |",
-    ]
+    values = {"test/recall@1": 0.6}
+    departing = {"claim": "protocol=roth2020/cub200", "differences": {"trainer.epochs": {}}}
+    write_run(tmp_path, "cub200/margin_00000000/seed0", values, commit="abcdef123")
+    write_run(tmp_path, "cub200/margin_00000000/seed1", values, protocol=departing)
+    write_run(tmp_path, "cub200/roth2020_margin_00000001/seed0", values)
+    options = ["--metrics", "recall@1", "--reading", "oracle", "--allow-missing"]
+    caption = printed(capsys, tmp_path, *options).splitlines()[0]
+    assert "cub200, test split. " in caption
+    assert "Protocol: none claimed, roth2020, but for trainer.epochs. " in caption
+    assert "Reading: oracle (best test value over epochs, each metric for itself). " in caption
+    assert "n = 1 to 2 seeds, not the same in every row. " in caption
+    assert "Commit: 0123456, abcdef1. " in caption
 
 
 def test_a_missing_seed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_run(tmp_path, "triplet", 0, 0.50)
-    write_run(tmp_path, "triplet", 1, 0.60)
-    write_run(tmp_path, "contrastive", 0, 0.25)
-    assert main([str(tmp_path), "--metrics", "recall@1"]) == 1
-    assert "contrastive/seed1" in capsys.readouterr().err
-    assert main([str(tmp_path), "--metrics", "recall@1", "--allow-missing"]) == 0
-    assert "| contrastive | 1 | 25.0 (n=1) |" in capsys.readouterr().out
+    study = {"cub200": {"triplet": [0.5, 0.6], "contrastive": [0.25]}}
+    root = write_study(tmp_path, study)
+    command = [str(root), "--metrics", "recall@1"]
+    with pytest.raises(SystemExit, match=r"missing cub200/contrastive_00000001/seed1; --allow"):
+        main(command)
+    with pytest.raises(SystemExit, match=r"contrastive_00000001/seed2, .*triplet_00000000/seed2"):
+        main([*command, "--seeds", "0", "1", "2"])
+    table = printed(capsys, *command, "--allow-missing")
+    assert "| triplet | **55.0** ± 7.1 (n=2) |" in table
+    assert "| contrastive | <ins>25.0</ins> (n=1) |" in table
 
 
-@pytest.mark.parametrize("reading", ["last", "selected"])
-def test_fails_when_there_is_nothing_to_tabulate(
-    tmp_path: Path, reading: str, capsys: pytest.CaptureFixture[str]
+def test_a_run_that_failed_is_named_and_read_if_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if reading == "selected":
-        write_run(tmp_path, "triplet", 0, 0.5)
-    assert main([str(tmp_path), "--reading", reading]) == 1
-    assert "no finished run" in capsys.readouterr().err
+    values = {"test/recall@1": 0.6}
+    write_run(tmp_path, "cub200/margin_00000000/seed0", values)
+    write_run(tmp_path, "cub200/margin_00000000/seed1", values, error="killed")
+    command = [str(tmp_path), "--metrics", "recall@1"]
+    with pytest.raises(SystemExit, match=r"missing cub200/margin_00000000/seed1 \(failed\)"):
+        main(command)
+    assert "n = 1 seed (0)" in printed(capsys, *command, "--allow-missing")
+    assert "n = 2 seeds (0, 1)" in printed(capsys, *command, "--unfinished")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--reading", "selected"], "no run has a reading selected"),
+        (["--split", "train"], "no run has a reading last of the split train"),
+        (["--metrics", "recall@2"], "no run measured test/recall@2; there is map@r, nmi, recall@1"),
+    ],
+)
+def test_what_nobody_measured_is_one_line(option: list[str], message: str, study: Path) -> None:
+    with pytest.raises(SystemExit, match=message):
+        main([str(study), "--allow-missing", *option])
+
+
+def test_intervals_in_place_of_deviations(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = printed(capsys, study / "cub200", "--metrics", "recall@1", "--spread", "interval")
+    assert "| margin | **63.0** ± 2.5 |" in table
+    assert "Mean ± 95 % t-interval" in table
+
+
+def test_every_pair_is_tested(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, study, "--metrics", "recall@1", "--tests")
+    row = "| margin | n-pair | +2.33 | -0.54 .. +5.20 | 3 | 0.073 | 0.073 |"
+    assert row in text
+    assert "### cars196, recall@1" in text
+    assert "Mean ranks over 2 datasets" in text
+
+
+def test_cost_of_each_row(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = printed(capsys, study / "cub200", "--metrics", "recall@1", "--cost")
+    assert "| minutes per run | images/s | peak GiB | GPU hours, all runs |" in table
+    assert "| margin | **63.0** ± 1.0 | 90.0 | 250 | 7.50 | 4.50 |" in table
+
+
+def test_published_figures_stand_beside_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, value in enumerate((0.630, 0.632)):
+        name = f"cub200/roth2020_margin_b12_distance_00000000/seed{seed}"
+        write_run(tmp_path, name, {"test/recall@1": value})
+    own = {**CONFIG, "backbone": {**CONFIG["backbone"], "embedding_dim": 512}}
+    name = "cub200/roth2020_triplet_distance_00000001"
+    for seed in (0, 1):  # of another size: its published figure does not compare
+        write_run(tmp_path, f"{name}/seed{seed}", {"test/recall@1": 0.6}, config=own)
+    command = [tmp_path, "--metrics", "recall@1", "--published", "roth2020"]
+    table = printed(capsys, *command, "--reading", "oracle")
+    assert "| method | recall@1 | roth2020 | difference |" in table
+    assert "| roth2020_margin_b12_distance | **63.1** ± 0.1 | 63.1 ± 0.5 | 0.0 |" in table
+    assert "| roth2020_triplet_distance | <ins>60.0</ins> ± 0.0 |  |  |" in table
+    assert "± is the population standard deviation; 5 runs." in table
+    with pytest.raises(SystemExit, match="roth2020 reports the oracle reading and this table the"):
+        main([*map(str, command), "--reading", "last"])
+    with pytest.raises(SystemExit, match="hier2023 has no figure for these methods"):
+        main([*map(str, command[:-1]), "hier2023"])
+
+
+def test_the_command_of_a_row_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, "cub200/margin_00000000/seed0", {"test/recall@1": 0.6})
+    assert UNKNOWN in printed(capsys, tmp_path, "--metrics", "recall@1", "--commands")

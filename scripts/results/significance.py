@@ -1,0 +1,69 @@
+"""Every pair of methods, tested over seeds, as Markdown."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+import pandas as pd
+
+from scripts.results import statistics
+from scripts.results.directions import directions
+from scripts.results.run import Run
+from scripts.results.table import Columns, Values, values_of
+
+
+def render(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str) -> str:
+    """One table per dataset and metric; differences of rates in percent points."""
+    parts = [
+        f"Paired t-tests over the seeds that both have, two-sided, Holm-corrected within a table. "
+        f"Reading: {reading}, {split} split.\n"
+    ]
+    for (dataset, metric), values in values_of(runs, metrics, reading, split).items():
+        lines = ["| method | other | difference | 95 % interval | n | p | p (Holm) |"]
+        lines.append("|---|---|---:|---:|---:|---:|---:|")
+        for row in tests(values).itertuples():
+            interval = f"{row.low:+.2f} .. {row.high:+.2f}"
+            p_values = f"{row.p:.2g} | {row.p_holm:.2g}"
+            lines.append(
+                f"| {row.method} | {row.other} | {row.mean:+.2f} | {interval} | {row.n} "
+                f"| {p_values} |"
+            )
+        parts.append(f"### {dataset}, {metric}\n\n" + "\n".join(lines) + "\n")
+    found = values_of(runs, metrics, reading, split)
+    higher = directions(runs[0].config, metrics)
+    parts += [ranks(metric, found, higher[metric]) for metric in metrics]
+    return "\n".join(filter(None, parts))
+
+
+def ranks(metric: str, columns: Columns, higher_is_better: bool | None) -> str:
+    """Mean ranks over datasets; nothing where there are too few, or no better direction."""
+    if higher_is_better is None:
+        return ""
+    try:
+        found = statistics.ranks(means_of(columns, metric), higher_is_better)
+    except ValueError:
+        return ""
+    return (
+        f"Mean ranks over {found.num_datasets} datasets, {metric}: "
+        + ", ".join(f"{name} {rank:.2f}" for name, rank in found.mean.items())
+        + f". Friedman p = {found.p:.2g}; "
+        f"critical difference {found.critical:.2f} (Nemenyi, 5 %).\n"
+    )
+
+
+def means_of(columns: Columns, metric: str) -> pd.DataFrame:
+    """dataset x method, of the means over seeds."""
+    chosen = {dataset: own for (dataset, name), own in columns.items() if name == metric}
+    means = {d: {m: mean(v.values()) for m, v in own.items()} for d, own in chosen.items()}
+    return pd.DataFrame(means).T
+
+
+def tests(values: Values) -> pd.DataFrame:
+    """Every pair of methods of one column: difference, 95 % interval, p-value, Holm's p-value."""
+    names = list(values)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    found = [statistics.paired(values[a], values[b]) for a, b in pairs]
+    frame = pd.DataFrame(found, columns=list(statistics.Difference._fields))
+    frame.insert(0, "method", [a for a, _ in pairs])
+    frame.insert(1, "other", [b for _, b in pairs])
+    frame["p_holm"] = statistics.holm(list(frame.p))
+    return frame

@@ -1,0 +1,136 @@
+"""What seeds can tell: spread, intervals, paired tests, ranks over datasets."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import friedmanchisquare, studentized_range, t  # type: ignore[attr-defined]
+
+CONFIDENCE = 0.95
+LEVEL = 0.05
+
+BySeed = Mapping[int, float]
+
+
+class Difference(NamedTuple):
+    """Of two methods on the seeds that both have: mean, its t-interval and two-sided p-value."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+
+class Ranks(NamedTuple):
+    """Mean rank of each method over the datasets, 1 is best.
+
+    Args:
+        mean: by method, best first.
+        num_datasets: all of which every method has.
+        p: of Friedman's test, that all methods rank alike; NaN for fewer than three methods.
+        critical: mean ranks that differ by less are not significantly different, by Nemenyi's test.
+    """
+
+    mean: "pd.Series[float]"
+    num_datasets: int
+    p: float
+    critical: float
+
+
+def spread(values: Sequence[float]) -> float:
+    """Sample standard deviation, divisor n - 1; NaN of one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def half_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """Half the width of the t-interval of the mean: t_{n-1} s / √n; NaN of one value."""
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    return float(t.ppf((1 + confidence) / 2, n - 1)) * spread(values) / sqrt(n)
+
+
+def paired(first: BySeed, second: BySeed, confidence: float = CONFIDENCE) -> Difference:
+    """Paired t-test over seeds of `first - second`.
+
+    The p-value is NaN for fewer than two common seeds. Where all differences are the same, it is 1
+    if they are zero and 0 otherwise.
+    """
+    seeds = sorted(first.keys() & second.keys())
+    differences = [first[seed] - second[seed] for seed in seeds]
+    mean = float(np.mean(differences)) if seeds else float("nan")
+    half = half_interval(differences, confidence)
+    return Difference(mean, mean - half, mean + half, p_value(differences), len(seeds))
+
+
+def p_value(differences: Sequence[float]) -> float:
+    """Two-sided, that the mean of the differences is zero."""
+    n = len(differences)
+    if n < 2:
+        return float("nan")
+    mean, error = float(np.mean(differences)), spread(differences) / sqrt(n)
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * t.sf(abs(mean) / error, n - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values of one family of tests (Holm 1979); NaN is no test and stays."""
+    adjusted = [float("nan")] * len(p_values)
+    tested = sorted((p, index) for index, p in enumerate(p_values) if p == p)
+    largest = 0.0
+    for rank, (p, index) in enumerate(tested):
+        largest = max(largest, min(1.0, (len(tested) - rank) * p))
+        adjusted[index] = largest
+    return adjusted
+
+
+def not_worse(
+    columns: Mapping[str, BySeed], higher_is_better: bool, level: float = LEVEL
+) -> set[str]:
+    """The methods that the seeds cannot tell from the best one, it among them.
+
+    Each other method is tested against the best by a paired t-test, Holm-corrected for their
+    number. A method that cannot be tested, for lack of common seeds, is not in the set.
+    """
+    best = ranked(columns, higher_is_better)[0]
+    others = [name for name in columns if name != best]
+    tests = [paired(columns[best], columns[name]).p for name in others]
+    adjusted = holm(tests)
+    return {best} | {name for name, p in zip(others, adjusted, strict=True) if p >= level}
+
+
+def ranked(columns: Mapping[str, BySeed], higher_is_better: bool) -> list[str]:
+    """Methods by their means, best first; equal ones in the order given."""
+    sign = -1 if higher_is_better else 1
+    return sorted(columns, key=lambda name: sign * float(np.mean(list(columns[name].values()))))
+
+
+def ranks(means: pd.DataFrame, higher_is_better: bool, level: float = LEVEL) -> Ranks:
+    """Mean ranks over datasets, Friedman's test and Nemenyi's difference (Demšar 2006).
+
+        CD = q √(k (k + 1) / (6 N)),  q the studentized range over √2, for k methods, N datasets
+
+    Args:
+        means: dataset x method; methods that lack a dataset are left out. Ties share a rank.
+
+    Raises:
+        ValueError: there are not two datasets and two methods that have both.
+    """
+    whole = means.dropna(axis="columns")
+    datasets, methods = whole.shape
+    if datasets < 2 or methods < 2:
+        raise ValueError(
+            f"ranks need two datasets, and two methods that have every one; got {datasets} and "
+            f"{methods}"
+        )
+    of_each = whole.rank(axis=1, ascending=not higher_is_better)
+    q = float(studentized_range.ppf(1 - level, methods, np.inf)) / sqrt(2)
+    critical = q * sqrt(methods * (methods + 1) / (6 * datasets))
+    p = float("nan")
+    if methods > 2:
+        p = float(friedmanchisquare(*(of_each[name] for name in of_each)).pvalue)
+    return Ranks(of_each.mean().sort_values(kind="stable"), datasets, p, critical)
