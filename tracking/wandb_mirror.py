@@ -1,5 +1,6 @@
 """A view of the run at Weights & Biases: it may fail, lag or hang, the run goes on."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,6 +39,7 @@ class WandbMirror:
         if mode not in ("online", "offline", "disabled"):
             raise ValueError(f"tracker.mode must be online, offline or disabled, got {mode}")
         self.timeout, self.failed = timeout, mode == "disabled"
+        self.folder = folder
         self.run: Any = None
         dataset, group, seed = folder.parts[-3:]
         name = "_".join(filter(None, [group, seed.replace("seed", "s"), page]))
@@ -66,14 +68,15 @@ class WandbMirror:
         self._attempt(lambda: self._show(step, pictures))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Show the readings as `last/test/recall@1` and so on."""
-        readings = {
+        """Show the readings as `last/test/recall@1` and so on, the cost and the commit."""
+        shown = {
             f"{reading}/{name}": value
             for reading in ("last", "selected", "oracle")
             for name, value in (summary[reading] or {}).items()
             if isinstance(value, float | int)
         }
-        self._attempt(lambda: self.run.summary.update(readings))
+        cost = {f"cost/{name}": value for name, value in summary.get("cost", {}).items()}
+        self._attempt(lambda: self.run.summary.update(shown | cost | self._origin()))
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +89,14 @@ class WandbMirror:
     ) -> None:
         """A run that failed is shown as failed."""
         self._attempt(lambda: self.run.finish(exit_code=0 if kind is None else 1))
+
+    def _origin(self) -> dict[str, Any]:
+        """What environment.json says about the code and the study that the run follows."""
+        file = self.folder / "environment.json"
+        told = json.loads(file.read_text()) if file.exists() else {}
+        claim = (told.get("protocol") or {}).get("claim")
+        commit = told.get("commit") and told["commit"] + "+" * bool(told.get("dirty"))
+        return {name: v for name, v in (("commit", commit), ("claim", claim)) if v}
 
     def _start(self, **options: Any) -> None:  # noqa: ANN401
         import wandb

@@ -1,0 +1,211 @@
+"""The real W&B client against a server on the loopback address: runs written, synced, read back."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from scripts.aggregate import main
+from scripts.results import wandb_runs
+from scripts.results.folders import read_folders
+from scripts.results.run import Run
+from scripts.results.wandb_runs import read_wandb
+from tests.wandb_server import StoredRun, WandbServer, serving
+
+ROOT = Path(__file__).parents[3]
+KEY = "0123456789abcdef0123456789abcdef01234567"  # planted, of the form of a real one
+ROWS = 1200  # more than the 500 of a sampled history and the 1000 of a page
+PROJECT = "team/p"
+
+
+def environment(url: str, home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    own = {"WANDB_BASE_URL": url, "WANDB_API_KEY": KEY, "WANDB_X_GRAPHQL_RETRY_MAX": "1"}
+    return {**kept, **own, "HOME": str(home), "WANDB_CACHE_DIR": str(home), "WANDB_SILENT": "true"}
+
+
+def client(server: WandbServer, home: Path, *arguments: str | Path) -> str:
+    """A process that uses W&B; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(server.url, home),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wandb")
+
+
+@pytest.fixture(scope="module")
+def recorded(folder: Path) -> Iterator[WandbServer]:
+    """A server to which two runs were logged online, one is still running, one was synced."""
+    record = "tests.scripts.results.record_runs"
+    with serving(WandbServer()) as server:
+        client(
+            server,
+            folder,
+            record,
+            folder / "runs",
+            "online",
+            "margin_1a2b3c4d",
+            f"0:{ROWS},1:5,2:5!",
+        )
+        client(server, folder, record, folder / "runs", "offline", "triplet_1a2b3c4d", "0:5")
+        (log,) = (folder / "runs").glob("digits/triplet*/seed0/wandb/offline-run-*")
+        client(server, folder, "wandb", "sync", log)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment(server.url, folder).items():
+                patch.setenv(name, value)
+            yield server
+            import wandb
+
+            wandb.teardown()
+
+
+@pytest.fixture
+def server(recorded: WandbServer) -> Iterator[WandbServer]:
+    """The same, well-behaved again after each test."""
+    runs = deepcopy(recorded.runs)
+    recorded.asked.clear()
+    yield recorded
+    recorded.runs, recorded.overlap = runs, 0
+    recorded.fail.clear()
+    recorded.slow.clear()
+
+
+def numbers(run: Run) -> list[dict[str, object]]:
+    """The records without the times, which W&B takes itself, and lists, which it cannot give."""
+    return [
+        {k: v for k, v in record.items() if k != "time" and not isinstance(v, list)}
+        for record in run.records
+    ]
+
+
+@pytest.mark.slow
+def test_what_was_recorded_is_what_comes_back(
+    server: WandbServer, folder: Path, tmp_path: Path
+) -> None:
+    server.overlap = 7
+    local = {run.name: run for run in read_folders(folder / "runs")}
+    remote = {run.name: run for run in read_wandb(PROJECT, tmp_path, False)}
+    assert list(local) == list(remote)
+    assert len(remote["digits/margin_1a2b3c4d/seed0"].records) == ROWS + 2
+    for name in ("digits/margin_1a2b3c4d/seed0", "digits/margin_1a2b3c4d/seed1"):
+        here, there = local[name], remote[name]
+        assert numbers(there) == numbers(here)
+        assert there.readings["last"] == {
+            k: v for k, v in (here.readings["last"] or {}).items() if not isinstance(v, list)
+        }
+        assert there.readings["selected"] is None
+        assert (there.cost, there.commit) == (here.cost, here.commit)
+        assert there.config["loss"] == here.config["loss"]
+    assert remote["digits/margin_1a2b3c4d/seed2"].state == "running"
+    assert server.asked["HistoryPage"] == 4, "the long run is two pages"
+
+
+@pytest.mark.slow
+def test_a_synced_offline_run_is_like_any_other(
+    server: WandbServer, folder: Path, tmp_path: Path
+) -> None:
+    stored = server.runs["digits_triplet_1a2b3c4d_s0"]
+    assert stored.state == "finished"
+    (run,) = [run for run in read_wandb(PROJECT, tmp_path, False) if "triplet" in run.group]
+    (local,) = [run for run in read_folders(folder / "runs") if "triplet" in run.group]
+    assert numbers(run) == numbers(local)
+
+
+@pytest.mark.slow
+def test_the_table_is_the_same_and_the_second_time_offline(
+    server: WandbServer, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--metrics",
+        "recall@1",
+        "nmi",
+        "--allow-missing",
+        "--cost",
+        "--cache",
+        str(tmp_path),
+    ]
+    main([str(folder / "runs"), *options])
+    expected = capsys.readouterr()
+    assert "| margin | **55.5** ± 7.8 (n=2) |" in expected.out
+    assert "left out: digits/margin_1a2b3c4d/seed2 (running)" in expected.err
+    for asked in (True, False):
+        server.asked.clear()
+        main([f"wandb={PROJECT}", *options])
+        assert capsys.readouterr() == expected
+        assert bool(server.asked["Runs"]) is asked
+        server.fail["Runs"] = 10**6  # a call that asks would fail
+    assert not [f for f in tmp_path.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_an_error_that_names_it(server: WandbServer, tmp_path: Path) -> None:
+    server.runs = {name: run for name, run in server.runs.items() if "margin" in name}
+    with pytest.raises(SystemExit, match=r"missing digits/margin_1a2b3c4d/seed2 \(running\)"):
+        main([f"wandb={PROJECT}", "--cache", str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_one_error_500_in_the_middle_is_survived(server: WandbServer, tmp_path: Path) -> None:
+    server.fail["HistoryPage"] = 1
+    runs = list(read_wandb(PROJECT, tmp_path, False))
+    assert [len(run.records) for run in runs[:2]] == [ROWS + 2, 7]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["error 500", "time-out"])
+def test_a_server_that_stays_away_is_one_line_and_what_arrived_is_kept(
+    trouble: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list(server.runs)
+    late = server.runs.pop(names[-1])
+    list(read_wandb(PROJECT, tmp_path, False))
+    server.runs[names[-1]] = late
+    if trouble == "error 500":
+        server.fail["HistoryPage"] = 10**6
+    else:
+        server.slow["HistoryPage"] = 5
+        monkeypatch.setattr(wandb_runs, "PATIENCE", 2)
+    with pytest.raises(UserError, match=f"stopped answering .* {len(names) - 1} runs of team/p"):
+        list(read_wandb(PROJECT, tmp_path, refresh=True))
+    server.fail.clear()
+    server.slow.clear()
+    server.asked.clear()
+    assert len(list(read_wandb(PROJECT, tmp_path, refresh=True))) == len(names)
+    assert server.asked["RunParquetHistory"] == 1, "only the run that was missing is downloaded"
+
+
+@pytest.mark.slow
+def test_a_history_with_a_hole_is_not_called_finished(server: WandbServer, tmp_path: Path) -> None:
+    server.lose = 1  # rows that the server counts and does not give
+    runs = [run for run in read_wandb(PROJECT, tmp_path, False) if run.seed == 0]
+    server.lose = 0
+    assert runs[0].state == f"incomplete: {ROWS + 1} of {ROWS + 2} rows"
+
+
+@pytest.mark.slow
+def test_runs_of_others_are_left_out(
+    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.runs["foreign"] = StoredRun("foreign", "p", state="finished", job_type="training")
+    evaluation = deepcopy(server.runs["digits_triplet_1a2b3c4d_s0"])
+    evaluation.name, evaluation.job_type = "evaluation", "evaluation"
+    server.runs["evaluation"] = evaluation
+    names = [run.name for run in read_wandb(PROJECT, tmp_path, False)]
+    assert len(names) == 4
+    assert "left out, no training of this project: foreign, evaluation" in capsys.readouterr().err
