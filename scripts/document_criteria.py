@@ -36,7 +36,7 @@ DIFFER = """\
 
 The paper is the default. What others compute under the same name, and what gives their number here:
 
-| objective | who | difference |
+| objective or miner | who | difference |
 |---|---|---|
 """
 
@@ -66,7 +66,12 @@ class Entry(NamedTuple):
 def page() -> str:
     """The whole page."""
     losses, miners = entries("loss"), entries("batchminer")
-    parts = [HEAD, "## Objectives\n", summary(losses, "loss"), DIFFER + differences(losses)]
+    parts = [
+        HEAD,
+        "## Objectives\n",
+        summary(losses, "loss"),
+        DIFFER + differences(losses + miners),
+    ]
     parts += ["## Definitions\n", *(definition(entry) for entry in defined(losses))]
     parts += ["## Miners\n", summary(miners, "batchminer")]
     return "\n".join([*parts, *(definition(entry) for entry in defined(miners))])
