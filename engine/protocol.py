@@ -85,7 +85,15 @@ def compare(config: DictConfig, overrides: Sequence[str], name: str) -> Claim:
     """
     reference = _composed([name, *_left_open(overrides, name)])
     study, run = (OmegaConf.to_container(node, resolve=False) for node in (reference, config))
-    return Claim(name, list(_differences(study, run)))
+    return Claim(name, differences(study, run))
+
+
+def differences(study: object, run: object) -> list[Difference]:
+    """Between two configurations as plain dictionaries, but for what is free.
+
+    Where another thing stands, it is one difference; only what both things take adds to it.
+    """
+    return list(_differences(study, run))
 
 
 def warn(claim: Claim | None) -> None:
@@ -128,7 +136,6 @@ def _left_open(overrides: Sequence[str], name: str) -> list[str]:
 
 
 def _differences(study: object, run: object, key: str = "") -> Iterator[Difference]:
-    """Where another thing stands, it is one difference; only what both things take adds to it."""
     if key in FREE or study == run:
         return
     if not (isinstance(study, dict) and isinstance(run, dict)):

@@ -1,10 +1,12 @@
 """Every published run that conf/experiment names composes, builds, and says what it reproduces."""
 
+import math
 import re
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
@@ -149,3 +151,102 @@ def test_the_expected_numbers_of_roth_et_al_are_percentages_with_a_deviation() -
     found = [pattern.search(header(name)) for name in EXPERIMENTS if name.startswith("roth2020/")]
     assert all(found)
     assert all(55 < float(match[1]) < 85 and float(match[2]) < 1 for match in found if match)
+
+
+def test_musgrave_et_al_tuned_14_losses_in_4_settings() -> None:
+    found = [name.split("/")[1:] for name in EXPERIMENTS if name.startswith("musgrave2020/")]
+    settings = {setting: {run for s, run in found if s == setting} for setting, _ in found}
+    assert set(settings) == {"cub200", "cars196", "sop", "cub200_b256"}
+    assert all(runs == settings["cub200"] and len(runs) == 14 for runs in settings.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "dataset", "every", "patience", "batch"),
+    [
+        ("cub200", "cub200", 200, 900, 32),
+        ("cars196", "cars196", 500, 1400, 32),
+        ("sop", "sop", 2000, 3900, 32),
+        ("cub200_b256", "cub200", 200, 900, 256),
+    ],
+)
+def test_what_all_runs_of_musgrave_et_al_share(
+    setting: str, dataset: str, every: int, patience: int, batch: int
+) -> None:
+    config = composed(f"protocol=musgrave2020/{setting}")
+    keys = {
+        "trainer.iterations": 100_000,
+        "trainer.evaluate_every_iterations": every,
+        "trainer.patience": patience,
+        "optimizer._target_": "torch.optim.RMSprop",
+        "optimizer.lr": 1e-6,
+        "optimizer.momentum": 0.9,
+        "optimizer.weight_decay": 1e-4,
+        "sampler.batch_size": batch,
+        "sampler.samples_per_class": 4,
+        "sampler.replacement": False,
+        "backbone._target_": "architectures.bninception.bninception",
+        "backbone.embedding_dim": 128,
+        "backbone.batchnorm": "frozen",
+        "transform.crop": 227,
+        "transform.resize": 256,
+        "transform.scale": [0.16, 1.0],
+        "validation._target_": "datasets.validation.fold",
+        "validation.folds": 4,
+        "validation.shuffle": False,
+        "evaluation.select_on": "val/map@r",
+        "dataset._target_": f"datasets.{dataset}.{dataset}",
+    }
+    assert dict(zip(keys, values(config, *keys), strict=True)) == keys
+    assert {"recall@1", "r_precision", "map@r"} <= set(config.metric)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("cars196/arcface", {"margin": math.radians(20.52), "scale": 49.5, "lr": 7.39e-6}),
+        ("sop/ms_miner", {"alpha": 15.94, "beta": 156.61, "base": 0.72}),
+        ("sop/proxynca", {"length": math.sqrt(10.73), "lr": 5.28e-4, "include_own": True}),
+        ("cub200_b256/margin_class", {"margin": -0.0204, "beta": 0.1097, "beta_lr": 1.32e-2}),
+        ("cub200/margin", {"margin": 0.0878, "beta": 0.7838, "num_classes": None}),
+        ("cub200/softtriple", {"scale": 78.02, "gamma": 58.95, "tau": 0.3754, "margin": 0.4307}),
+        ("sop/cosface", {"margin": 0.3364, "scale": 100.0, "lr": 2.16e-3}),
+        ("cub200/contrastive", {"positive_margin": -0.2, "negative_margin": 0.3841}),
+    ],
+)
+def test_the_numbers_that_musgrave_et_al_found(name: str, numbers: dict[str, float]) -> None:
+    loss = composed(f"experiment=musgrave2020/{name}").loss
+    for key, value in numbers.items():
+        assert loss[key] == (value if value is None else pytest.approx(value, rel=5e-4)), key
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("musgrave2020/")])
+def test_classification_takes_one_image_of_a_class_and_the_others_four(name: str) -> None:
+    run = name.split("/")[-1]
+    one = run in ("proxynca", "normalized_softmax", "cosface", "arcface", "softtriple")
+    sampler = composed(f"experiment={name}").sampler
+    assert sampler.samples_per_class == (1 if one else 4)
+    labels = np.arange(75).repeat(60)  # three folds of CUB200
+    assert len(next(iter(instantiate(sampler)(labels=labels)))) == sampler.batch_size
+
+
+@pytest.mark.parametrize(
+    ("study", "metric", "pattern"),
+    [
+        ("roth2020", "test/recall@1", r"oracle test/recall@1 ([\d.]+) ±"),
+        ("musgrave2020", "test/map@r", r"concatenated test/map@r ([\d.]+)"),
+    ],
+)
+def test_the_expected_numbers_are_the_published_ones(study: str, metric: str, pattern: str) -> None:
+    """As results/published/ has them, which tables are compared with."""
+    table = pd.read_csv(CONF.parent / "results" / "published" / f"{study}.csv")
+    settings = ("main results", "concatenated")
+    rows = table[(table["metric"] == metric) & table["setting"].isin(settings)]
+    published = {(row.dataset, row.run): float(row.mean) for row in rows.itertuples(index=False)}
+    found = {
+        (name.split("/")[1], name.split("/")[2]): float(match[1])
+        for name in EXPERIMENTS
+        if name.startswith(f"{study}/") and (match := re.search(pattern, header(name)))
+    }
+    published.pop(("cub200", "pretrained"), None)
+    published.pop(("cars196", "pretrained"), None)
+    assert found == pytest.approx(published)

@@ -1,0 +1,167 @@
+"""Cross-validated runs as Musgrave et al. 2020 report them:
+
+    python -m scripts.folds runs/cub200/musgrave2020_contrastive_*     # four groups, one per fold
+
+A model per fold of the training classes, each at the epoch that is best on its validation classes,
+measured on the test images of the dataset. For each seed
+
+    separated      mean over the folds of what each model reaches alone (128 dimensions)
+    concatenated   what their joined embeddings reach (512 dimensions)
+
+and over the seeds the mean with its 95 % t-interval. Prints the table; `--out FILE` writes JSON.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table as Grid
+
+from core.errors import UserError
+from core.files import write_text_atomically
+from engine.configuration import explained
+from engine.protocol import differences
+from engine.trained import backbone, weights
+from evaluation.combine import singly_and_combined
+from scripts.evaluate import embed_images, images_of, read
+from scripts.results.statistics import half_interval
+from tracking.run_folder import RunFolder
+
+Numbers = dict[str, float]
+Folds = dict[int, Path]  # index of the fold -> run folder
+COMBINED = "combined"
+OF_THE_FOLD = ("seed", "num_classes", "num_clusters")
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="scripts.folds", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("groups", nargs="+", type=Path, help="folders that hold seed<k>/")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    with explained():
+        by_seed = {
+            s: measure(f, options.split) for s, f in by_seed_and_fold(options.groups).items()
+        }
+        rows = over_seeds(by_seed)
+    Console().print(table(rows, sorted(by_seed), options.split))
+    if options.out:
+        write_text_atomically(options.out, json.dumps({"seeds": by_seed, "over_seeds": rows}))
+        print(options.out)
+
+
+def by_seed_and_fold(groups: Sequence[Path]) -> dict[int, Folds]:
+    """The finished runs of these groups; every seed has each fold once, of one configuration.
+
+    Raises:
+        UserError: one is missing, there twice, or another configuration.
+    """
+    found: dict[int, Folds] = {}
+    runs = sorted(run for group in groups for run in group.glob("seed*") if RunFolder(run).finished)
+    if not runs:
+        raise UserError(f"no finished run in {', '.join(map(str, groups))}")
+    first = configuration(runs[0])
+    for run in runs:
+        config = configuration(run)
+        if "folds" not in config.validation:
+            raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
+        if other := differences(plain(first), plain(config)):
+            changed = ", ".join(difference.key for difference in other)
+            raise UserError(f"{run} is another configuration than {runs[0]}: {changed}")
+        folds = found.setdefault(config.seed, {})
+        if config.validation.index in folds:
+            raise UserError(f"fold {config.validation.index} is there twice, the second in {run}")
+        folds[config.validation.index] = run
+    for seed, folds in sorted(found.items()):
+        missing = sorted(set(range(first.validation.folds)) - set(folds))
+        if missing:
+            raise UserError(f"seed {seed} lacks fold {', '.join(map(str, missing))}")
+    return dict(sorted(found.items()))
+
+
+def configuration(run: Path) -> DictConfig:
+    config = OmegaConf.load(run / "config.yaml")
+    assert isinstance(config, DictConfig)
+    return config
+
+
+def plain(node: object) -> object:
+    """Without what a fold or a seed changes, wherever the resolved configuration repeats it."""
+    if isinstance(node, DictConfig):
+        node = OmegaConf.to_container(node)
+    if not isinstance(node, dict):
+        return node
+    return {key: plain(value) for key, value in node.items() if key not in OF_THE_FOLD}
+
+
+def measure(folds: Folds, split: str) -> dict[str, Numbers]:
+    """What the models of one seed reach, `separated` and `concatenated`."""
+    parts, labels = {}, None
+    for index, run in sorted(folds.items()):
+        checkpoint = run / "checkpoints" / f"best_{selected_on(run).replace('/', '_')}.pt"
+        trained, config = read([f"run={checkpoint}", f"split={split}"])
+        images = images_of(config)
+        embedded = embed_images(config, backbone(config, weights(trained.checkpoint)), images)
+        parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels
+    evaluation = instantiate(config.evaluation.measure)
+    results = {
+        name: scalars(evaluation(embeddings, labels, *images.roles, images.categories))
+        for name, embeddings in singly_and_combined(parts, name=COMBINED).items()
+    }
+    concatenated = results.pop(COMBINED)
+    separated = {
+        metric: statistics.fmean(result[metric] for result in results.values())
+        for metric in concatenated
+    }
+    return {"separated": separated, "concatenated": concatenated}
+
+
+def selected_on(run: Path) -> str:
+    return str(configuration(run).evaluation.select_on)
+
+
+def scalars(results: Mapping[str, object]) -> Numbers:
+    """The metrics that are one number."""
+    return {
+        name: float(value)
+        for name, value in results.items()
+        if isinstance(value, float) and not name.startswith("num_")
+    }
+
+
+def over_seeds(by_seed: Mapping[int, Mapping[str, Numbers]]) -> dict[str, dict[str, Numbers]]:
+    """Mean and half the 95 % interval of every metric, by `separated` and `concatenated`."""
+    rows: dict[str, dict[str, Numbers]] = {}
+    for way in ("separated", "concatenated"):
+        for metric in next(iter(by_seed.values()))[way]:
+            values = [results[way][metric] for results in by_seed.values()]
+            summary = {"mean": statistics.fmean(values), "half_interval": half_interval(values)}
+            rows.setdefault(metric, {})[way] = summary
+    return rows
+
+
+def table(rows: Mapping[str, Mapping[str, Numbers]], seeds: Sequence[int], split: str) -> Grid:
+    """In percent."""
+    title = f"{split}, selected on validation classes, n={len(seeds)} seeds, mean ± 95 % interval"
+    grid = Grid("metric", "separated", "concatenated", title=title, box=None)
+    for metric, row in rows.items():
+        grid.add_row(metric, *(cell(row[way]) for way in ("separated", "concatenated")))
+    return grid
+
+
+def cell(summary: Numbers) -> str:
+    half = summary["half_interval"]
+    spread = f" ± {100 * half:.2f}" if half == half else " (n=1)"  # NaN of one seed
+    return f"{100 * summary['mean']:.2f}{spread}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,121 @@
+"""Four folds of a tiny dataset, trained by one command, measured singly and joined."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from core.errors import UserError
+from scripts.folds import by_seed_and_fold, cell, main, over_seeds
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two folds of the digits 0 to 4, two seeds; five steps each."""
+    runs = tmp_path_factory.mktemp("runs")
+    folds = ("validation=fold", "validation.folds=2", "validation.index=0,1", "seed=0,1")
+    small = ("dataset=digits", "metric=[recall,map_at_r]", "evaluation.select_on=val/map@r")
+    short = ("trainer.iterations=6", "trainer.evaluate_every_iterations=2", "trainer.workers=0")
+    batch = ("sampler.batch_size=10", "sampler.samples_per_class=5", "tracker.mode=disabled")
+    done = subprocess.run(
+        [sys.executable, "main.py", "-m", f"paths.runs={runs}", *folds, *small, *short, *batch],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return sorted(folder for folder in runs.glob("digits/*") if folder.is_dir())
+
+
+def selected(run: Path) -> dict[str, Any]:
+    reading: dict[str, Any] = json.loads((run / "summary.json").read_text())["selected"]
+    return reading
+
+
+@pytest.mark.slow
+def test_separated_is_the_mean_of_what_the_runs_reached(
+    groups: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(groups) == 2
+    out = tmp_path / "folds.json"
+    main([*map(str, groups), "--out", str(out)])
+    printed = capsys.readouterr().out
+    content = json.loads(out.read_text())
+    for seed in (0, 1):
+        runs = [selected(group / f"seed{seed}") for group in groups]
+        for metric in ("recall@1", "map@r"):
+            expected = fmean(run[f"test/{metric}"] for run in runs)
+            assert content["seeds"][str(seed)]["separated"][metric] == pytest.approx(expected)
+    values = [content["seeds"][seed]["concatenated"]["map@r"] for seed in ("0", "1")]
+    row = content["over_seeds"]["map@r"]["concatenated"]
+    assert row["mean"] == pytest.approx(fmean(values))
+    half = 12.7062 * abs(values[0] - values[1]) / 2  # t of one degree of freedom
+    assert row["half_interval"] == pytest.approx(half, rel=1e-4)
+    assert f"{100 * row['mean']:.2f} ± {100 * half:.2f}" in printed
+    singly = content["over_seeds"]["map@r"]["separated"]["mean"]
+    assert row["mean"] != pytest.approx(singly, abs=1e-6), "two models together are another model"
+
+
+def run(
+    root: Path, group: str, seed: int, index: int, lr: float = 0.1, state: str = "finished"
+) -> Path:
+    """What is left of a run, as far as folds are concerned."""
+    folder = root / group / f"seed{seed}"
+    folder.mkdir(parents=True)
+    config = {
+        "seed": seed,
+        "sampler": {"seed": seed},
+        "batchminer": {},
+        "loss": {},
+        "optimizer": {"lr": lr},
+        "validation": {"_target_": "datasets.validation.fold", "index": index, "folds": 2},
+    }
+    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    (folder / "status.json").write_text(json.dumps({"state": state}))
+    (folder / "summary.json").write_text("{}")
+    return folder.parent
+
+
+def test_every_seed_with_every_fold(tmp_path: Path) -> None:
+    groups = [run(tmp_path, f"group{index}", seed=3, index=index) for index in (1, 0)]
+    folders = {index: tmp_path / f"group{index}" / "seed3" for index in (0, 1)}
+    assert by_seed_and_fold(groups) == {3: folders}
+
+
+def test_a_missing_fold_is_named(tmp_path: Path) -> None:
+    groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 1, state="failed")]
+    with pytest.raises(UserError, match="seed 0 lacks fold 1"):
+        by_seed_and_fold(groups)
+
+
+def test_a_fold_counts_once(tmp_path: Path) -> None:
+    groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 0)]
+    with pytest.raises(UserError, match=r"fold 0 is there twice, the second in .*b/seed0"):
+        by_seed_and_fold(groups)
+
+
+def test_folds_of_two_configurations_do_not_mix(tmp_path: Path) -> None:
+    groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 1, lr=0.2)]
+    with pytest.raises(UserError, match=r"another configuration .*: optimizer\.lr"):
+        by_seed_and_fold(groups)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished run"):
+        by_seed_and_fold([tmp_path])
+
+
+def test_one_seed_has_no_interval() -> None:
+    numbers = {"separated": {"map@r": 0.25}, "concatenated": {"map@r": 0.5}}
+    rows = over_seeds({0: numbers})
+    assert [cell(rows["map@r"][way]) for way in numbers] == ["25.00 (n=1)", "50.00 (n=1)"]
