@@ -18,7 +18,7 @@ def measure(
     batch_size: int,
     num_workers: int,
 ) -> Results:
-    """Embed every split in all processes and evaluate it in the first; the others have no results.
+    """Embed every split in all processes and evaluate it in the first; all get the results.
 
     Results are named `<split>/<metric>`.
     """
@@ -28,4 +28,4 @@ def measure(
         if fabric.is_global_zero:
             measured = evaluation(*embedded, *images.roles, images.categories)
             results |= {f"{split}/{name}": value for name, value in measured.items()}
-    return results
+    return fabric.broadcast(results)

@@ -146,5 +146,6 @@ def _for_this_machine(config: DictConfig) -> DictConfig:
     if config.evaluation.measure.metrics == config.metric:
         config.evaluation.measure.metrics = "${metric}"
     config.paths.data = os.environ.get("DML_DATA") or config.paths.data
-    config.trainer.accelerator = config.trainer.workers = "auto"
+    config.trainer.accelerator = config.trainer.workers = config.trainer.strategy = "auto"
+    config.trainer.devices = config.trainer.num_nodes = 1
     return config

@@ -27,10 +27,11 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from engine.embedding import embed_split
+from engine.measure import measure
 
 class Numbers(torch.utils.data.Dataset):
     def __init__(self, total):
-        self.total = total
+        self.total, self.roles, self.categories = total, (None, None), None
     def __len__(self):
         return self.total
     def __getitem__(self, index):
@@ -54,6 +55,9 @@ for total in (1, 2, 7, 9):
     model = Embedder()
     embeddings, labels = embed_split(fabric, fabric.setup_module(model), Numbers(total), 2, 0)
     found[total] = [embeddings.tolist(), labels.tolist(), model.seen]
+model = fabric.setup_module(Embedder())
+who = measure(fabric, model, {"test": Numbers(5)}, lambda *_: {"by": fabric.global_rank}, 2, 0)
+assert who == {"test/by": 0}  # and every process knows
 Path(sys.argv[1], f"{fabric.global_rank}.json").write_text(json.dumps(found))
 """
 
