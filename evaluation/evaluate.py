@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import torch
@@ -16,6 +17,7 @@ from evaluation.chunks import MEMORY
 from evaluation.kmeans import kmeans
 from evaluation.measured_set import Clustering, MeasuredSet, Method
 from evaluation.metric import Metric, depth_of, direction_of, needs_of
+from evaluation.per_query import SCORES, PerQuery, rows
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.space import Distance
 from evaluation.undefined import UndefinedError
@@ -107,11 +109,43 @@ class Evaluation:
             is_query: None means every sample; `is_gallery` likewise.
             categories: super-class of each sample; used where `averages` asks for them.
         """
-        if embeddings.device.type == "mps":  # has no float64
-            embeddings, labels = embeddings.cpu(), labels.cpu()
+        embeddings, labels = with_float64(embeddings), with_float64(labels)
         measured = MeasuredSet(embeddings, labels, is_query, is_gallery, self.method)
-        scored = score_queries(measured, {name: self.metrics[name] for name in self.retrieval})
-        averages = cache(partial(self._averages, scored, labels, categories))
+        return self._results(measured, score_queries(measured, self._scores), categories)
+
+    @torch.no_grad()
+    def with_queries(
+        self,
+        embeddings: Embeddings,
+        labels: Labels,
+        is_query: Bool[Tensor, " N"] | None = None,
+        is_gallery: Bool[Tensor, " N"] | None = None,
+        categories: Sequence[str] | None = None,
+        *,
+        k: int = 10,
+    ) -> tuple[Results, PerQuery]:
+        """Every metric, and one row per query as of `evaluation.per_query`, from one search.
+
+        Args:
+            k: neighbours kept of each query.
+        """
+        if k < 1:
+            raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
+        embeddings, labels = with_float64(embeddings), with_float64(labels)
+        method = replace(self.method, depth=max(k, self.method.depth))
+        measured = MeasuredSet(embeddings, labels, is_query, is_gallery, method)
+        scored = score_queries(measured, self._scores | SCORES)
+        results = self._results(measured, scored, categories)
+        return results, rows(measured, scored, categories, k)
+
+    @property
+    def _scores(self) -> dict[str, Metric]:
+        return {name: self.metrics[name] for name in self.retrieval}
+
+    def _results(
+        self, measured: MeasuredSet, scored: QueryScores, categories: Sequence[str] | None
+    ) -> Results:
+        averages = cache(partial(self._averages, scored, measured.labels, categories))
 
         def numbers_of(name: str) -> dict[str, Tensor]:
             return averages()[name] if name in self.retrieval else self._measure(name, measured)
@@ -130,7 +164,8 @@ class Evaluation:
         """The numbers made of the scores of every metric of the ranking."""
         if categories is not None:
             categories = [categories[q] for q in scored.queries.tolist()]
-        return self.averages.of(scored.by_metric, labels[scored.queries], categories)
+        scores = {name: scored.by_metric[name] for name in self.retrieval}
+        return self.averages.of(scores, labels[scored.queries], categories)
 
     def _measure(self, name: str, measured: MeasuredSet) -> dict[str, Tensor]:
         """One metric of anything but the ranking; mean and spread over several clusterings."""
@@ -161,3 +196,8 @@ class Evaluation:
                 log.warning("%s is undefined: %s", name, reason)
                 self._explained.add(name)
             return dict.fromkeys(self._names(name), math.nan)
+
+
+def with_float64(values: Tensor) -> Tensor:
+    """Where the device has no float64 (MPS), on the CPU."""
+    return values.cpu() if values.device.type == "mps" else values

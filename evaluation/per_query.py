@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool
@@ -13,13 +12,22 @@ from torch import Tensor
 from core.files import write_atomically
 from core.types import Embeddings, Labels
 from evaluation.chunks import MEMORY
+from evaluation.kmeans import kmeans
 from evaluation.map import average_precision
-from evaluation.measured_set import check, indices
-from evaluation.nearest import NOBODY, nearest
-from evaluation.neighbors import rank
+from evaluation.measured_set import MeasuredSet, Method
+from evaluation.metric import Metric
+from evaluation.nearest import NOBODY
+from evaluation.query_scores import QueryScores, score_queries
 from evaluation.space import Distance
 
 PerQuery = pd.DataFrame
+OWN = "per_query/"  # sets these scores apart from a metric that has their name
+SCORES: dict[str, Metric] = {
+    f"{OWN}num_relevant": lambda ranking: ranking.num_relevant,
+    f"{OWN}first_hit": lambda ranking: ranking.ranks[:, 0],
+    f"{OWN}average_precision": average_precision,
+}
+KINDS = dict(zip(SCORES, ("Int64", "Int64", "float64"), strict=True))
 SAME = ["label", "category", "num_relevant"]  # what two runs have in common
 
 
@@ -57,18 +65,31 @@ def per_query(
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
-    check(embeddings, labels)
-    queries, gallery = indices(is_query, labels), indices(is_gallery, labels)
-    found = nearest(embeddings, k, queries, gallery, distance=distance, memory=memory)
+    method = Method(distance, kmeans, None, (), memory, k)
+    measured = MeasuredSet(embeddings, labels, is_query, is_gallery, method)
+    return rows(measured, score_queries(measured, SCORES), categories, k)
+
+
+def rows(
+    measured: MeasuredSet, scored: QueryScores, categories: Sequence[str] | None, k: int
+) -> PerQuery:
+    """The table of `per_query` from a search that others share.
+
+    Args:
+        scored: `SCORES` among its metrics.
+        k: neighbours kept of each query, at most as many as were searched.
+    """
+    queries, labels = measured.queries, measured.labels
+    found = measured.neighbors.first(k)
     chosen = queries.tolist()
     category = "" if categories is None else [categories[q] for q in chosen]
     table = pd.DataFrame({"query": chosen, "label": labels[queries].cpu(), "category": category})
-    table = table.astype({"category": str})
-    relevant = hits(embeddings, labels, queries, gallery, distance, memory)
-    table = table.merge(relevant, on="query", how="left")
+    scores = {name: scored.by_metric[name].cpu() for name in SCORES}
+    relevant = pd.DataFrame({"query": scored.queries.cpu(), **scores}).astype(KINDS)
+    table = table.astype({"category": str}).merge(relevant, on="query", how="left")
     kept = found.indices != NOBODY
-    return table.assign(
-        num_relevant=table["num_relevant"].fillna(0).astype("int64"),
+    return table.rename(columns=lambda name: name.removeprefix(OWN)).assign(
+        num_relevant=lambda table: table["num_relevant"].fillna(0).astype("int64"),
         neighbors=lists(found.indices, kept),
         distances=lists(found.distances, kept),
     )
@@ -77,32 +98,6 @@ def per_query(
 def save(table: PerQuery, path: Path) -> None:
     """Write a Parquet file, whole or not at all; `pandas.read_parquet` reads it."""
     write_atomically(path, lambda file: table.to_parquet(file, index=False))
-
-
-def hits(
-    embeddings: Embeddings,
-    labels: Labels,
-    queries: Tensor,
-    gallery: Tensor,
-    distance: Distance,
-    memory: int,
-) -> pd.DataFrame:
-    """Relevant items, rank of the first, average precision of each query with any to find."""
-    parts = [
-        {
-            "query": some.cpu().numpy(),
-            "num_relevant": ranking.num_relevant.cpu().numpy(),
-            "first_hit": ranking.ranks[:, 0].cpu().numpy(),
-            "average_precision": average_precision(ranking).cpu().numpy(),
-        }
-        for some, ranking in rank(
-            embeddings, labels, queries, gallery, distance=distance, memory=memory
-        )
-    ]
-    columns = {"query": "int64", "num_relevant": "Int64", "first_hit": "Int64"}
-    kinds = columns | {"average_precision": "float64"}
-    merged = {name: np.concatenate([np.empty(0), *(p[name] for p in parts)]) for name in kinds}
-    return pd.DataFrame(merged).astype(kinds)
 
 
 def lists(values: Tensor, kept: Tensor) -> "pd.Series[Any]":

@@ -30,7 +30,7 @@ from engine.progress import busy, watched
 from engine.trained import Trained, backbone, configuration, find, weights
 from evaluation.embed import Embedded, embed
 from evaluation.evaluate import Evaluation, Results
-from evaluation.per_query import per_query, save
+from evaluation.per_query import save
 from tracking.records import finite
 from tracking.report import cell
 
@@ -51,14 +51,8 @@ def evaluate(arguments: Sequence[str]) -> None:
 
     evaluation: Evaluation = instantiate(config.evaluation.measure)
     with busy("measuring"):
-        results = evaluation(*embedded, *images.roles, images.categories)
-        queries = per_query(
-            *embedded,
-            *images.roles,
-            categories=images.categories,
-            k=config.neighbors,
-            distance=evaluation.method.distance,
-            memory=evaluation.method.memory,
+        results, queries = evaluation.with_queries(
+            *embedded, *images.roles, images.categories, k=config.neighbors
         )
     queries.insert(2, "class", [images.class_names[label] for label in queries["label"]])
 

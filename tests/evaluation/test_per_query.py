@@ -1,6 +1,7 @@
 """The table of queries against loops, and two runs side by side."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation import measured_set
 from evaluation.evaluate import Evaluation
 from evaluation.map import average_precision
 from evaluation.mrr import reciprocal_rank
+from evaluation.nearest import Neighbors
 from evaluation.per_query import compare, per_query, save
 
 COLUMNS = ["query", "label", "category", "num_relevant", "first_hit", "average_precision"]
@@ -57,6 +60,37 @@ def test_every_row_equals_a_sorted_list(
         else:
             assert pd.isna(row.first_hit)
             assert np.isnan(row.average_precision)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one set", "query and gallery"])
+def test_metrics_and_table_come_from_one_search(
+    blobs: tuple[Tensor, Tensor], apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches = []
+    for name in ("rank", "nearest"):
+        search = getattr(measured_set, name)
+
+        def counted(*args: Any, name: str = name, search: Any = search, **options: Any) -> Any:  # noqa: ANN401
+            searches.append(name)
+            return search(*args, **options)
+
+        monkeypatch.setattr(measured_set, name, counted)
+    metrics = {"first_hit": reciprocal_rank, "map": average_precision, "k_occurrence": occurrence}
+    roles = [torch.arange(40) < 15, torch.arange(40) >= 10] if apart else [None, None]
+    categories = [f"kind {label % 2}" for label in blobs[1].tolist()]
+    evaluation = Evaluation(metrics, distance="euclidean")
+    results, table = evaluation.with_queries(*blobs, *roles, categories, k=4)
+    assert sorted(searches) == ["nearest", "rank"]
+    assert results == evaluation(*blobs, *roles, categories)
+    alone = per_query(*blobs, *roles, categories=categories, k=4, distance="euclidean")
+    pd.testing.assert_frame_equal(table, alone)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        evaluation.with_queries(*blobs, k=0)
+
+
+def occurrence(neighbors: Neighbors, k: int = 7) -> Tensor:
+    assert neighbors.indices.shape[1] == k
+    return neighbors.distances.mean()
 
 
 def test_means_of_the_table_are_the_metrics(blobs: tuple[Tensor, Tensor]) -> None:
