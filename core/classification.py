@@ -50,6 +50,7 @@ class Classifier(HasPrototypes, Protocol):
 class LastLayer(nn.Module):
     """A class objective in the place of the last linear layer: embeddings (N, D) -> logits (N, C).
 
+    For instance `nn.Sequential(backbone, LastLayer(CosFace(num_classes=10, embedding_dim=128)))`.
     With labels and in training mode, the logits carry the margin of the objective.
     """
 

@@ -24,7 +24,7 @@ class ProxyNCA(nn.Module):
     averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
     The own proxy is not in the denominator, so the loss can be negative. Each sample has the proxy
     of its class (static assignment); the paper's dynamic assignment, for labels that are only
-    relative, is not offered.
+    relative, is not offered. Soft labels are an error.
 
     Differences:
         ProxyNCA++: Teh et al., ECCV 2020, https://arxiv.org/abs/2004.01113: the denominator runs

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import classification_loss, draw_prototypes, with_margin
+from core.classification import choose_scale, classification_loss, draw_prototypes, with_margin
 from core.distance import Cosine
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer, SparseCenters
@@ -31,11 +31,12 @@ class SoftTriple(nn.Module):
         num_classes: labels are 0..num_classes-1.
         embedding_dim: D.
         num_sub_centers: centers per class, K >= 1.
-        scale: λ > 0.
+        scale: λ > 0; None is √2 log(C - 1).
         gamma: γ > 0, temperature of the choice among the centers of a class; cosine similarity.
         margin: cosine similarity, >= 0.
         tau: τ >= 0.
-        lr: learning rate of the centers, which have no weight decay.
+        lr: learning rate of the centers, and of a learned scale; they have no weight decay.
+        learn_scale: whether λ is trained too.
         regularizer: of the centers, in the place of the last part; None is that part.
         reducer: of the term `samples`; None is the mean.
     """
@@ -45,25 +46,26 @@ class SoftTriple(nn.Module):
         num_classes: int,
         embedding_dim: int,
         num_sub_centers: int = 10,
-        scale: float = 20.0,
+        scale: float | None = 20.0,
         gamma: float = 0.1,
         margin: float = 0.01,
         tau: float = 0.2,
         lr: float = 1e-2,
+        learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()
-        if min(scale, gamma) <= 0:
-            raise ValueError(f"scale and gamma must be positive, got {scale} and {gamma}")
-        self.num_classes, self.lr = num_classes, lr
-        self.scale, self.gamma, self.margin = scale, gamma, margin
+        if gamma <= 0:
+            raise ValueError(f"gamma must be positive, got {gamma}")
+        self.num_classes, self.gamma, self.margin, self.lr = num_classes, gamma, margin, lr
+        self.scale = choose_scale(scale, num_classes, learn_scale)
         self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer = regularizer or SparseCenters(num_sub_centers, tau)
         self.reducer = reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.prototypes], "lr": self.lr, "weight_decay": 0.0}]
+        return [{"params": list(self.parameters()), "lr": self.lr, "weight_decay": 0.0}]
 
     def logits(self, embeddings: Embeddings, labels: Targets | None = None) -> Logits:
         cosines = Cosine().similarity(embeddings, self.prototypes)

@@ -53,7 +53,7 @@ def test_targets_are_labels_or_shares() -> None:
         (shares, 4),
         (shares[:2], 3),
         (shares * 0.9, 3),
-        (shares - torch.eye(3), 3),
+        (shares - torch.tensor([0.1, 0.1, -0.2]), 3),
         (shares / 0, 3),
     ):
         with pytest.raises(ValueError, match=r"^labels must"):
