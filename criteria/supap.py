@@ -8,7 +8,7 @@ import math
 from torch import nn
 
 from core.distance import Cosine
-from core.ranks import Step, counts_before, mean_over_positives
+from core.ranks import Step, counts_before, mean_over_positives, with_query
 from core.reducer import Mean, Reducer, Terms, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -43,7 +43,8 @@ class SupAP(nn.Module):
 
     Differences:
         Ramzi et al.: their code has H(x) = ρ x + 1.44 beyond δ, which jumps at δ, `offset=1.44`;
-            averages the pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists.
+            counts the query as the first of its own positives, `include_query=True`; averages the
+            pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -54,6 +55,7 @@ class SupAP(nn.Module):
         positive_margin: m⁺, the similarity that positive pairs should have.
         negative_margin: m⁻, the similarity that negative pairs should not have.
         balance: λ in [0, 1], the share of the calibration; 0 is SupAP alone.
+        include_query: whether an anchor is one of its own positives, if references are None.
         distance: gives the similarity; None is the cosine.
         reducer: of the terms `lists`, `positives` and `negatives`; None is the mean of each.
     """
@@ -68,6 +70,7 @@ class SupAP(nn.Module):
         positive_margin: float = 0.9,
         negative_margin: float = 0.6,
         balance: float = 0.5,
+        include_query: bool = False,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
@@ -76,7 +79,7 @@ class SupAP(nn.Module):
             raise ValueError(f"temperature must be positive, got {temperature}")
         if not 0 <= balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {balance}")
-        self.miner, self.balance = miner, balance
+        self.miner, self.balance, self.include_query = miner, balance, include_query
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
         continued = 1 / (1 + math.exp(-reach / temperature)) + 0.5
         height = continued if offset is None else slope * reach + offset
@@ -96,9 +99,10 @@ class SupAP(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         similarities = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *similarities.shape)
-        before = counts_before(similarities, pairs, self.step, among_positives=Step(0))
+        lists = with_query(pairs) if self.include_query and references is None else pairs
+        before = counts_before(similarities, lists, self.step, among_positives=Step(0))
         rank = 1 + before.positives
-        precision = mean_over_positives(rank / (rank + before.negatives), pairs.positives)
+        precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)
         pull = self.balance * (self.positive_margin - similarities).relu()
         push = self.balance * (similarities - self.negative_margin).relu()

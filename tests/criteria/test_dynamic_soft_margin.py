@@ -76,6 +76,15 @@ def test_only_training_changes_the_histogram() -> None:
     assert not criterion.histogram.equal(before)
 
 
+def test_outside_training_momentum_plays_no_part() -> None:
+    values = []
+    for momentum in (0.1, 1.0):
+        criterion = DynamicSoftMargin(momentum=momentum)
+        criterion(*batch(LABELS["balanced"], seed=0))
+        values.append(criterion.eval()(*batch(LABELS["balanced"], seed=1)))
+    torch.testing.assert_close(*values)
+
+
 def test_a_first_batch_without_training_speaks_for_itself() -> None:
     embeddings, labels = batch(LABELS["balanced"])
     value = DynamicSoftMargin().double()(embeddings, labels)

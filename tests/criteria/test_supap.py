@@ -25,11 +25,15 @@ def mean(values: list[float], of_nonzero: bool = False) -> float:
     return sum(kept) / max(len(kept), 1)
 
 
-def list_losses(s: list[list[float]], labels: list[int], offset: float | None) -> list[float]:
+def list_losses(
+    s: list[list[float]], labels: list[int], offset: float | None, include_query: bool
+) -> list[float]:
     losses = []
     for i in range(len(labels)):
         positives = [j for a, j in positive_pairs(labels) if a == i]
         negatives = [j for a, j in negative_pairs(labels) if a == i]
+        if positives and include_query:
+            positives.append(i)
         precisions = []
         for j in positives:
             among = sum(s[i][k] >= s[i][j] for k in positives)
@@ -41,20 +45,22 @@ def list_losses(s: list[list[float]], labels: list[int], offset: float | None) -
 
 
 @pytest.mark.parametrize("reducer", [Mean, NonZeroMean])
-@pytest.mark.parametrize("offset", [None, 1.44])
+@pytest.mark.parametrize(("offset", "include_query"), [(None, False), (1.44, True)])
 @pytest.mark.parametrize("balance", [0, 0.3])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
 def test_value_equals_the_definition(
-    labels: list[int], balance: float, offset: float | None, reducer: type
+    labels: list[int], balance: float, offset: float | None, include_query: bool, reducer: type
 ) -> None:
     embeddings, targets = batch(labels)
     s = [[cosine(x, y) for y in embeddings.tolist()] for x in embeddings.tolist()]
     pull = [max(0.0, 0.9 - s[i][j]) for i, j in positive_pairs(labels)]
     push = [max(0.0, s[i][j] - 0.2) for i, j in negative_pairs(labels)]
     nonzero = reducer is NonZeroMean
-    expected = (1 - balance) * mean(list_losses(s, labels, offset))
+    expected = (1 - balance) * mean(list_losses(s, labels, offset, include_query))
     expected += balance * (mean(pull, nonzero) + mean(push, nonzero))
-    criterion = SupAP(None, T, SLOPE, REACH, offset, 0.9, 0.2, balance, reducer=reducer())
+    criterion = SupAP(
+        None, T, SLOPE, REACH, offset, 0.9, 0.2, balance, include_query, reducer=reducer()
+    )
     value = criterion(embeddings, targets).item()
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
@@ -73,6 +79,21 @@ def test_ties_among_positives_share_the_later_rank() -> None:
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     loss = SupAP(balance=0)(embeddings, torch.tensor([0, 0, 0, 1]))
     assert loss.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_perfect_list_counts_for_every_reducer() -> None:
+    """Of two lists one is perfect, and the other not."""
+    embeddings = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
+    lists = {
+        "references": torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double(),
+        "reference_labels": torch.tensor([0, 1]),
+    }
+    losses = [
+        SupAP(balance=0, reducer=reducer)(embeddings, torch.tensor([0, 0]), **lists)
+        for reducer in (Mean(), NonZeroMean())
+    ]
+    assert losses[0].item() > 0.4
+    torch.testing.assert_close(*losses)
 
 
 def test_bad_numbers_are_errors() -> None:
