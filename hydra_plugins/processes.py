@@ -38,11 +38,13 @@ class Processes(Launcher):
         from sweeps.pool import places, run_all
         from sweeps.report import Announce
 
-        at = places(self.jobs)
-        jobs = []
+        jobs, devices = [], 1
         for overrides in job_overrides:
             config, folder, _ = compose(self.loader, self.config, overrides)
             jobs.append(Job(overrides, folder, config.force))
+            if isinstance(config.trainer.devices, int):
+                devices = max(devices, config.trainer.devices)
+        at = places(self.jobs, devices)
         with Announce(len(jobs), len(at)) as watch:
             outcomes = run_all(jobs, at, self.fail_fast, watch)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=o) for o in outcomes]

@@ -50,10 +50,10 @@ class Job:
     def done_before(self) -> bool:
         return self.folder.finished and not self.force
 
-    def start(self, gpu: str | None) -> None:
-        """On this GPU alone; None leaves the choice to the run."""
+    def start(self, gpus: str | None) -> None:
+        """On these GPUs alone, such as `0` or `0,1`; None leaves the choice to the run."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        chosen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        chosen = {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
         self.started = time.monotonic()
         with self.folder.log.open("ab") as log:
             self.log_start = log.tell()

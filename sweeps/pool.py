@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from core.errors import UserError
 from sweeps.job import Job, Outcome
 
 POLL = 0.2  # seconds between two looks at the processes
-Place = str | None  # the GPU to use; None leaves the choice to the run
+Place = str | None  # the GPUs to use; None leaves the choice to the run
 
 
 class Watch(Protocol):
@@ -118,18 +119,24 @@ class Pool:
             self.outcomes[job] = Outcome(job.folder.path, "not started", reason="stopped")
 
 
-def places(jobs: int | str) -> list[Place]:
-    """Where jobs run: `auto` is one place per GPU, or one; a number of places shares the GPUs.
+def places(jobs: int | str, devices: int = 1) -> list[Place]:
+    """Where jobs run: `auto` is as many as there are GPUs for, or one; more of them share GPUs.
+
+    Args:
+        jobs: at once.
+        devices: GPUs of each job.
 
     Raises:
-        UserError: neither.
+        UserError: `jobs` is neither `auto` nor a number.
     """
     gpus = _gpus()
+    shares = [gpus[first : first + devices] for first in range(0, len(gpus), devices)]
+    whole = [",".join(share) for share in shares if len(share) == devices]
     if jobs == "auto":
-        return list(gpus) or [None]
+        return list(whole) or [None]
     if not isinstance(jobs, int) or jobs < 1:
         raise UserError(f"hydra.launcher.jobs={jobs}: must be auto or a number above 0")
-    return [gpus[place % len(gpus)] if gpus else None for place in range(jobs)]
+    return [whole[place % len(whole)] if whole else None for place in range(jobs)]
 
 
 def _gpus() -> list[str]:
@@ -143,19 +150,21 @@ def _gpus() -> list[str]:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end this process as Ctrl-C does, with time to stop its jobs."""
+    """SIGTERM and SIGHUP end this process as Ctrl-C does, with time to stop its jobs.
+
+    Not where another program, such as submitit, waits for them itself, nor outside the main thread.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         sys.exit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = [signal.signal(number, stop) for number in numbers]
-    except ValueError:  # in a thread other than the main one, signals are somebody else's
-        yield
-        return
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)

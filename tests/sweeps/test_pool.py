@@ -171,6 +171,9 @@ def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert places("auto") == ["3", "5"]
     assert places(4) == ["3", "5", "3", "5"]
+    assert places("auto", devices=2) == ["3,5"]
+    assert places(2, devices=2) == ["3,5", "3,5"]
+    assert places("auto", devices=3) == [None], "the run says what it misses"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert places("auto") == [None]
     assert places(2) == [None, None]

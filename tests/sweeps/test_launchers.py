@@ -1,0 +1,82 @@
+"""Launchers of others, each for real on this machine; requirements-sweep.txt installs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAUNCHERS = {
+    "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+    "submitit": ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=8"],
+    "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"],
+}
+
+
+def command(runs: Path, launcher: str, *overrides: str) -> list[str]:
+    plugin = f"hydra_{launcher}_launcher"
+    if find_spec(launcher) is None or not find_spec("hydra_plugins." + plugin):
+        pytest.skip(f"{launcher} or {plugin} is not installed: requirements-sweep.txt")
+    return [
+        *(sys.executable, "main.py", "-m", *LAUNCHERS[launcher], f"paths.runs={runs}"),
+        *("dataset=digits", "metric=[recall]", "sampler=random", "loss=softmax"),
+        *("tracker.mode=disabled", "trainer.workers=0", *overrides),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_failed_run_costs_no_other(launcher: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(tmp_path, launcher, "trainer.iterations=1", "optimizer.lr=-1,1e-3"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    said = done.stderr.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert "1 failed, 1 finished" in said
+    assert said[-2].rstrip().endswith("Invalid learning rate: -1")
+    assert said[-1].startswith("error: 1 of 2 runs did not finish")
+    states = [json.loads(path.read_text())["state"] for path in tmp_path.glob("*/*/*/status.json")]
+    assert sorted(states) == ["failed", "finished"]
+
+
+@pytest.mark.slow
+def test_a_preempted_job_of_submitit_is_queued_again_and_resumes(tmp_path: Path) -> None:
+    """The signal is the one with which SLURM announces that the time is up."""
+    overrides = ("trainer.iterations=2000", "trainer.checkpoint_every=10", "trainer.log_every=10")
+    with subprocess.Popen(
+        command(tmp_path, "submitit", *overrides, "seed=0"),
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    ) as sweep:
+        while not (saved := list(tmp_path.glob("*/*/*/checkpoints/last.pt"))):
+            assert sweep.poll() is None, "the sweep ended before"
+            time.sleep(0.05)
+        folder = saved[0].parents[1]
+        worker = json.loads((folder / "status.json").read_text())["pid"]
+        os.kill(parent(worker), signal.SIGUSR2)
+        assert sweep.wait(500) == 0
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert json.loads((folder / "status.json").read_text())["pid"] != worker
+    (said,) = tmp_path.glob(".multirun/*/.submitit/*/*_0_log.err")
+    assert "this job is preempted" in said.read_text()
+
+
+def parent(process: int) -> int:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
