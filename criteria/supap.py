@@ -1,7 +1,4 @@
-"""ROADMAP, that is SupAP and calibration: Ramzi et al., NeurIPS 2021.
-
-https://arxiv.org/abs/2110.01445
-"""
+"""ROADMAP, SupAP and calibration: Ramzi et al., NeurIPS 2021, https://arxiv.org/abs/2110.01445."""
 
 import math
 
