@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import inspect
 import json
+import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -188,7 +189,11 @@ def explained() -> Iterator[None]:
     try:
         yield
     except EXPLAINED as error:
-        raise SystemExit(f"error: {explain(error)}") from error
+        said = f"error: {explain(error)}"
+        if isinstance(error, UserError) and error.exit_code != UserError.exit_code:
+            sys.stderr.write(f"{said}\n")
+            raise SystemExit(error.exit_code) from error
+        raise SystemExit(said) from error
 
 
 def explain(error: Exception) -> str:

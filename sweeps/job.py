@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tracking.run_folder import RunFolder
+from tracking.run_folder import RunFolder, RunLockedError
 
 MAIN = Path(__file__).parent.parent / "main.py"
 PATIENCE = 10  # seconds a process may take to stop before it is killed
@@ -79,10 +79,9 @@ class Job:
 
     @property
     def refused(self) -> bool:
-        """Whether the process ended because another one, of another sweep, holds the run."""
+        """Whether the process ended because another one, of another sweep, held the run."""
         assert self.process is not None
-        holder = self.folder.holder
-        return holder is not None and not holder.startswith(f"process {self.process.pid} ")
+        return self.process.returncode == RunLockedError.exit_code
 
     def stop(self) -> None:
         """End the process, if there is one; the run can be resumed."""
@@ -96,10 +95,13 @@ class Job:
             self.process.wait()
 
     def _reason(self, code: int) -> str:
-        """The signal, or the last thing the process said."""
+        """The signal, or the error of the run, or of one that did not begin its last words."""
         if code < 0:
             name = signal.Signals(-code).name
             return f"killed by {name}" + " (out of memory?)" * (name == "SIGKILL")
+        error = self.folder.error_of(self.process.pid) if self.process else None
+        if error is not None:
+            return error
         said = self.folder.log.read_bytes()[self.log_start :].decode(errors="replace").split("\n")
         lines = [line.strip() for line in said if line.strip()]
         return lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"

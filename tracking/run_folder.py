@@ -19,6 +19,8 @@ from core.files import write_text_atomically
 class RunLockedError(UserError):
     """Another process is writing this run."""
 
+    exit_code = 75  # of sysexits.h: try again later
+
 
 class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
@@ -51,6 +53,11 @@ class RunFolder:
         if not self.status.exists():
             return "new"
         return str(json.loads(self.status.read_text())["state"])
+
+    def error_of(self, pid: int) -> str | None:
+        """Why the process failed, in one line; None if it did not, or not in this run."""
+        status = json.loads(self.status.read_text()) if self.status.exists() else {}
+        return str(status["error"]) if status.get("pid") == pid and "error" in status else None
 
     @property
     def finished(self) -> bool:

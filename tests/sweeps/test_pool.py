@@ -21,18 +21,26 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tracking.run_folder import RunFolder
+from tracking.run_folder import RunFolder, RunLockedError
 folder = RunFolder(Path(sys.argv[1]))
-with folder.locked():
-    if not folder.finished or "force" in sys.argv:
-        with folder.running():
-            with (folder.path / "trace").open("a") as file:
-                file.write(f"{{time.time()}} {{os.environ.get('CUDA_VISIBLE_DEVICES')}}\\n")
-            for action in sys.argv[2:]:
-                exec(action.replace("force", "pass"))
-            with (folder.path / "trace").open("a") as file:
-                file.write(f"{{time.time()}} end\\n")
-            folder.write_json(folder.summary, {{}})
+
+def trace(what):
+    with (folder.path / "trace").open("a") as file:
+        file.write(f"{{time.time()}} {{what}}\\n")
+
+try:
+    with folder.locked():
+        if not folder.finished or "force" in sys.argv:
+            with folder.running():
+                trace(os.environ.get("CUDA_VISIBLE_DEVICES"))
+                for action in sys.argv[2:]:
+                    exec(action.replace("force", "pass"))
+                trace("end")
+                folder.write_json(folder.summary, {{}})
+except RunLockedError as error:
+    sys.stderr.write(f"{{error}}\\n")
+    time.sleep(float(os.environ.get("SLOW_TO_GO", 0)))
+    sys.exit(error.exit_code)
 """
 NewJob = Callable[..., Job]
 
@@ -134,9 +142,12 @@ def test_a_run_of_somebody_else_is_waited_for_or_taken_over(
     assert len(trace(theirs)) == (3 if dies else 2)
 
 
-def test_a_process_that_lost_the_race_for_the_lock_waits_too(
-    job: NewJob, program: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("slow", [0, 3])
+def test_a_process_that_lost_the_race_for_the_lock_is_no_failure(
+    job: NewJob, program: Path, monkeypatch: pytest.MonkeyPatch, slow: int
 ) -> None:
+    """Not even if it takes so long to leave that the other one has finished the run."""
+    monkeypatch.setenv("SLOW_TO_GO", str(slow))
     ours = job("a")
     with subprocess.Popen([sys.executable, str(program), str(ours.folder.path), "time.sleep(2)"]):
         while ours.folder.holder is None:

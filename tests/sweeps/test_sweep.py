@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from engine.configuration import CONF
+from sweeps.grid import declared
 from sweeps.place import run_folder
 from tracking.run_folder import RunFolder
 
@@ -99,4 +100,22 @@ def test_two_sweeps_at_once_share_the_runs(tmp_path: Path) -> None:
     for sweep in both:
         code, said = ended(sweep)
         assert code == 0, said
-    assert ends(tmp_path) == [1] * 3
+    trained = [json.loads(cost.read_text())["images"] for cost in tmp_path.glob("*/*/*/cost.json")]
+    assert trained == [batch_size(tmp_path)] * 3, "one step each, over all processes"
+
+
+def batch_size(runs: Path) -> int:
+    return int(OmegaConf.load(next(runs.glob("*/*/*/config.yaml"))).sampler.batch_size)
+
+
+def test_the_ready_sweep_is_every_loss_with_five_seeds() -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = ["hydra/sweeper=omniglot"]
+        whole = compose("config", overrides=chosen, return_hydra_config=True).hydra
+        params = [f"{key}={value}" for key, value in whole.sweeper.params.items()]
+    assert whole.launcher["_target_"] == "hydra_plugins.processes.Processes"
+    folders = [folder.path for folder in declared(params, Path("runs"))]
+    losses = {path.parent.name.split("-")[0] for path in folders}
+    assert len(folders) == 5 * len(list(CONF.glob("loss/*.yaml")))
+    assert {"margin", "triplet", "arcface"} <= losses
+    assert {path.parts[1] for path in folders} == {"omniglot_small"}
