@@ -250,3 +250,46 @@ def test_the_expected_numbers_are_the_published_ones(study: str, metric: str, pa
     published.pop(("cub200", "pretrained"), None)
     published.pop(("cars196", "pretrained"), None)
     assert found == pytest.approx(published)
+
+
+@pytest.mark.parametrize("dataset", ["cub200", "inshop"])
+def test_the_recipe_of_online_metric_learning(dataset: str) -> None:
+    config = composed(f"protocol=online2019/{dataset}")
+    keys = {
+        "trainer.iterations": 10_000,
+        "trainer.evaluate_every_iterations": 50,
+        "optimizer._target_": "torch.optim.Adam",
+        "optimizer.lr": 1e-4,
+        "optimizer.weight_decay": 0.0,
+        "scheduler.milestones": [5000],
+        "scheduler.gamma": 0.1,
+        "scheduler.unit": "iteration",
+        "sampler.batch_size": 128,
+        "backbone.embedding_dim": 128,
+        "backbone.batchnorm": "trained",
+        "backbone.normalize": True,
+    }
+    assert dict(zip(keys, values(config, *keys), strict=True)) == keys
+    assert {"cmc@1", "map", "nmi"} <= set(config.metric)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epochs", "lr", "head_lr"),
+    [("cub200", 200, 1e-6, None), ("sop", 100, 1e-5, 2e-5)],
+)
+def test_the_recipe_of_roadmap(dataset: str, epochs: int, lr: float, head_lr: float | None) -> None:
+    config = composed(f"protocol=roadmap2021/{dataset}")
+    keys = {
+        "trainer.epochs": epochs,
+        "trainer.precision": "16-mixed",
+        "trainer.evaluate_every_epochs": 5,
+        "trainer.head_lr": head_lr,
+        "optimizer.lr": lr,
+        "sampler.batch_size": 128,
+        "sampler.samples_per_class": 4,
+        "backbone.embedding_dim": 512,
+        "backbone.batchnorm": "frozen",
+        "transform.crop": 224,
+        "transform.scale": [0.16, 1.0],
+    }
+    assert dict(zip(keys, values(config, *keys), strict=True)) == keys
