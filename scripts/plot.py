@@ -1,0 +1,76 @@
+"""The figures of Roth et al. 2020 of any runs:  python -m scripts.plot runs/ --out figures/
+
+Recall@1 against the structure of the space with fit and correlation, correlations of metrics,
+Recall@1 against ρ by name, ranked bars, and mean ranks over datasets with their critical
+difference; each as PDF and PNG. A figure that the runs do not have the numbers for is left out,
+with the reason. Sources are those of `python -m scripts.aggregate`.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from core.errors import UserError
+from engine.configuration import explained
+from evaluation.pictures.style import save
+from scripts.results.figures.correlations import correlations
+from scripts.results.figures.critical_difference import critical_difference
+from scripts.results.figures.means import means
+from scripts.results.figures.ranking import ranking
+from scripts.results.figures.recall_rho import recall_rho
+from scripts.results.figures.relations import RECALL, relations
+from scripts.results.source import CACHE, read_all
+from tracking.report import READINGS
+
+KINDS = ("pdf", "png")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parser().parse_args(argv)
+    with explained():
+        runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
+        table = means([run for run in runs if run.state == "finished"], arguments.reading)
+        if (RECALL, "mean") not in table:
+            raise UserError(f"no finished run has {RECALL} in the reading {arguments.reading}")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for name, draw in figures(table):
+            try:
+                figure = draw()
+            except ValueError as reason:
+                print(f"{name} left out: {reason}")
+                continue
+            for kind in KINDS:
+                save(figure, arguments.out / f"{name}.{kind}")
+                print(arguments.out / f"{name}.{kind}")
+
+
+def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Name and how to draw it."""
+    yield "metric_relations", partial(relations, table)
+    yield "metric_correlations", partial(correlations, table)
+    for dataset in table.index.get_level_values("dataset").unique():
+        yield f"recall_rho_{dataset}", partial(recall_rho, table, dataset)
+        yield f"ranking_{dataset}", partial(ranking, table, dataset)
+    over_datasets = pd.DataFrame(table[RECALL, "mean"].unstack("method"))
+    yield "critical_difference", partial(critical_difference, over_datasets, "Recall@1")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
+    add("--out", type=Path, default=Path("figures"))
+    add("--reading", choices=READINGS, default="last", help="of Roth et al.: oracle")
+    add("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    add("--refresh", action="store_true", help="download again what may have changed")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

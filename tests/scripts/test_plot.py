@@ -1,0 +1,152 @@
+"""The figures, read back: every point, fit, number and bar against plain arithmetic."""
+
+from pathlib import Path
+from statistics import correlation, linear_regression, mean, stdev
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from scripts.plot import main
+from scripts.results.figures.correlations import correlations
+from scripts.results.figures.critical_difference import critical_difference, groups
+from scripts.results.figures.means import means
+from scripts.results.figures.ranking import ranking
+from scripts.results.figures.recall_rho import overlap, recall_rho
+from scripts.results.figures.relations import relations
+from scripts.results.folders import read_folders
+from scripts.results.statistics import Ranks
+from tests.run_folders import write_run
+
+RECALLS = {
+    "margin": [0.60, 0.62],
+    "triplet": [0.58, 0.57],
+    "npair": [0.55, 0.56],
+    "r_margin": [0.65, 0.64],
+}
+
+
+def write_runs(root: Path, datasets: tuple[str, ...] = ("cub200", "sop")) -> Path:
+    for dataset in datasets:
+        for number, (method, values) in enumerate(RECALLS.items()):
+            for seed, value in enumerate(values):
+                measured = {
+                    "test/recall@1": value,
+                    "test/nmi": 1 - value,
+                    "train/rho_spectrum@2": number + seed / 10,
+                    "test/rho_spectrum@2": 99.0,
+                }
+                write_run(root, f"{dataset}/{method}_{number:08x}/seed{seed}", measured)
+    return root
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pd.DataFrame:
+    return means(list(read_folders(write_runs(tmp_path))), "oracle")
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def test_means_and_deviations_over_seeds(table: pd.DataFrame) -> None:
+    row = table.loc["cub200", "margin"]
+    assert row["test/recall@1", "mean"] == pytest.approx(0.61)
+    assert row["test/recall@1", "std"] == pytest.approx(stdev(RECALLS["margin"]))
+
+
+def test_the_fit_and_its_correlation_leave_out_the_regularised(table: pd.DataFrame) -> None:
+    figure = relations(table)
+    x = [0.05, 1.05, 2.05]
+    y = [100 * mean(RECALLS[name]) for name in ("margin", "triplet", "npair")]
+    slope, offset = linear_regression(x, y)
+    for axes, dataset in zip(figure.axes, ("cub200", "sop"), strict=True):
+        assert axes.get_title(loc="left") == f"r = {correlation(x, y):+.2f}"
+        assert axes.get_ylabel().startswith(dataset)
+        assert axes.get_xlabel() == "ρ (train)", "the training split, though test was measured too"
+        (fit,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+        expected = [slope * end + offset for end in (0.05, 2.05)]
+        assert np.allclose(np.asarray(fit.get_ydata(), float), expected)
+    points = [line for line in figure.axes[0].lines if line.get_marker() in ("o", "^")]
+    assert [len(np.asarray(line.get_xdata())) for line in points] == [3, 1]
+
+
+def test_two_methods_are_no_fit(tmp_path: Path) -> None:
+    values = {"test/recall@1": 0.5, "test/dists@ratio": 0.1}
+    write_run(tmp_path, "cub200/margin_00000000/seed0", values)
+    figure = relations(means(list(read_folders(tmp_path)), "last"))
+    assert titles(figure) == ["too few methods for a fit"]
+    assert figure.axes[0].get_xlabel() == "π ratio"
+
+
+def test_correlations_are_over_methods(table: pd.DataFrame) -> None:
+    figure = correlations(table)
+    assert titles(figure) == ["cub200", "sop"]
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    assert np.allclose(image, [[1, -1], [-1, 1]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "-1.00", "-1.00", "1.00"]
+
+
+def test_every_method_is_named_once_and_names_keep_apart(table: pd.DataFrame) -> None:
+    axes = recall_rho(table, "cub200").axes[0]
+    names = [text for text in axes.texts if text.get_text()]
+    assert sorted(text.get_text() for text in names) == sorted(RECALLS)
+    boxes = [text.get_window_extent() for text in names]
+    pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
+    assert not any(overlap(a, b) for a, b in pairs)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["plain", "ρ-regularised"]
+
+
+def test_bars_are_ranked_best_on_top(table: pd.DataFrame) -> None:
+    axes = ranking(table, "cub200").axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["npair", "triplet", "margin", "r_margin"], "from below"
+    assert [text.get_text() for text in axes.texts] == ["55.5", "57.5", "61.0", "64.5"]
+    assert "from 5" in axes.get_xlabel(), "a cut axis says so"
+
+
+def test_bars_join_what_is_not_significantly_different() -> None:
+    ranks = Ranks(pd.Series({"a": 1.0, "b": 1.8, "c": 2.5, "d": 4.7}), 10, 0.01, 1.0)
+    assert groups(ranks) == [(1.0, 1.8), (1.8, 2.5)]
+    alike = Ranks(pd.Series({"a": 1.4, "b": 1.5, "c": 1.6}), 10, 0.9, 1.0)
+    assert groups(alike) == [(1.4, 1.6)], "no bar inside another"
+
+
+def test_the_critical_difference_is_drawn_to_scale() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(30, 4)) + np.array([0, 0, 0, 5]), columns=list("abcd"))
+    figure = critical_difference(table, "Recall@1")
+    axes = figure.axes[0]
+    widths = [np.ptp(np.asarray(line.get_xdata(), float)) for line in axes.lines]
+    length = 2.569 * (4 * 5 / (6 * 30)) ** 0.5  # Demšar 2006, Table 5
+    assert any(width == pytest.approx(length, abs=1e-3) for width in widths)
+    assert f"critical difference {length:.2f}" in [text.get_text() for text in axes.texts]
+    assert " d 1.00 " in [text.get_text() for text in axes.texts]
+
+
+def test_every_figure_is_kept_as_pdf_and_png(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_runs(tmp_path / "runs")
+    main([str(root), "--out", str(tmp_path / "out"), "--reading", "oracle"])
+    names = ["metric_relations", "metric_correlations", "critical_difference"]
+    names += ["recall_rho_cub200", "recall_rho_sop", "ranking_cub200", "ranking_sop"]
+    expected = {f"{name}.{kind}" for name in names for kind in ("pdf", "png")}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == expected
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_a_figure_without_numbers_is_left_out_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "runs", "cub200/margin_00000000/seed0", {"test/recall@1": 0.5})
+    main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().out
+    assert "metric_relations left out: no run measured any of dists@intra" in told
+    assert "critical_difference left out: ranks need two datasets" in told
+    assert (tmp_path / "out" / "ranking_cub200.pdf").exists()
+    with pytest.raises(SystemExit, match="no finished run has test/recall@1 in the"):
+        main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--reading", "selected"])
