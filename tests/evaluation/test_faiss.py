@@ -80,6 +80,11 @@ def test_faiss_ranks_whom_it_can_and_leaves_the_others(blobs: tuple[Tensor, Tens
     assert min(len(ranked), len(left[0])) > 20
 
 
+def test_what_faiss_leaves_out_may_be_as_near_as_the_last_it_finds() -> None:
+    labels = torch.tensor([0, 0, *range(1, 19)])  # five of these copies are found
+    assert ranks(torch.ones(20, 3), labels, backend="faiss") == {0: [19], 1: [19]}
+
+
 def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ValueError, match="backend faiss: faiss is not installed"):
