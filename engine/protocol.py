@@ -7,14 +7,13 @@ A run claims a study by `experiment=roth2020/cub200/margin_b12_distance`, one of
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from engine.configuration import CONF, OF_THE_MACHINE
+from engine.compose import compose_run
+from engine.configuration import OF_THE_MACHINE
 
 OPEN = ("loss", "batchminer")  # what protocol= leaves to the run
 FREE = (  # changes no number, or only which of the runs of the study this is
@@ -83,7 +82,7 @@ def compare(config: DictConfig, overrides: Sequence[str], name: str) -> Claim:
         overrides: that made it.
         name: `experiment=...` or `protocol=...`.
     """
-    reference = _composed([name, *_left_open(overrides, name)])
+    reference = compose_run([name, *_left_open(overrides, name)])
     study, run = (OmegaConf.to_container(node, resolve=False) for node in (reference, config))
     return Claim(name, differences(study, run))
 
@@ -110,17 +109,6 @@ def table(claim: Claim) -> Table:
     for key, there, here in claim.differences:
         grid.add_row(key, _shown(there), _shown(here), WHY.get(key, ""))
     return grid
-
-
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    """As the command line would compose it; also where Hydra is at work already, as in main.py."""
-    at_work = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", overrides=list(overrides))
-    finally:
-        GlobalHydra.instance().hydra = at_work
 
 
 def _left_open(overrides: Sequence[str], name: str) -> list[str]:

@@ -11,10 +11,10 @@ Ends with exit code 1 if anything differs. main.py prints the same table before 
 import sys
 from collections.abc import Sequence
 
-from hydra import compose, initialize_config_dir
 from rich.console import Console
 
-from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.compose import compose_run
+from engine.configuration import ConfigurationError, check, explained
 from engine.protocol import Claim, claim_of, compare, table
 
 AGAINST = "against="
@@ -36,8 +36,7 @@ def lint(arguments: Sequence[str]) -> Claim:
     """The command line next to the study that it claims, or that `against=` names."""
     overrides = [argument for argument in arguments if not argument.startswith(AGAINST)]
     names = [a.removeprefix(AGAINST) for a in arguments if a.startswith(AGAINST)]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=overrides)
+    config = compose_run(overrides)
     check(config, overrides)
     claim = compare(config, overrides, names[-1]) if names else claim_of(config, overrides)
     if claim is None:
