@@ -68,6 +68,7 @@ class LiftedStructure(nn.Module):
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0)
-        structured = distances + torch.logaddexp(of_i, of_j)
-        losses = structured.relu().square() / 2
+        neither = of_i.isneginf() & of_j.isneginf()
+        push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
+        losses = (distances + push).masked_fill(neither, 0).relu().square() / 2
         return self.reducer(labels, pairs=terms_of(losses, where=positives))

@@ -7,6 +7,7 @@ import torch
 
 from core.distance import Lp
 from core.regularizer import LpNorm
+from core.types import Pairs
 from criteria.generalized_lifted import GeneralizedLifted
 from tests.batches import LABELS, batch, negative_pairs, positive_pairs, unit
 
@@ -42,6 +43,17 @@ def test_regularizer_adds_the_mean_length_as_roth_et_al() -> None:
     expected = by_definition(x, labels, 1.0) + 0.005 * length
     criterion = GeneralizedLifted(regularizer=LpNorm(0.005))
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_anchor_without_negatives_does_not_count() -> None:
+    """Nor does one without positives: only the first of three has both."""
+    embeddings, targets = batch([0, 0, 1])
+    positives = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])
+    negatives = torch.tensor([[False, False, True], [False, False, False], [True, True, False]])
+    x = embeddings.tolist()
+    value = GeneralizedLifted(margin=20.0)(embeddings, targets, Pairs(positives, negatives))
+    expected = math.dist(x[0], x[1]) + 20 - math.dist(x[0], x[2])
+    assert value.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_one_of_each_is_a_triplet_hinge() -> None:

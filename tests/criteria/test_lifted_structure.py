@@ -36,19 +36,26 @@ def test_value_equals_the_definition(labels: list[int], margin: float, normalize
 
 
 def test_negatives_of_a_reference_are_the_anchors_it_is_a_negative_of() -> None:
-    """One positive pair (0, 0) and the negative pairs (0, 1), (1, 0) and (1, 1)."""
-    anchors = torch.tensor([[0.0], [9.0]])
-    references = torch.tensor([[2.0], [-1.0]])
-    positives = torch.tensor([[True, False], [False, False]])
-    value = LiftedStructure()(
-        anchors,
-        torch.tensor([0, 1]),
-        Pairs(positives, ~positives),
-        references=references,
-        reference_labels=torch.tensor([0, 2]),
-    )
-    structured = 2 + math.log(math.exp(1 - 1) + math.exp(1 - 7))
-    assert value.item() == pytest.approx(structured**2 / 2, rel=1e-6)
+    """Positive pairs (0, 0), (1, 2) and (2, 3), negative pairs (0, 1), (1, 0) and (1, 3)."""
+    anchors = torch.tensor([[0.0], [9.0], [5.0]])
+    references = torch.tensor([[2.0], [-1.0], [9.5], [7.0]])
+    pairs = torch.zeros(2, 3, 4, dtype=torch.bool)
+    pairs[0, [0, 1, 2], [0, 2, 3]] = True
+    pairs[1, [0, 1, 1], [1, 0, 3]] = True
+    against = {"references": references, "reference_labels": torch.tensor([0, 2, 1, 3])}
+    value = LiftedStructure(margin=8.0)(anchors, torch.tensor([0, 1, 3]), Pairs(*pairs), **against)
+    of_both = 2 + math.log(math.exp(8 - 1) + math.exp(8 - 7))
+    of_anchor = 0.5 + math.log(math.exp(8 - 7) + math.exp(8 - 2))
+    of_reference = 2 + 8 - 2
+    expected = (of_both**2 + of_anchor**2 + of_reference**2) / 2 / 3
+    assert value.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("labels", [LABELS["one class"], LABELS["single"]])
+def test_without_negatives_there_is_no_nan_on_the_way(labels: list[int]) -> None:
+    embeddings, targets = batch(labels)
+    with torch.autograd.set_detect_anomaly(True, check_nan=True):
+        LiftedStructure()(embeddings, targets).backward()
 
 
 def test_far_samples_in_float32_stay_exact() -> None:

@@ -44,6 +44,14 @@ def test_an_impossible_neighbour_in_float32_stays_exact() -> None:
     assert embeddings.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_an_anchor_without_neighbours_makes_no_nan_on_the_way(labels: list[int], log: bool) -> None:
+    embeddings, targets = batch(labels)
+    with torch.autograd.set_detect_anomaly(True, check_nan=True):
+        NCA(log=log)(embeddings, targets).backward()
+
+
 def test_scale_must_be_positive() -> None:
     with pytest.raises(ValueError, match="scale"):
         NCA(scale=0)
