@@ -23,14 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 from core.files import write_text_atomically
 from datasets.images import Images
 from engine.adapt import adaptation
-from engine.build import fabric_of, splits_of, table_of
+from engine.build import fabric_of, is_first_process, splits_of, table_of
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained
-from engine.fit import fit
+from engine.fit import fit, follow
 from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
-from engine.plan import plan
+from engine.plan import Plan, plan_of
 from engine.protocol import Claim, claim_of, warn
 from sweeps.job import Job, Outcome
 from sweeps.place import run_folder
@@ -51,6 +51,10 @@ def main(config: DictConfig) -> Outcome | None:
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(command.overrides.task, folder, config.force)])[0]
         check(config, command.overrides.task)
+        if not is_first_process():  # of several devices; the first one keeps the folder
+            if config.force or not folder.finished:
+                train_and_evaluate(config, folder, claim=None)
+            return None
         with folder.locked():
             if config.force:
                 folder.clear()
@@ -64,33 +68,24 @@ def main(config: DictConfig) -> Outcome | None:
 
 
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
-    trainer, workers = config.trainer, worker_count(config.trainer.workers)
-    fabric = fabric_of(trainer)
+    trainer, fabric = config.trainer, fabric_of(config.trainer)
+    fabric.launch()  # the same command again for every other device
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device))
 
     table = table_of(config)
     transform = instantiate(config.transform)
     train = Images(table[table.split == "train"], transform.train)
+    workers = worker_count(trainer.workers, trainer.devices)
     names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
     splits = splits_of(table, names, transform.eval)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)
-    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    folder.write_json(folder.environment, environment() | {"protocol": claim and claim.record()})
-    schedule = plan(
-        len(sampler),
-        epochs=trainer.epochs,
-        iterations=trainer.iterations,
-        evaluate_every_epochs=trainer.evaluate_every_epochs,
-        evaluate_every_iterations=trainer.evaluate_every_iterations,
-        log_every=trainer.log_every,
-        checkpoint_every=trainer.checkpoint_every,
-    )
+    schedule = plan_of(trainer, len(sampler))
+    if fabric.is_global_zero:
+        describe(config, folder, schedule, claim)
 
-    folder.write_json(folder.plan, asdict(schedule))
-
-    seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed, verbose=False)  # the same in every process
     learner = set_up(
         fabric,
         model=instantiate(config.backbone),
@@ -99,6 +94,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
         head_lr=trainer.head_lr,
         max_grad_norm=trainer.max_grad_norm,
+        chunk_size=trainer.chunk_size,
     )
     evaluation = instantiate(config.evaluation.measure)
     measured = partial(
@@ -109,28 +105,42 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         batch_size=config.evaluation.batch_size,
         num_workers=workers,
     )
-    known = evaluation.higher_is_better
-    adapt = adaptation(learner.criterion, splits, measured, known, schedule.total_steps)
-    batches = SeededBatches(sampler, config.seed)
+    adapt = adaptation(
+        learner.criterion,
+        splits,
+        measured,
+        evaluation.higher_is_better,
+        schedule.total_steps,
+    )
+    batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
+    parts = (
+        replace(learner, adapt=adapt),
+        training_loader(train, batches, workers, pin_memory=fabric.device.type == "cuda"),
+        batches,
+        partial(measured, splits),
+        schedule,
+        Checkpoints(folder.checkpoints),
+    )
+    if not fabric.is_global_zero:
+        follow(*parts)
+        return
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
         run = Run(Records(folder.metrics), mirror, evaluation.higher_is_better)
-        fit(
-            replace(learner, adapt=adapt),
-            training_loader(train, batches, workers, pin_memory=fabric.device.type == "cuda"),
-            batches,
-            partial(measured, splits),
-            schedule,
-            Checkpoints(folder.checkpoints),
-            run,
-            cost,
-            trainer.storage_metrics,
-            partial(run.stalled, config.evaluation.select_on, trainer.patience),
-        )
+        stalled = partial(run.stalled, config.evaluation.select_on, trainer.patience)
+        fit(*parts, run, cost, trainer.storage_metrics, stalled)
         summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
         folder.write_json(folder.summary, summary)
         mirror.finish(summary)
+
+
+def describe(config: DictConfig, folder: RunFolder, schedule: Plan, claim: Claim | None) -> None:
+    """What is done here, where, by which code."""
+    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
+    protocol = claim and claim.record()
+    folder.write_json(folder.environment, environment() | {"protocol": protocol})
+    folder.write_json(folder.plan, asdict(schedule))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The run: training steps, with records, evaluations and checkpoints in between."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -42,13 +44,14 @@ def fit(
     """
     position = checkpoints.load(learner.state()) or Position()
     run.rewind(position.records)
-    if plan.total_steps == 0 and not run.evaluated:
+    if together(learner.fabric, lambda: plan.total_steps == 0 and not run.evaluated):
         run.record(0, 0, evaluate())
         cost.evaluated()
     window = Window()
     cost.save()
     with Progress(plan.total_steps, position.step) as progress:
-        for step, taken in numbered_steps(learner, loader, batches, plan, position.step, stalled):
+        agreed = partial(together, learner.fabric, stalled)
+        for step, taken in numbered_steps(learner, loader, batches, plan, position.step, agreed):
             window.add(taken)
             progress.advance(step)
             if plan.logs(step):
@@ -66,6 +69,24 @@ def fit(
                 checkpoints.save(learner.state(), Position(step, run.size))
                 cost.save()
                 window.restart()
+
+
+def follow(
+    learner: Learner,
+    loader: DataLoader[tuple[Tensor, Tensor]],
+    batches: SeededBatches,
+    evaluate: Evaluate,
+    plan: Plan,
+    checkpoints: Checkpoints,
+) -> None:
+    """What every process but the first does: the same steps and evaluations, and no files."""
+    told = partial(together, learner.fabric, bool)
+    position = checkpoints.load(learner.state()) or Position()
+    if told():
+        evaluate()
+    for step, _ in numbered_steps(learner, loader, batches, plan, position.step, told):
+        if plan.evaluates(step):
+            evaluate()
 
 
 def numbered_steps(
@@ -97,6 +118,11 @@ def numbered_steps(
             step += 1
             learner.adapt(step)
             yield step, taken
+
+
+def together(fabric: Fabric, decision: Callable[[], bool]) -> bool:
+    """What the first process decides, in every process."""
+    return fabric.broadcast(decision()) if fabric.world_size > 1 else decision()
 
 
 def over(learner: Learner, step: int, plan: Plan, stalled: Callable[[], bool]) -> bool:

@@ -1,5 +1,6 @@
 """What learns: backbone, criterion, optimizer and schedule, placed on a device by Fabric."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -14,6 +16,8 @@ from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
 from engine.parameters import parameter_groups
 from engine.train import Step, train_steps
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ def set_up(
     """
     if chunk_size is not None and getattr(fabric.strategy.precision, "scaler", None) is not None:
         raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
+    if fabric.world_size > 1 and fabric.device.type != "cuda" and trains_batchnorm(model):
+        log.warning("BatchNorm normalises the part of each process; torch can sync it on GPUs only")
+    elif fabric.world_size > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     criterion.to(fabric.device)
     model.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU
@@ -97,3 +103,9 @@ def set_up(
         float("inf") if max_grad_norm is None else max_grad_norm,
         chunk_size,
     )
+
+
+def trains_batchnorm(model: nn.Module) -> bool:
+    """Whether a BatchNorm of the model takes its statistics from the batch while it trains."""
+    norms = [module for module in model.train().modules() if isinstance(module, _BatchNorm)]
+    return any(norm.training for norm in norms)

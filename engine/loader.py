@@ -60,10 +60,10 @@ class SeededBatches(Sampler[list[Draw]]):
         return batch[self.rank * size : (self.rank + 1) * size]
 
 
-def worker_count(requested: int | str) -> int:
-    """`auto` takes one worker per core, at most eight; a number is taken as it is."""
+def worker_count(requested: int | str, processes: int = 1) -> int:
+    """Of each process: `auto` is one per core, at most eight; a number is taken as it is."""
     if requested == "auto":
-        return min(8, len(os.sched_getaffinity(0)))
+        return max(1, min(8, len(os.sched_getaffinity(0)) // processes))
     return int(requested)
 
 

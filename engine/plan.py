@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from omegaconf import DictConfig
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -33,6 +35,19 @@ class Plan:
     def epoch(self, step: int) -> float:
         """Epochs completed after `step` steps; whole numbers at the end of an epoch."""
         return round(step / self.steps_per_epoch, 4)
+
+
+def plan_of(trainer: DictConfig, steps_per_epoch: int) -> Plan:
+    """The plan that the group `trainer` asks for."""
+    return plan(
+        steps_per_epoch,
+        epochs=trainer.epochs,
+        iterations=trainer.iterations,
+        evaluate_every_epochs=trainer.evaluate_every_epochs,
+        evaluate_every_iterations=trainer.evaluate_every_iterations,
+        log_every=trainer.log_every,
+        checkpoint_every=trainer.checkpoint_every,
+    )
 
 
 def plan(

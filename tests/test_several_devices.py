@@ -1,0 +1,92 @@
+"""One run on two processes: it ends, it dies as a whole, and it goes on with another number."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHORT = (
+    "dataset=digits",
+    "backbone.embedding_dim=16",
+    "trainer.workers=0",
+    "tracker.mode=disabled",
+)
+
+
+def start(runs: Path, *overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "main.py", f"paths.runs={runs}", *SHORT, *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, "trainer.accelerator=cpu", "metric=[recall]"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def processes_of(runs: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if f"paths.runs={runs}".encode() in arguments:
+                found.append(int(entry.name))
+    return found
+
+
+def until(condition: object, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_two_processes_end_in_one_record(tmp_path: Path) -> None:
+    process = start(tmp_path, "trainer.devices=2", "trainer.iterations=4", "trainer.log_every=1")
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    assert said.count("summary.json") == 1
+    (folder,) = tmp_path.glob("digits/*/seed0")
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 2, 3, 4, 4]
+    assert records[-1]["test/num_queries"] == 896  # each image once
+
+
+def test_a_process_killed_ends_all_and_the_run_goes_on_with_one(tmp_path: Path) -> None:
+    endless = ("trainer.iterations=100000", "trainer.checkpoint_every=2")
+    process = start(tmp_path, "trainer.devices=2", *endless)
+    until(lambda: list(tmp_path.glob("digits/*/seed0/checkpoints/last.pt")))
+    children = [pid for pid in processes_of(tmp_path) if pid != process.pid]
+    assert children, "there is no second process"
+    os.kill(children[0], signal.SIGKILL)
+    process.communicate(timeout=180)
+    assert process.returncode != 0
+    until(lambda: not processes_of(tmp_path))
+
+    (last,) = tmp_path.glob("digits/*/seed0/checkpoints/last.pt")
+    group = last.parents[2].name
+    resumed = start(tmp_path, "trainer.devices=1", *endless)
+    before = last.stat().st_mtime_ns
+    until(lambda: last.stat().st_mtime_ns > before)
+    resumed.terminate()
+    resumed.communicate(timeout=60)
+    assert [path.name for path in tmp_path.glob("digits/*")] == [group]
+    assert json.loads(last.parents[1].joinpath("status.json").read_text())["state"] != "finished"
+
+
+def test_a_batch_that_cannot_be_shared_out_is_an_error(tmp_path: Path) -> None:
+    process = start(
+        tmp_path, "trainer.devices=2", "sampler.batch_size=33", "sampler.samples_per_class=11"
+    )
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode != 0
+    assert "the batch size must be a multiple of the 2 devices, got 33" in said
