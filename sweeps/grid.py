@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -17,10 +18,15 @@ from tracking.run_folder import RunFolder
 def declared(overrides: Sequence[str], runs: Path) -> list[RunFolder]:
     """Those of `python main.py -m <overrides> paths.runs=<runs>`, in the order of the sweep."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
-        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+        jobs = expanded(overrides, GlobalHydra.instance().config_loader())
         return [_folder([*job, f"paths.runs='{runs}'"]) for job in jobs]
+
+
+def expanded(overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
+    """The overrides of each job: every combination of the comma-separated values."""
+    parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    return jobs
 
 
 def _folder(overrides: Sequence[str]) -> RunFolder:

@@ -5,9 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
@@ -16,6 +14,7 @@ from rich.table import Table
 
 from core.errors import UserError
 from engine.configuration import check
+from sweeps.grid import expanded
 from sweeps.job import Outcome
 from sweeps.place import compose
 from sweeps.report import conclude, near
@@ -62,12 +61,6 @@ def search(
     jobs = [[*one.base, *overrides(one.best().params), *more] for one in studies for more in seeds]
     if jobs:
         conclude(launch(jobs))
-
-
-def expanded(arguments: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
-    parsed = OverridesParser.create(loader).parse_overrides(list(arguments))
-    (jobs,) = BasicSweeper.split_arguments(parsed, None)
-    return jobs
 
 
 def study(base: list[str], rules: Rules, loader: ConfigLoader, sweep: DictConfig) -> Study:

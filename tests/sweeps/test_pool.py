@@ -13,7 +13,7 @@ import pytest
 import sweeps.job
 from core.errors import UserError
 from sweeps.job import Job, Outcome
-from sweeps.pool import places, run_all
+from sweeps.pool import Silent, places, run_all
 from tracking.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,9 @@ def test_a_finished_run_starts_no_process_unless_forced(job: NewJob) -> None:
 
 
 def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
-    jobs = [job("a", "time.sleep(60)"), job("b", "time.sleep(1); 1 / 0"), job("c")]
+    first = job("a", "time.sleep(60)")
+    begun = f"while not Path({str(first.folder.path / 'trace')!r}).exists(): time.sleep(0.02)"
+    jobs = [first, job("b", begun, "1 / 0"), job("c")]
     start = time.monotonic()
     outcomes = run_all(jobs, places=(None, None), fail_fast=True)
     assert time.monotonic() - start < 30
@@ -142,28 +144,45 @@ def test_a_run_of_somebody_else_is_waited_for_or_taken_over(
     assert len(trace(theirs)) == (3 if dies else 2)
 
 
-@pytest.mark.parametrize("slow", [0, 3])
+class Release(Silent):
+    """Lets the other process finish its run as soon as ours has been refused."""
+
+    def __init__(self, refused: Path, go: Path) -> None:
+        self.refused, self.go = refused, go
+
+    def counts(self, running: int, elsewhere: int, waiting: int) -> None:  # noqa: ARG002
+        if self.refused.exists() and "being written by" in self.refused.read_text():
+            self.go.touch()
+
+
+@pytest.mark.parametrize("slow", [0, 2])
 def test_a_process_that_lost_the_race_for_the_lock_is_no_failure(
-    job: NewJob, program: Path, monkeypatch: pytest.MonkeyPatch, slow: int
+    job: NewJob, program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: int
 ) -> None:
     """Not even if it takes so long to leave that the other one has finished the run."""
-    monkeypatch.setenv("SLOW_TO_GO", str(slow))
-    ours = job("a")
-    with subprocess.Popen([sys.executable, str(program), str(ours.folder.path), "time.sleep(2)"]):
+    ours, go = job("a"), tmp_path / "go"
+    wait = f"while not Path({str(go)!r}).exists(): time.sleep(0.02)"
+    with subprocess.Popen([sys.executable, str(program), str(ours.folder.path), wait]):
         while ours.folder.holder is None:
             time.sleep(0.02)
-        looks = iter([None])
+        looks = iter([None])  # our first look is just too early
         real = RunFolder.holder.fget
         assert real is not None
         monkeypatch.setattr(RunFolder, "holder", property(lambda f: next(looks, real(f))))
-        assert summary(run_all([ours])) == [("skipped", "")]
-    assert "being written by" in ours.folder.log.read_text()
+        monkeypatch.setenv("SLOW_TO_GO", str(slow))
+        outcomes = run_all([ours], watch=Release(ours.folder.log, go))
+    assert summary(outcomes) == [("skipped", "")]
+    assert len(trace(ours)) == 2
 
 
-def test_asked_to_stop_it_stops_its_jobs(job: NewJob, program: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_stops_its_jobs(
+    job: NewJob, program: Path, number: signal.Signals
+) -> None:
     long = job("a", "time.sleep(60)")
     code = (
-        "import sys; from pathlib import Path; import sweeps.job;"
+        "import signal, sys; from pathlib import Path; import sweeps.job;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have ignored it
         "from sweeps.pool import run_all; from tracking.run_folder import RunFolder;"
         "sweeps.job.MAIN = sys.argv[1]; path = sys.argv[2];"
         "run_all([sweeps.job.Job(sys.argv[2:], RunFolder(Path(path)))])"
@@ -172,8 +191,8 @@ def test_asked_to_stop_it_stops_its_jobs(job: NewJob, program: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT) as sweep:
         while not trace(long):
             time.sleep(0.02)
-        sweep.send_signal(signal.SIGTERM)
-        assert sweep.wait(30) == 128 + signal.SIGTERM
+        sweep.send_signal(number)
+        assert sweep.wait(30) == 128 + number
     assert long.folder.holder is None
     assert len(trace(long)) == 1
 

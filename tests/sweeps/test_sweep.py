@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from engine.configuration import CONF
-from sweeps.grid import declared
+from sweeps.grid import expanded
 from sweeps.place import run_folder
 from tracking.run_folder import RunFolder
 
@@ -113,9 +114,9 @@ def test_the_ready_sweep_is_every_loss_with_five_seeds() -> None:
         chosen = ["hydra/sweeper=omniglot"]
         whole = compose("config", overrides=chosen, return_hydra_config=True).hydra
         params = [f"{key}={value}" for key, value in whole.sweeper.params.items()]
+        jobs = expanded(params, GlobalHydra.instance().config_loader())
     assert whole.launcher["_target_"] == "hydra_plugins.processes.Processes"
-    folders = [folder.path for folder in declared(params, Path("runs"))]
-    losses = {path.parent.name.split("-")[0] for path in folders}
-    assert len(folders) == 5 * len(list(CONF.glob("loss/*.yaml")))
-    assert {"margin", "triplet", "arcface"} <= losses
-    assert {path.parts[1] for path in folders} == {"omniglot_small"}
+    losses = {f"loss={path.stem}" for path in CONF.glob("loss/*.yaml")}
+    assert {loss for _, loss, _ in jobs} == losses
+    assert len(jobs) == 5 * len(losses)
+    assert {dataset for dataset, _, _ in jobs} == {"dataset=omniglot_small"}
