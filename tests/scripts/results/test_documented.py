@@ -1,0 +1,27 @@
+"""docs/results.md tells of every option, and of none that is not there."""
+
+import argparse
+import re
+from pathlib import Path
+
+from scripts import aggregate, plot, report
+from scripts.results.published import sources
+
+PAGE = (Path(__file__).parents[3] / "docs" / "results.md").read_text()
+TRIVIAL = {"--help", "--title"}
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings if "--" in name}
+
+
+def test_the_page_names_every_option_and_no_other() -> None:
+    parsers = [module.parser() for module in (aggregate, plot, report)]
+    there = set().union(*map(options, parsers)) - TRIVIAL
+    told = set(re.findall(r"(?<![\w-])--[a-z-]+", PAGE))
+    assert told == there
+
+
+def test_every_published_source_is_readable() -> None:
+    assert len(sources()) > 30
+    assert "roth2020" in sources()
