@@ -70,7 +70,7 @@ def main(config: DictConfig) -> Outcome | None:
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
     trainer, fabric = config.trainer, fabric_of(config.trainer)
     fabric.launch()  # the same command again for every other device
-    cost = Cost(folder.cost, fabric.device, device_name(fabric.device))
+    cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
     table = table_of(config)
     transform = instantiate(config.transform)

@@ -28,16 +28,17 @@ class Cost:
         peak_memory_gib     on a GPU what torch allocated on it, else the resident memory of the
                             main process, its loader's workers not counted
         device              name of the GPU or of the processor
-        gpu_hours           hours in which the run held a GPU, busy or not
+        gpu_hours           hours in which the run held a GPU, busy or not, summed over its GPUs
 
     Args:
         path: `cost.json`; written by `save` alone.
         device: where the run computes.
         name: of that device.
+        devices: how many of them the run holds; time and memory are those of the first process.
     """
 
-    def __init__(self, path: Path, device: torch.device, name: str) -> None:
-        self.path, self.on_gpu = path, device.type == "cuda"
+    def __init__(self, path: Path, device: torch.device, name: str, devices: int = 1) -> None:
+        self.path, self.on_gpu, self.devices = path, device.type == "cuda", devices
         before = json.loads(path.read_text()) if path.exists() else {}
         self.totals: dict[str, Any] = {
             "seconds": before.get("seconds", 0.0),
@@ -72,7 +73,7 @@ class Cost:
         now = time.perf_counter()
         passed, self.since = now - self.since, now
         self.totals["seconds"] += passed
-        self.totals["gpu_hours"] += passed / 3600 * self.on_gpu
+        self.totals["gpu_hours"] += passed / 3600 * self.on_gpu * self.devices
         return passed
 
     def _peak(self) -> int:

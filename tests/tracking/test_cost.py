@@ -60,12 +60,13 @@ def test_a_gpu_is_paid_by_the_hour_it_was_held(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
-    cost = Cost(tmp_path / "cost.json", torch.device("cuda"), "a GPU")
+    cost = Cost(tmp_path / "cost.json", torch.device("cuda"), "a GPU", devices=2)
     clock(900)
     cost.evaluated()
     clock(900)
     paid = cost.save()
-    assert paid["gpu_hours"] == 0.5
+    assert paid["gpu_hours"] == 1.0
+    assert paid["seconds"] == 1800
     assert paid["peak_memory_gib"] == 3.0
     assert paid["images_per_second"] is None  # nothing was trained
 
