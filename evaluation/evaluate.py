@@ -80,7 +80,7 @@ class Evaluation:
         depth = max(self.depths.values(), default=1)
         self.method = Method(distance, clustering, num_clusters, seeds, memory, depth, backend)
         self.averages = averages or Averages()
-        self.retrieval = [name for name, needs in self.needs.items() if "ranking" in needs]
+        self.retrieval = {n: m for n, m in self.metrics.items() if "ranking" in self.needs[n]}
         self._explained: set[str] = set()
 
     @property
@@ -111,7 +111,7 @@ class Evaluation:
         """
         embeddings, labels = with_float64(embeddings), with_float64(labels)
         measured = MeasuredSet(embeddings, labels, is_query, is_gallery, self.method)
-        return self._results(measured, score_queries(measured, self._scores), categories)
+        return self._results(measured, score_queries(measured, self.retrieval), categories)
 
     @torch.no_grad()
     def with_queries(
@@ -134,13 +134,9 @@ class Evaluation:
         embeddings, labels = with_float64(embeddings), with_float64(labels)
         method = replace(self.method, depth=max(k, self.method.depth))
         measured = MeasuredSet(embeddings, labels, is_query, is_gallery, method)
-        scored = score_queries(measured, self._scores | SCORES)
+        scored = score_queries(measured, self.retrieval | SCORES)
         results = self._results(measured, scored, categories)
         return results, rows(measured, scored, categories, k)
-
-    @property
-    def _scores(self) -> dict[str, Metric]:
-        return {name: self.metrics[name] for name in self.retrieval}
 
     def _results(
         self, measured: MeasuredSet, scored: QueryScores, categories: Sequence[str] | None
