@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from datasets.table import make_table
 from engine.configuration import CONF, check
 
 EXPERIMENTS = sorted(
@@ -293,3 +294,15 @@ def test_the_recipe_of_roadmap(dataset: str, epochs: int, lr: float, head_lr: fl
         "transform.scale": [0.16, 1.0],
     }
     assert dict(zip(keys, values(config, *keys), strict=True)) == keys
+
+
+@pytest.mark.parametrize(("index", "validated"), [(0, range(25)), (3, range(75, 100))])
+def test_a_quarter_of_the_sorted_training_classes_validates(index: int, validated: range) -> None:
+    config = composed("protocol=musgrave2020/cub200", f"validation.index={index}")
+    labels = np.arange(200).repeat(2)
+    table = make_table(
+        [str(number) for number in range(400)], labels, np.where(labels < 100, "train", "test")
+    )
+    split = instantiate(config.validation)(table)
+    assert sorted(split["label"][split["split"] == "val"].unique()) == list(validated)
+    assert sorted(split["label"][split["split"] == "test"].unique()) == list(range(100, 200))
