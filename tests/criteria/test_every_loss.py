@@ -50,7 +50,7 @@ PAIRS_ARE_FEWER_TRIPLETS = {  # loss: which triplets pairs stand for
 }
 NOT_SEPARATING = {  # loss: why descent on it alone does not separate the classes
     "intra_pair_variance": "only evens out the pairs of a kind",
-    "manifold": "slow: by 0.00 to 0.19 in as many steps, as its proxies are drawn",
+    "manifold": "slow: by -0.01 to 0.19 in as many steps, as its proxies are drawn",
 }
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
