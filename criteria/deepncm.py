@@ -19,8 +19,7 @@ class DeepNCM(nn.Module):
 
         μ_c = decay μ_c + (1 - decay) (mean of the batch's embeddings of class c)
 
-    without gradient. They are a buffer, hence part of the checkpoint; several processes each follow
-    their own batches. Averaged over the batch, each sample weighted by how often `tuples` name it
+    without gradient. They are a buffer, hence part of the checkpoint; several processes keep the same. Averaged over the batch, each sample weighted by how often `tuples` name it
     if they are given. While all means are zero there is no gradient. Soft labels weigh the
     embeddings of a class by its shares.
 
