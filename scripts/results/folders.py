@@ -1,6 +1,7 @@
 """Runs read from their folders: `<root>/.../<dataset>/<group>/seed<k>/`."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tracking.report import READINGS
 from tracking.run_folder import RunFolder
 from tracking.summary import evaluations, summarise
 
+SEED = re.compile(r"seed\d+")
+
 
 def read_folders(root: Path) -> Iterator[Run]:
     """Every run at or below `root`, finished or not, in the order of their names."""
@@ -22,7 +25,7 @@ def read_folders(root: Path) -> Iterator[Run]:
         raise UserError(f"{root} is no folder; give a folder of runs or wandb=<entity>/<project>")
     for config in sorted(root.resolve().glob("**/config.yaml")):
         folder = config.parent
-        if folder.name.removeprefix("seed").isdecimal():
+        if SEED.fullmatch(folder.name):
             yield read_folder(RunFolder(folder))
 
 

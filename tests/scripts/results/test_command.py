@@ -44,6 +44,9 @@ def test_one_seed_needs_no_sweep() -> None:
 
 
 def test_an_experiment_is_named_if_it_is_that() -> None:
+    study = "experiment=roth2020/cub200/margin_b06_distance"
+    that = run_of("roth2020_margin_b06_distance", "dataset=cub200", study)
+    assert command(that, [0, 1]) == f"python main.py -m {study} seed=0,1"
     run = run_of("roth2020_margin_b06_distance", "dataset=cub200", "loss=margin")
     assert command(run, [3]) == "python main.py dataset=cub200 loss=margin seed=3"
 
