@@ -23,8 +23,8 @@ class AdaCos(nn.Module):
         s = log(mean over the batch of Σ_{c ≠ y} exp(s cos θ_c)) / cos(min(π/4, median of θ_y))
 
     without gradient, the lower of two medians and never below 1; with one class it stays. It is a
-    buffer, hence part of the checkpoint; several processes keep the same. Averaged
-    over the batch, each sample weighted by how often `tuples` name it if they are given. Soft
+    buffer, hence part of the checkpoint, and the same in several processes. Averaged over the
+    batch, each sample weighted by how often `tuples` name it if they are given. Soft
     labels weigh a class by 1 - its share in the sum; y is the class with the largest share.
     `fixed_adacos` keeps the first scale: the normalized softmax with `temperature=None`.
 

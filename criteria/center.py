@@ -22,7 +22,8 @@ class Center(nn.Module):
 
         c -= rate Σ_i (c - x_i) / (1 + n), over the n samples x_i of the class in the batch
 
-    without gradient. They are a buffer, hence part of the checkpoint; several processes keep the same. Each sample needs one class: soft labels are an error.
+    without gradient. They are a buffer, hence part of the checkpoint, and the same in several
+    processes. Each sample needs one class: soft labels are an error.
 
     Differences:
         Wen et al.: the paper sums over the batch, in its softmax too; `reducer=Sum()`.

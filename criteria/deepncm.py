@@ -19,9 +19,10 @@ class DeepNCM(nn.Module):
 
         μ_c = decay μ_c + (1 - decay) (mean of the batch's embeddings of class c)
 
-    without gradient. They are a buffer, hence part of the checkpoint; several processes keep the same. Averaged over the batch, each sample weighted by how often `tuples` name it
-    if they are given. While all means are zero there is no gradient. Soft labels weigh the
-    embeddings of a class by its shares.
+    without gradient. They are a buffer, hence part of the checkpoint, and the same in several
+    processes. Averaged over the batch, each sample weighted by how often `tuples` name it if they
+    are given. While all means are zero there is no gradient. Soft labels weigh the embeddings of a
+    class by its shares.
 
     Differences:
         metric-learning-layers: cosines instead of distances, scaled by √2 log(C - 1);
