@@ -57,7 +57,7 @@ def test_a_failed_run_costs_no_other(launcher: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_preempted_job_of_submitit_is_queued_again_and_resumes(tmp_path: Path) -> None:
     """The signal is the one with which SLURM announces that the time is up."""
-    overrides = ("trainer.iterations=2000", "trainer.checkpoint_every=10", "trainer.log_every=10")
+    overrides = ("trainer.iterations=300", "trainer.checkpoint_every=10", "trainer.log_every=10")
     with subprocess.Popen(
         command(tmp_path, "submitit", *overrides, "seed=0"),
         cwd=ROOT,
