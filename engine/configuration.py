@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import inspect
 import json
+import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -204,7 +205,16 @@ def explain(error: Exception) -> str:
     text = " ".join(message.split())
     for noise in ("To append to your config use", "full_key:", "Config search path:"):
         text = text.split(noise)[0].strip()
-    return text
+    return _with_suggestion(text)
+
+
+def _with_suggestion(text: str) -> str:
+    """Before a long list of options, the one that was probably meant."""
+    found = re.fullmatch(r"(.*Could not find '[^/]+/(.+?)') (Available options in .*?: )(.*)", text)
+    if not found:
+        return text
+    what, name, available, options = found.groups()
+    return f"{what}{suggestion(name, options.split())} {available}{options}"
 
 
 def _root_cause(error: BaseException) -> str:

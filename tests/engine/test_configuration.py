@@ -53,7 +53,7 @@ def test_what_cannot_work_is_named(override: str, message: str) -> None:
     ("override", "message"),
     [
         ("loss.betaa=3", "Could not override 'loss.betaa'"),
-        ("loss=margn", "Available options in 'loss': arcface"),
+        ("loss=margn", "did you mean 'margin'? Available options in 'loss': adacos"),
         ("+loss.betaa=3", "did you mean 'beta'?"),
         ("dataset=cub200 paths.data=/nowhere", "CUB"),
         ("dataset=digits sampler.batch_size=49", "batch_size=49"),
