@@ -7,11 +7,13 @@ has. Each side is a process of its own under a memory limit; they take turns.
 """
 
 import argparse
+import ctypes
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,7 @@ def turn(work: Work, device: str) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
     else:
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier turns have freed is not held
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
         before = memory("VmRSS")
     taken: list[float] = []
@@ -110,37 +113,29 @@ def turn(work: Work, device: str) -> dict[str, Any]:
     return {"seconds": statistics.median(taken), "gib": (peak - before) / GIB}
 
 
-def take_turns(side: str, kind: str, name: str, device: str) -> None:
-    """Answer each line `N` of the standard input with one turn at that size."""
-    works: dict[int, Work] = {}
+def take_turns(side: str, device: str) -> None:
+    """Answer each line `<kind> <name> <N>` of the standard input with one turn."""
+    works: dict[str, Work] = {}
     for line in sys.stdin:
-        size = int(line)
-        if size not in works:
-            works = {size: work_of(side, kind, name, size, device)}
-        print(json.dumps(turn(works[size], device)), flush=True)
+        kind, name, size = line.split()
+        if line not in works:
+            works = {line: work_of(side, kind, name, int(size), device)}
+        print(json.dumps(turn(works[line], device)), flush=True)
 
 
-def race(kind: str, name: str, sides: list[str], chosen: argparse.Namespace) -> pd.DataFrame:
+def race(
+    kind: str, name: str, contenders: Mapping[str, Contender], chosen: argparse.Namespace
+) -> pd.DataFrame:
     """One row per size."""
     rows = []
-    contenders = {
-        side: Contender(
-            ["scripts.benchmark_criteria", side, kind, name, chosen.device],
-            chosen.memory,
-            chosen.timeout,
-        )
-        for side in sides
-    }
-    try:
-        for size in chosen.sizes:
-            turns = [
-                {side: contender.ask(str(size)) for side, contender in contenders.items()}
-                for _ in range(chosen.rounds)
-            ]
-            rows.append({"kind": kind, "name": name, "N": size, **row(turns, sides)})
-    finally:
-        for contender in contenders.values():
-            contender.__exit__()
+    for contender in contenders.values():
+        contender.revive()
+    for size in chosen.sizes:
+        turns = [
+            {side: contender.ask(f"{kind} {name} {size}") for side, contender in contenders.items()}
+            for _ in range(chosen.rounds)
+        ]
+        rows.append({"kind": kind, "name": name, "N": size, **row(turns, list(contenders))})
     return pd.DataFrame(rows)
 
 
@@ -190,15 +185,30 @@ def run(chosen: argparse.Namespace) -> None:
         for name in names_of(kind)
         if not chosen.only or name in chosen.only
     ]
-    for kind, name in track(todo, description="racing"):
-        rivals = COUNTERPARTS if kind == "loss" else MINERS
-        sides = ["ours", "theirs", "floor"] if name in rivals else ["ours", "floor"]
-        table = race(kind, name, sides, chosen).assign(**circumstances(chosen.device))
-        if path.exists():
-            table = pd.concat([pd.read_csv(path), table])
-            table = table.drop_duplicates(["kind", "name", "N"], keep="last")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(path, table.sort_values(["kind", "name", "N"]).to_csv(index=False))
+    with ExitStack() as stack:
+        everyone = {
+            side: stack.enter_context(
+                Contender(
+                    ["scripts.benchmark_criteria", side, chosen.device],
+                    chosen.memory,
+                    chosen.timeout,
+                )
+            )
+            for side in SIDES
+        }
+        for kind, name in track(todo, description="racing"):
+            rivals = COUNTERPARTS if kind == "loss" else MINERS
+            contenders = {s: c for s, c in everyone.items() if s != "theirs" or name in rivals}
+            save(race(kind, name, contenders, chosen).assign(**circumstances(chosen.device)), path)
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Put the rows into the CSV, in the place of older ones."""
+    if path.exists():
+        table = pd.concat([pd.read_csv(path), table])
+        table = table.drop_duplicates(["kind", "name", "N"], keep="last")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, table.sort_values(["kind", "name", "N"]).to_csv(index=False))
 
 
 if __name__ == "__main__":

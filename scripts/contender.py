@@ -14,7 +14,7 @@ from scripts.side import GIB
 class Contender:
     """`python -m <module and arguments>`, which answers every line with a line of JSON.
 
-    A contender that dies or is late is out of the race; its failure answers for it from then on.
+    A contender that dies or is late is out of the race; its failure answers for it until `revive`.
 
     Args:
         module: name of a module, and its arguments.
@@ -23,16 +23,26 @@ class Contender:
     """
 
     def __init__(self, module: Sequence[str], memory_gib: float, timeout: float) -> None:
-        limit = int(memory_gib * GIB)
-        self.timeout, self.failure = timeout, ""
+        self.module, self.timeout = module, timeout
+        self.memory = int(memory_gib * GIB)
+        self.start()
+
+    def start(self) -> None:
+        limits = (self.memory, self.memory)
+        self.failure = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [sys.executable, "-m", *self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limits),
         )
+
+    def revive(self) -> None:
+        """Let it take part in the next race."""
+        if self.failure:
+            self.start()
 
     def ask(self, question: str) -> dict[str, Any]:
         """The answer, or {"failure": why there is none}."""
