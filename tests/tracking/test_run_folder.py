@@ -1,12 +1,16 @@
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
+from engine.configuration import explained
 from tracking.run_folder import RunFolder, RunLockedError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +72,28 @@ def test_a_second_process_is_refused_until_the_first_is_dead(folder: RunFolder) 
         assert f"process {os.getpid()} on " in (folder.path / ".lock").read_text()
     with folder.locked():
         pass  # released by leaving, too
+
+
+def test_a_run_that_is_held_ends_a_process_with_a_code_of_its_own(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with folder.locked():
+        assert folder.holder == f"process {os.getpid()} on {socket.gethostname()}"
+        with pytest.raises(SystemExit) as ended, explained(), RunFolder(folder.path).locked():
+            pass
+    assert ended.value.code == 75
+    assert capsys.readouterr().err.startswith("error: ")
+    assert folder.holder is None
+
+
+def test_whoever_only_looks_at_the_lock_is_in_nobodys_way(folder: RunFolder) -> None:
+    """A look takes the lock for an instant; whoever wants it tries again."""
+    folder.path.mkdir(parents=True)
+    with (folder.path / ".lock").open("a+") as look:
+        fcntl.flock(look, fcntl.LOCK_EX)
+        Timer(0.05, lambda: fcntl.flock(look, fcntl.LOCK_UN)).start()
+        with folder.locked():
+            pass
 
 
 def test_clearing_leaves_the_lock_alone(folder: RunFolder) -> None:
