@@ -97,12 +97,12 @@ def test_a_crash_and_a_kill_cost_two_of_twelve_runs_until_the_same_command(tmp_p
 
 @pytest.mark.slow
 def test_two_sweeps_at_once_share_the_runs(tmp_path: Path) -> None:
-    both = [start(tmp_path, "seed=0,1,2", "trainer.iterations=1") for _ in range(2)]
+    both = [start(tmp_path, "seed=0,1", "trainer.iterations=1") for _ in range(2)]
     for sweep in both:
         code, said = ended(sweep)
         assert code == 0, said
     trained = [json.loads(cost.read_text())["images"] for cost in tmp_path.glob("*/*/*/cost.json")]
-    assert trained == [batch_size(tmp_path)] * 3, "one step each, over all processes"
+    assert trained == [batch_size(tmp_path)] * 2, "one step each, over all processes"
 
 
 def batch_size(runs: Path) -> int:
