@@ -201,6 +201,7 @@ def run(chosen: argparse.Namespace) -> None:
             rivals = COUNTERPARTS if kind == "loss" else MINERS
             contenders = {s: c for s, c in everyone.items() if s != "theirs" or name in rivals}
             save(race(kind, name, contenders, chosen).assign(**circumstances(chosen.device)), path)
+    print(summary(pd.read_csv(path)))
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
@@ -210,6 +211,26 @@ def save(table: pd.DataFrame, path: Path) -> None:
         table = table.drop_duplicates(["kind", "name", "N"], keep="last")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomically(path, table.sort_values(["kind", "name", "N"]).to_csv(index=False))
+
+
+def summary(table: pd.DataFrame) -> str:
+    """One line per kind and size, in Markdown: the ratios, and what needs most memory."""
+    heads = ["", "N", "median / floor", "most", "median / theirs", "most", "most memory, GiB"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for (kind, size), rows in table.groupby(["kind", "N"]):
+        cells = [str(kind), str(size)]
+        for ratio in ("ours/floor", "ours/theirs"):
+            known = rows.dropna(subset=[ratio]) if ratio in rows else rows[:0]
+            cells += [f"{known[ratio].median():.2f}" * bool(len(known)), largest(known, ratio)]
+        lines.append("| " + " | ".join([*cells, largest(rows, "ours_gib")]) + " |")
+    return "\n".join(lines)
+
+
+def largest(rows: pd.DataFrame, column: str) -> str:
+    if rows.empty:
+        return ""
+    row = rows.sort_values(column).iloc[-1]
+    return f"{row[column]:.2f} ({row['name']})"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scripts.benchmark import main
-from scripts.benchmark_criteria import names_of, row
+from scripts.benchmark_criteria import names_of, row, summary
 from scripts.contender import Contender
 
 
@@ -68,3 +68,18 @@ def test_a_side_takes_turn_after_turn(tmp_path: Path, monkeypatch: pytest.Monkey
     with Contender(["side"], memory_gib=1, timeout=20) as contender:
         assert [contender.ask("1"), contender.ask("2")] == [2, 4]
     assert sys.executable in contender.process.args
+
+
+def test_the_summary_names_the_slowest_and_the_largest() -> None:
+    table = pd.DataFrame(
+        {
+            "kind": "loss",
+            "name": ["a", "b", "c"],
+            "N": 112,
+            "ours/floor": [1.0, 2.0, 9.0],
+            "ours/theirs": [0.5, None, 0.7],
+            "ours_gib": [0.1, 0.3, 0.2],
+        }
+    )
+    last = summary(table).splitlines()[-1]
+    assert last == "| loss | 112 | 2.00 | 9.00 (c) | 0.60 | 0.70 (c) | 0.30 (b) |"
