@@ -17,6 +17,7 @@ from tracking.run_folder import RunFolder
 from tracking.summary import evaluations, summarise
 
 SEED = re.compile(r"seed\d+")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
 
 
 def read_folders(root: Path) -> Iterator[Run]:
@@ -31,7 +32,7 @@ def read_folders(root: Path) -> Iterator[Run]:
 
 def read_folder(folder: RunFolder) -> Run:
     dataset, group, seed = folder.path.parts[-3:]
-    config = yaml.safe_load(folder.config.read_text())
+    config = yaml.load(folder.config.read_text(), LOADER)
     status, environment = (content(file) for file in (folder.status, folder.environment))
     records = read_records(folder.metrics)
     summary = content(folder.summary) if folder.finished else unfinished(records, config)
