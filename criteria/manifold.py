@@ -45,7 +45,8 @@ class Manifold(nn.Module):
     Args:
         num_classes: labels are 0..num_classes-1.
         embedding_dim: D.
-        num_proxies: K >= 2; with K >= num_classes every class has its own.
+        num_proxies: K >= 2; None gives every class its own. Classes that share a proxy are drawn
+            together.
         context_weight: λ >= 0.
         alpha: α in (0, 1), the chance that a walk goes on.
         margin: m, in units of F and of the cosine of its rows.
@@ -60,7 +61,7 @@ class Manifold(nn.Module):
         self,
         num_classes: int,
         embedding_dim: int,
-        num_proxies: int = 50,
+        num_proxies: int | None = None,
         context_weight: float = 1.0,
         alpha: float = 0.8,
         margin: float = 5e-4,
@@ -69,6 +70,7 @@ class Manifold(nn.Module):
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()
+        num_proxies = num_classes if num_proxies is None else num_proxies
         if num_proxies < 2:
             raise ValueError(f"num_proxies must be at least 2, got {num_proxies}")
         if not 0 < alpha < 1:
