@@ -170,6 +170,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="of the batch")
     parser.add_argument("--only", nargs="+", help="names of objectives and miners")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--rounds", type=int, default=3, help="of all sides, in turn")
     parser.add_argument("--memory", type=float, default=8, help="GiB a side may use on the CPU")
     parser.add_argument("--timeout", type=float, default=30, help="seconds a turn may take")
@@ -195,7 +196,7 @@ def run(chosen: argparse.Namespace) -> None:
                     chosen.timeout,
                 )
             )
-            for side in SIDES
+            for side in chosen.sides
         }
         for kind, name in track(todo, description="racing"):
             rivals = COUNTERPARTS if kind == "loss" else MINERS
