@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from core.files import write_text_atomically
 from datasets.images import Images
 from engine.adapt import adaptation
-from engine.build import fabric_of, is_first_process, splits_of, table_of
+from engine.build import disband, fabric_of, is_first_process, splits_of, table_of
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained
 from engine.fit import fit, follow
@@ -123,7 +123,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     )
     if not fabric.is_global_zero:
         follow(*parts)
-        return
+        return disband(fabric)
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
@@ -133,6 +133,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
         folder.write_json(folder.summary, summary)
         mirror.finish(summary)
+    return disband(fabric)
 
 
 def describe(config: DictConfig, folder: RunFolder, schedule: Plan, claim: Claim | None) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
@@ -39,6 +40,13 @@ def fabric_of(trainer: DictConfig) -> Fabric:
 def is_first_process() -> bool:
     """Whether this process keeps the records, of those that Fabric, torchrun or SLURM started."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)
+
+
+def disband(fabric: Fabric) -> None:
+    """End the talk of several processes; torch may abort one that exits in the middle of it."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def table_of(config: DictConfig) -> Table:

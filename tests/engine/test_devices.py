@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
+from engine.build import disband
 from engine.learner import set_up
 from engine.loader import SeededBatches
 from tests.configured import build_loss
@@ -87,6 +88,7 @@ def train_all(fabric: Fabric, path: Path) -> None:
     gathered = {loss: fabric.all_gather(trained(fabric, loss)) for loss in LOSSES}
     if fabric.is_global_zero:
         torch.save(gathered, path)
+    disband(fabric)
 
 
 def on_cpu(devices: int, strategy: str = "auto") -> Fabric:
