@@ -72,6 +72,13 @@ def test_the_fit_and_its_correlation_leave_out_the_regularised(table: pd.DataFra
     assert [len(np.asarray(line.get_xdata())) for line in points] == [3, 1]
 
 
+def test_a_method_without_a_value_does_not_spoil_the_fit(tmp_path: Path) -> None:
+    write_runs(tmp_path)
+    write_run(tmp_path, "cub200/collapsed_00000009/seed0", {"test/recall@1": 0.01})
+    figure = relations(means(list(read_folders(tmp_path)), "oracle"))
+    assert titles(figure)[0] == titles(figure)[1]
+
+
 def test_two_methods_are_no_fit(tmp_path: Path) -> None:
     values = {"test/recall@1": 0.5, "test/dists@ratio": 0.1}
     write_run(tmp_path, "cub200/margin_00000000/seed0", values)

@@ -49,7 +49,8 @@ def relation(axes: Axes, table: pd.DataFrame, column: str) -> None:
             markersize=5,
         )
     plain = table[[not k for k in kind]]
-    x, y = plain[column, "mean"], 100 * plain[RECALL, "mean"]
+    known = plain.dropna(subset=[(column, "mean"), (RECALL, "mean")])  # a collapsed space has no ρ
+    x, y = known[column, "mean"], 100 * known[RECALL, "mean"]
     r = correlation(x, y)
     axes.set_xlabel(named(column))
     if np.isnan(r):
