@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from core.types import Mask, Pairs, Similarities
 
@@ -67,7 +67,7 @@ def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
     return values.where(positives, 0).sum(dim=1) / positives.sum(dim=1).clamp(min=1)
 
 
-@torch.library.custom_op("dml::counts_before", mutates_args=())
+@library.custom_op("dml::counts_before", mutates_args=())
 def _counts_before(
     similarities: Tensor, positives: Tensor, negatives: Tensor, steps: Sequence[float]
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +85,7 @@ def _counts_before(
     )
 
 
-@torch.library.custom_op("dml::counts_before_gradient", mutates_args=())
+@library.custom_op("dml::counts_before_gradient", mutates_args=())
 def _gradient(
     by_positives: Tensor,
     by_negatives: Tensor,

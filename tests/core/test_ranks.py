@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import library
 
 import core.ranks
 from core.ranks import Step, counts_before, mean_over_positives, with_query
@@ -100,7 +101,7 @@ def test_operators_are_sound() -> None:
     """Their fake results, gradients and behaviour under a compiler, as torch checks them."""
     pairs = all_pairs(torch.tensor(LABELS["unbalanced"]))
     s = similarities(9, 9)
-    torch.library.opcheck(core.ranks._counts_before, (s, *pairs, [*SIGMOID, *LIFTED]))
+    library.opcheck(core.ranks._counts_before, (s, *pairs, [*SIGMOID, *LIFTED]))
 
 
 def test_query_is_its_own_positive_if_it_has_others() -> None:
