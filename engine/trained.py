@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.utils import instantiate
@@ -14,6 +13,7 @@ from torch import nn
 
 from core.errors import UserError
 from engine.checkpoint import CheckpointError, whole
+from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError, suggestion
 
 
@@ -112,8 +112,7 @@ def configuration(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     choices = [override for override in parsed if _is_choice(override, config)]
     if choices:
         lines = [str(override.input_line) for override in choices]
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = compose("config", overrides=lines)
+        composed = compose_run(lines)
         for override in choices:
             config[override.key_or_group] = composed[override.key_or_group]
     for override in parsed:
