@@ -10,8 +10,10 @@ import os
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,9 +23,8 @@ from lightning_fabric import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
-from datasets.images import Images
 from engine.adapt import adaptation
-from engine.build import disband, fabric_of, is_first_process, splits_of, table_of
+from engine.build import disband, fabric_of, images_of, is_first_process
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained
 from engine.fit import fit, follow
@@ -32,6 +33,7 @@ from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
 from engine.plan import Plan, plan_of
 from engine.protocol import Claim, claim_of, warn
+from engine.source import Choice, read_from
 from sweeps.job import Job, Outcome
 from sweeps.place import run_folder
 from sweeps.pool import run_all
@@ -72,18 +74,16 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     fabric.launch()  # the same command again for every other device
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
-    table = table_of(config)
-    transform = instantiate(config.transform)
-    train = Images(table[table.split == "train"], transform.train)
-    workers = worker_count(trainer.workers, trainer.devices)
-    names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
-    splits = splits_of(table, names, transform.eval)
+    train, splits = images_of(config)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)
     schedule = plan_of(trainer, len(sampler))
+    workers = worker_count(trainer.workers, trainer.devices)
+    choice = Choice(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
+    sources = read_from(choice, train, splits, schedule)
     if fabric.is_global_zero:
-        describe(config, folder, schedule, claim)
+        describe(config, folder, schedule, claim, sources)
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = set_up(
@@ -95,6 +95,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         head_lr=trainer.head_lr,
         max_grad_norm=trainer.max_grad_norm,
         chunk_size=trainer.chunk_size,
+        compiled=trainer.compile,
     )
     evaluation = instantiate(config.evaluation.measure)
     measured = partial(
@@ -115,7 +116,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
     parts = (
         replace(learner, adapt=adapt),
-        training_loader(train, batches, workers, pin_memory=fabric.device.type == "cuda"),
+        training_loader(train, batches, workers, fabric.device),
         batches,
         partial(measured, splits),
         schedule,
@@ -136,11 +137,18 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     return disband(fabric)
 
 
-def describe(config: DictConfig, folder: RunFolder, schedule: Plan, claim: Claim | None) -> None:
-    """What is done here, where, by which code."""
+def describe(
+    config: DictConfig,
+    folder: RunFolder,
+    schedule: Plan,
+    claim: Claim | None,
+    sources: Mapping[str, str],
+) -> None:
+    """What is done here, where, by which code, with images read from where."""
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
     protocol = claim and claim.record()
-    folder.write_json(folder.environment, environment() | {"protocol": protocol})
+    told = {"protocol": protocol, "images": sources}
+    folder.write_json(folder.environment, environment() | told)
     folder.write_json(folder.plan, asdict(schedule))
 
 

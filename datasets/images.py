@@ -1,6 +1,7 @@
 """One split of a dataset as torch sees it: images, and what is known about each."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -8,8 +9,10 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datasets.cache import Cache
 from datasets.reader import read_image
 from datasets.table import Table
+from datasets.transforms import Transform
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -22,6 +25,9 @@ class Images(Dataset[tuple[Tensor, int]]):
     Args:
         table: the rows of one split; see datasets/table.py.
         transform: PIL image -> uint8 tensor (3, H, W).
+        cache: of the images after the fixed steps of `transform`; None reads the files.
+        on_device: whether loaders leave decoding and the transform to the device; `images[i]` does
+            not.
 
     Attributes:
         labels: int64 (S,), 0..C-1 in the sorted order of the table's own labels.
@@ -30,7 +36,13 @@ class Images(Dataset[tuple[Tensor, int]]):
         categories: S super-classes, empty text if there are none.
     """
 
-    def __init__(self, table: Table, transform: Callable[[Image], Tensor]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        transform: Transform,
+        cache: Cache | None = None,
+        on_device: bool = False,
+    ) -> None:
         codes, names = pd.factorize(table["label"], sort=True)
         self.labels = codes.astype("int64")
         self.class_names = [str(name) for name in names]
@@ -38,7 +50,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         self.is_query = table["is_query"].to_numpy(bool, copy=True)
         self.is_gallery = table["is_gallery"].to_numpy(bool, copy=True)
         self.categories = table["category"].tolist()
-        self.transform = transform
+        self.transform, self.cache, self.on_device = transform, cache, on_device
 
     @property
     def roles(self) -> tuple[Tensor, Tensor]:
@@ -52,10 +64,23 @@ class Images(Dataset[tuple[Tensor, int]]):
         if not isinstance(item, tuple):
             return self._load(item)
         index, seed = item
-        with torch.random.fork_rng(devices=[]):
-            # not torch.manual_seed, which would reseed every GPU as well
-            torch.default_generator.manual_seed(seed)
+        with drawing_from(seed):
             return self._load(index)
 
+    def prepared(self, index: int) -> Image:
+        """An image after the fixed steps: what a cache holds."""
+        if self.cache is not None:
+            return self.cache[index]
+        return self.transform.prepare(read_image(self.paths[index]))
+
     def _load(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(read_image(self.paths[index])), int(self.labels[index])
+        return self.transform.finish(self.prepared(index)), int(self.labels[index])
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """What torch draws on the host follows from the seed; afterwards it goes on as before."""
+    with torch.random.fork_rng(devices=[]):
+        # not torch.manual_seed, which would reseed every GPU as well
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -4,14 +4,54 @@ Resizing is bilinear with antialiasing. Normalisation is the backbone's, on the 
 pixels; `resize` is the shorter side, `crop` a square.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-Transform = Callable[[Image], Tensor]
+Pixels = TypeVar("Pixels", Image, Tensor)
+Step = Callable[[Any], Any]  # of torchvision: takes and returns an image, PIL or tensor
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Steps in order, `fixed` ones before `drawn` ones; `transform(image)` is uint8 (3, H, W).
+
+    Args:
+        fixed: draw nothing: what they make of an image is always the same and may be kept.
+        drawn: all from the first one on that draws from torch's global generator.
+    """
+
+    fixed: Sequence[Step] = ()
+    drawn: Sequence[Step] = ()
+
+    def __call__(self, image: Image) -> Tensor:
+        return self.finish(self.prepare(image))
+
+    def prepare(self, image: Image) -> Image:
+        """The fixed steps."""
+        return after(image, self.fixed)
+
+    def finish(self, prepared: Image) -> Tensor:
+        """The drawn steps of an image that is prepared."""
+        tensor: Tensor = v2.functional.pil_to_tensor(after(prepared, self.drawn))
+        return tensor
+
+    def of_tensor(self, image: Tensor) -> Tensor:
+        """All steps of an image that is a tensor (3, H, W) on any device; draws the same.
+
+        Its pixels differ by little: libraries round differently where they interpolate.
+        """
+        return after(image, [*self.fixed, *self.drawn])
+
+
+def after(image: Pixels, steps: Sequence[Step]) -> Pixels:
+    for step in steps:
+        image = step(image)
+    return image
 
 
 class Transforms(NamedTuple):
@@ -21,17 +61,13 @@ class Transforms(NamedTuple):
     eval: Transform
 
 
-def chain(*steps: Transform) -> Transform:
-    return v2.Compose([*steps, v2.PILToTensor()])
-
-
 def centre(resize: int, crop: int) -> Transform:
-    return chain(v2.Resize(resize), v2.CenterCrop(crop))
+    return Transform(fixed=[v2.Resize(resize), v2.CenterCrop(crop)])
 
 
 def base(crop: int = 224, resize: int = 256) -> Transforms:
     """Random resized crop and flip; Roth et al. 2020 (their `big` is crop=256)."""
-    train = chain(v2.RandomResizedCrop(crop), v2.RandomHorizontalFlip())
+    train = Transform(drawn=[v2.RandomResizedCrop(crop), v2.RandomHorizontalFlip()])
     return Transforms(train, centre(resize, crop))
 
 
@@ -40,18 +76,18 @@ def adv(
 ) -> Transforms:
     """`base` with grey images (probability `grayscale`) and jitter of brightness, contrast,
     saturation and hue (each by up to `jitter`); Roth et al. 2020."""
-    train = chain(
+    drawn = [
         v2.RandomResizedCrop(crop),
         v2.RandomGrayscale(grayscale),
         v2.ColorJitter(jitter, jitter, jitter, jitter),
         v2.RandomHorizontalFlip(),
-    )
-    return Transforms(train, centre(resize, crop))
+    ]
+    return Transforms(Transform(drawn=drawn), centre(resize, crop))
 
 
 def red(crop: int = 224, resize: int = 256) -> Transforms:
     """Random crop of one scale, and flip; Roth et al. 2020."""
-    train = chain(v2.Resize(resize), v2.RandomCrop(crop), v2.RandomHorizontalFlip())
+    train = Transform([v2.Resize(resize)], [v2.RandomCrop(crop), v2.RandomHorizontalFlip()])
     return Transforms(train, centre(resize, crop))
 
 
@@ -59,12 +95,8 @@ def musgrave(
     crop: int = 227, resize: int = 256, scale: tuple[float, float] = (0.16, 1.0)
 ) -> Transforms:
     """Resize, random resized crop of a share `scale` of the area, flip; Musgrave et al. 2020."""
-    train = chain(
-        v2.Resize(resize),
-        v2.RandomResizedCrop(crop, scale=scale),
-        v2.RandomHorizontalFlip(),
-    )
-    return Transforms(train, centre(resize, crop))
+    drawn = [v2.RandomResizedCrop(crop, scale=scale), v2.RandomHorizontalFlip()]
+    return Transforms(Transform([v2.Resize(resize)], drawn), centre(resize, crop))
 
 
 def small(size: int = 28, shift: int = 2) -> Transforms:
@@ -73,6 +105,5 @@ def small(size: int = 28, shift: int = 2) -> Transforms:
     For characters and other tiny images: no crop, and no flip, which would change the class.
     The border is repeated, so that white and black paper stay what they are.
     """
-    whole = v2.Resize((size, size))
-    move = v2.RandomCrop(size, padding=shift, padding_mode="edge")
-    return Transforms(chain(whole, move), chain(whole))
+    whole, border = v2.Resize((size, size)), v2.Pad(shift, padding_mode="edge")
+    return Transforms(Transform([whole, border], [v2.RandomCrop(size)]), Transform([whole]))

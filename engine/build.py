@@ -55,6 +55,14 @@ def table_of(config: DictConfig) -> Table:
     return table
 
 
+def images_of(config: DictConfig) -> tuple[Images, dict[str, Images]]:
+    """The images a run trains on, and those of the splits that it evaluates."""
+    table, transform = table_of(config), instantiate(config.transform)
+    train = Images(table[table.split == "train"], transform.train)
+    names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
+    return train, splits_of(table, names, transform.eval)
+
+
 def splits_of(table: Table, names: Sequence[str], transform: Transform) -> dict[str, Images]:
     """The images of each of the named splits that has any."""
     rows = {name: table[table.split == name] for name in names}

@@ -39,6 +39,8 @@ OF_THE_MACHINE = (  # trainer keys that change no result
     "devices",
     "num_nodes",
     "strategy",
+    "cache_gib",
+    "compile",  # as the number of threads, only what is rounded away
 )
 
 
@@ -176,6 +178,8 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content.pop(key)
     for key in OF_THE_MACHINE:
         content["trainer"].pop(key, None)
+    if content["trainer"]["source"] != "device":  # all others read the same pixels
+        content["trainer"].pop("source")
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"

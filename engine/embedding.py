@@ -3,8 +3,8 @@
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset
 
+from datasets.images import Images
 from engine.loader import evaluation_loader
 from evaluation.embed import Embedded, embed
 
@@ -12,7 +12,7 @@ from evaluation.embed import Embedded, embed
 def embed_split(
     fabric: Fabric,
     model: nn.Module,
-    images: Dataset[tuple[Tensor, int]],
+    images: Images,
     batch_size: int,
     num_workers: int,
 ) -> Embedded:
@@ -26,15 +26,13 @@ def embed_split(
         batch_size: of one process.
         num_workers: of one process; they read ahead while the model computes.
     """
-    pin_memory = fabric.device.type == "cuda"
-    processes, total = fabric.world_size, len(images)  # type: ignore[arg-type]
+    device, processes, total = fabric.device, fabric.world_size, len(images)
     if processes == 1:
-        loader = evaluation_loader(images, batch_size, num_workers, pin_memory)
-        return embed(model, loader, fabric.device)
+        return embed(model, evaluation_loader(images, batch_size, num_workers, device), device)
     rounds = -(-total // processes)
     own = [(n * processes + fabric.global_rank) % total for n in range(rounds)]
-    loader = evaluation_loader(Subset(images, own), batch_size, num_workers, pin_memory)
-    embeddings, labels = embed(model, loader, fabric.device)
+    loader = evaluation_loader(images, batch_size, num_workers, device, own)
+    embeddings, labels = embed(model, loader, device)
     return Embedded(in_order(fabric, embeddings)[:total], in_order(fabric, labels)[:total])
 
 

@@ -1,17 +1,16 @@
 """The run: training steps, with records, evaluations and checkpoints in between."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from engine.checkpoint import Checkpoints, Position
 from engine.learner import Learner
 from engine.loader import SeededBatches
 from engine.plan import Plan
+from engine.prefetch import Batch
 from engine.progress import Progress
 from engine.train import Step
 from engine.window import ADVICE, TrainingError, Window
@@ -23,7 +22,7 @@ Evaluate = Callable[[], Mapping[str, Any]]
 
 def fit(
     learner: Learner,
-    loader: DataLoader[tuple[Tensor, Tensor]],
+    loader: Iterable[Batch],
     batches: SeededBatches,
     evaluate: Evaluate,
     plan: Plan,
@@ -73,7 +72,7 @@ def fit(
 
 def follow(
     learner: Learner,
-    loader: DataLoader[tuple[Tensor, Tensor]],
+    loader: Iterable[Batch],
     batches: SeededBatches,
     evaluate: Evaluate,
     plan: Plan,
@@ -91,7 +90,7 @@ def follow(
 
 def numbered_steps(
     learner: Learner,
-    loader: DataLoader[tuple[Tensor, Tensor]],
+    loader: Iterable[Batch],
     batches: SeededBatches,
     plan: Plan,
     done: int,

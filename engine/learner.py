@@ -75,10 +75,15 @@ def set_up(
     head_lr: float | None,
     max_grad_norm: float | None,
     chunk_size: int | None = None,
+    compiled: bool = False,
 ) -> Learner:
     """Move everything to the device of `fabric` and give every parameter its learning rate.
 
     Of several processes on GPUs, BatchNorm that is trained sees the whole batch, too.
+
+    Args:
+        head_lr, max_grad_norm, chunk_size: as in conf/trainer.
+        compiled: whether torch.compile makes one program of the backbone, at its first batch.
 
     Raises:
         ValueError: gradients in chunks and in float16, whose scaling they would miss.
@@ -91,6 +96,8 @@ def set_up(
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     criterion.to(fabric.device)
     model.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU
+    if compiled:
+        model.compile()  # in place: parameters keep their names
     optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
     scheduler = make_scheduler(optimizer)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)

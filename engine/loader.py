@@ -1,15 +1,17 @@
 """Batches of images, the same whatever the number of workers and wherever a run was resumed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from core.types import BatchSampler
+from datasets.images import Images
+from engine.decoder import Decoder, Encoded, collate
+from engine.prefetch import Prefetched, moved
 
 AUGMENTATION = 1  # keeps this stream of draws apart from the sampler's own
 
@@ -68,27 +70,42 @@ def worker_count(requested: int | str, processes: int = 1) -> int:
 
 
 def training_loader(
-    images: Dataset[Any], batches: SeededBatches, num_workers: int, pin_memory: bool
-) -> DataLoader[tuple[Tensor, Tensor]]:
+    images: Images, batches: SeededBatches, num_workers: int, device: torch.device
+) -> Prefetched:
     """The loader of the training split; its own generator leaves the global random state alone."""
-    return DataLoader(
+    return on_device(
         images,
+        device,
         batch_sampler=batches,
         num_workers=num_workers,
-        pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        generator=torch.Generator(),
     )
 
 
 def evaluation_loader(
-    images: Dataset[Any], batch_size: int, num_workers: int, pin_memory: bool
-) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Every sample of a split once, in order."""
-    return DataLoader(
-        images,
-        batch_size=batch_size,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
+    images: Images,
+    batch_size: int,
+    num_workers: int,
+    device: torch.device,
+    part: Sequence[int] | None = None,
+) -> Prefetched:
+    """Every sample of a split once, in order, or those of a `part`."""
+    return on_device(images, device, part, batch_size=batch_size, num_workers=num_workers)
+
+
+def on_device(
+    images: Images,
+    device: torch.device,
+    part: Sequence[int] | None = None,
+    **options: Any,  # noqa: ANN401
+) -> Prefetched:
+    """Images and labels of a split on the device, decoded there or before, as the split says."""
+    dataset: Dataset[Any] = Encoded(images) if images.on_device else images
+    loader: DataLoader[Any] = DataLoader(
+        dataset if part is None else Subset(dataset, part),
+        collate_fn=collate if images.on_device else None,
+        pin_memory=device.type == "cuda",
         generator=torch.Generator(),
+        **options,
     )
+    return Prefetched(loader, device, Decoder(images.transform) if images.on_device else moved)

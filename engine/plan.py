@@ -32,6 +32,11 @@ class Plan:
     def logs(self, step: int) -> bool:
         return self.saves(step) or step % self.log_every == 0
 
+    @property
+    def evaluations(self) -> int:
+        """How many there will be: the last step and every `evaluate_every`-th."""
+        return max(1, -(-self.total_steps // self.evaluate_every))
+
     def epoch(self, step: int) -> float:
         """Epochs completed after `step` steps; whole numbers at the end of an epoch."""
         return round(step / self.steps_per_epoch, 4)

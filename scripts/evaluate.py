@@ -116,7 +116,7 @@ def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedd
         images,
         config.evaluation.batch_size,
         worker_count(config.trainer.workers),
-        pin_memory=fabric.device.type == "cuda",
+        fabric.device,
     )
     model.to(memory_format=torch.channels_last)  # as it was trained
     return embed(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.transforms import Transforms, adv, base, musgrave, red, small
+from datasets.transforms import Transform, Transforms, adv, base, musgrave, red, small
 
 # name -> (recipe, crop, steps before the flip) of the training images, with torchvision's defaults
 RECIPES = {
@@ -17,16 +17,16 @@ RECIPES = {
 }
 
 
-def steps(transform: object) -> dict[str, object]:
-    return {type(step).__name__: step for step in transform.transforms}
+def steps(transform: Transform) -> dict[str, object]:
+    return {type(step).__name__: step for step in [*transform.fixed, *transform.drawn]}
 
 
 @pytest.mark.parametrize(("recipe", "crop", "names"), RECIPES.values(), ids=RECIPES.keys())
 def test_a_recipe_has_the_published_steps(recipe: Transforms, crop: int, names: list[str]) -> None:
     train, evaluation = steps(recipe.train), steps(recipe.eval)
-    assert list(train) == [*names, "RandomHorizontalFlip", "PILToTensor"]
+    assert list(train) == [*names, "RandomHorizontalFlip"]
     assert train["RandomHorizontalFlip"].p == 0.5
-    assert list(evaluation) == ["Resize", "CenterCrop", "PILToTensor"]
+    assert list(evaluation) == ["Resize", "CenterCrop"]
     assert evaluation["Resize"].size == [256]
     if resized := train.get("RandomResizedCrop"):
         assert resized.ratio == (3 / 4, 4 / 3)
@@ -39,6 +39,16 @@ def test_a_recipe_has_the_published_steps(recipe: Transforms, crop: int, names: 
     for transform in recipe:
         image = transform(photo)
         assert (image.dtype, image.shape) == (torch.uint8, (3, crop, crop))
+
+
+@pytest.mark.parametrize("recipe", [*(recipe for recipe, *_ in RECIPES.values()), small()])
+def test_fixed_steps_draw_nothing(recipe: Transforms) -> None:
+    photo = Image.effect_noise((300, 400), 60).convert("RGB")
+    before = torch.get_rng_state()
+    for transform in recipe:
+        transform.prepare(photo)
+    assert torch.get_rng_state().equal(before)
+    assert not recipe.eval.drawn
 
 
 def test_evaluation_shows_the_centre_of_the_resized_image() -> None:

@@ -29,6 +29,8 @@ class Ordered:
 class Noise(Dataset[tuple[Tensor, int]]):
     """An image that is nothing but its augmentation."""
 
+    on_device = False
+
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
         index, seed = item
         return torch.randn(2, generator=torch.Generator().manual_seed(seed)), index
@@ -57,7 +59,7 @@ def test_images_do_not_depend_on_the_number_of_workers() -> None:
     seen = []
     for workers in (0, 2):
         batches = SeededBatches(Ordered(), seed=1)
-        loader = training_loader(Noise(), batches, workers, pin_memory=False)
+        loader = training_loader(Noise(), batches, workers, torch.device("cpu"))
         seen.append([])
         for number in range(2):
             batches.epoch = number
@@ -69,7 +71,7 @@ def test_images_do_not_depend_on_the_number_of_workers() -> None:
 
 def test_loading_leaves_the_global_random_state_alone() -> None:
     before = torch.get_rng_state()
-    list(training_loader(Noise(), SeededBatches(Ordered(), 0), 0, pin_memory=False))
+    list(training_loader(Noise(), SeededBatches(Ordered(), 0), 0, torch.device("cpu")))
     assert torch.get_rng_state().equal(before)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from datasets.digits import png_uri
 from datasets.images import Images
 from datasets.table import make_table
+from datasets.transforms import Transform
 from engine import look as looking
 from engine.look import Looked, answers, look, neighbors_of, recall_curve_of, shortened
 from evaluation.embed import Embedded
@@ -25,7 +26,7 @@ def looked(is_query: object = True) -> Looked:
     """Image i is a grey patch of brightness 10 i."""
     paths = [png_uri(np.full((4, 4), 10 * i, dtype=np.uint8)) for i in range(len(LABELS))]
     table = make_table(paths, LABELS, "test", is_query=is_query, is_gallery=True)
-    images = Images(table, lambda _: torch.zeros(3, 4, 4, dtype=torch.uint8))
+    images = Images(table, Transform())
     embeddings = torch.tensor(PLACES)[:, None] * torch.tensor([[1.0, 0.0, 0.0]])
     labels = torch.from_numpy(images.labels)
     found = per_query(embeddings, labels, *images.roles, k=2, distance="euclidean")
