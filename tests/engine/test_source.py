@@ -1,0 +1,209 @@
+"""Whatever the images of a run are read from, they are the same, but for those of a device."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from datasets import images as images_module
+from datasets.cub200 import cub200
+from datasets.images import Images
+from datasets.table import DatasetError, Table, make_table
+from datasets.transforms import Transforms, base, musgrave, small
+from engine import source as source_module
+from engine.decoder import Decoder, Encoded, collate
+from engine.loader import SeededBatches, evaluation_loader, training_loader
+from engine.plan import Plan
+from engine.source import Choice, Costs, Source, choose, costs_of, read_from
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def train(cub200_tree: Path) -> Images:
+    table = cub200(str(cub200_tree))
+    return Images(table[table["split"] == "train"], base(32, 40).train)
+
+
+def choice(source: Source, folder: Path, limit_gib: float = 8) -> Choice:
+    return Choice(source, folder / "caches", limit_gib, num_workers=0)
+
+
+class Twice:
+    """Two batches of three, among them one image twice."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self):  # noqa: ANN204
+        return iter([[0, 1, 1], [3, 2, 0]])
+
+
+def epoch(images: Images) -> list[tuple[Tensor, Tensor]]:
+    return list(training_loader(images, SeededBatches(Twice(), seed=5), 0, CPU))
+
+
+@pytest.mark.parametrize("transforms", [base(32, 40), musgrave(32, 40), small()])
+def test_a_cache_has_the_pixels_of_the_files(
+    train: Images, transforms: Transforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train.transform = transforms.train
+    from_files = epoch(train)
+    assert choose(choice("cache", tmp_path), train, readings=1).startswith("cache ")
+    monkeypatch.setattr(images_module, "read_image", None)  # no file is read any more
+    for (images, labels), (others, other_labels) in zip(from_files, epoch(train), strict=True):
+        assert images.equal(others)
+        assert labels.equal(other_labels)
+
+
+def test_a_cache_is_built_once(
+    train: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = choose(choice("cache", tmp_path), train, 1)
+    monkeypatch.setattr(source_module, "write", None)
+    assert choose(choice("cache", tmp_path), train, 1) == first
+    assert choose(choice("auto", tmp_path), train, 1) == first, "what is there is taken"
+
+
+def test_another_size_is_another_cache(train: Images, tmp_path: Path) -> None:
+    names = set()
+    for size in (40, 41):
+        train.transform, train.cache = musgrave(32, size).train, None
+        names.add(choose(choice("cache", tmp_path), train, 1))
+        assert min(train.prepared(0).size) == size
+    assert len(names) == 2
+
+
+def build(images: Images, folder: Path, gate: "multiprocessing.Barrier") -> None:
+    gate.wait()
+    choose(choice("cache", folder), images, 1)
+
+
+def test_several_processes_build_one_cache(train: Images, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    gate = context.Barrier(3)
+    processes = [context.Process(target=build, args=(train, tmp_path, gate)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    folders = [path for path in (tmp_path / "caches").iterdir() if path.is_dir()]
+    assert len(folders) == 1
+    from_files = [np.asarray(train.prepared(number)) for number in range(len(train))]
+    choose(choice("cache", tmp_path), train, 1)
+    assert train.cache is not None
+    kept = [np.asarray(train.prepared(number)) for number in range(len(train))]
+    assert all((a == b).all() for a, b in zip(from_files, kept, strict=True))
+
+
+def test_auto_takes_a_cache_where_it_saves_time() -> None:
+    slow, fast = Costs(10e-3, 1e-4, 1e-3, 1.0), Costs(2e-4, 1e-4, 5e-3, 1.0)
+    assert slow.pays(150)
+    assert not slow.pays(1), "an image that is read once is read once anyway"
+    assert not fast.pays(150), "the drawn steps take the time"
+
+
+def test_auto_says_what_it_measured(
+    train: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "costs_of", lambda _: Costs(2e-3, 1e-3, 5e-4, 2**30))
+    assert choose(choice("auto", tmp_path), train, 100) == "files, 2.5 ms per image"  # 16 GiB
+    assert train.cache is None
+    monkeypatch.setattr(source_module, "costs_of", lambda _: Costs(9e-3, 1e-4, 5e-4, 100))
+    assert choose(choice("auto", tmp_path), train, 100).startswith("cache")
+    assert train.cache is not None
+
+
+def test_measuring_draws_nothing_and_finds_the_size(train: Images) -> None:
+    before = torch.get_rng_state()
+    costs = costs_of(train)
+    assert torch.get_rng_state().equal(before)
+    width, height = train.prepared(0).size
+    assert costs.size == 3 * width * height
+    assert costs.read > 0
+
+
+def test_every_split_has_its_own_source(train: Images, tmp_path: Path) -> None:
+    test = Images(table_of(train), base(32, 40).eval)
+    plan = Plan(2, total_steps=4, evaluate_every=2, log_every=1, checkpoint_every=1)
+    told = read_from(choice("cache", tmp_path), train, {"test": test}, plan)
+    assert list(told) == ["training", "test"]
+    assert told["training"] != told["test"]
+    assert read_from(choice("files", tmp_path), train, {}, plan) == {"training": "files"}
+
+
+def table_of(images: Images) -> Table:
+    return make_table(images.paths, images.labels, "test")
+
+
+def test_no_room_is_one_error(train: Images, tmp_path: Path) -> None:
+    (tmp_path / "caches").write_text("a file where the folder should be")
+    with pytest.raises((DatasetError, OSError)):
+        choose(choice("cache", tmp_path), train, 1)
+
+
+@pytest.mark.parametrize("transforms", [base(32, 40), musgrave(32, 40)])
+def test_a_device_draws_the_same_and_rounds_otherwise(
+    train: Images, transforms: Transforms, tmp_path: Path
+) -> None:
+    """A photograph, smooth as they are; noise would show the interpolations' differences only."""
+    ramp = np.linspace(0, 255, 90 * 120).reshape(90, 120)
+    photo = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=2).astype(np.uint8)
+    for number, path in enumerate(train.paths):
+        Image.fromarray(np.roll(photo, 5 * number, axis=1)).save(path, quality=95)
+    train.transform = transforms.train
+    on_host = epoch(train)
+    assert choose(choice("device", tmp_path), train, 1) == "device"
+    for (images, labels), (others, other_labels) in zip(on_host, epoch(train), strict=True):
+        assert labels.equal(other_labels)
+        assert others.shape == images.shape
+        assert others.dtype == torch.uint8
+        difference = (images.float() - others.float()).abs()
+        assert difference.mean() < 2, "another crop or flip would be far off"
+
+
+def test_images_that_no_device_decodes_are_left_to_pil(tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    pixels = np.stack([ramp, 255 - ramp, ramp[::-1]], axis=2)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "plain.jpg")
+    Image.fromarray(pixels).convert("L").save(tmp_path / "grey.jpg")
+    Image.fromarray(pixels).convert("CMYK").save(tmp_path / "print.jpg")
+    content = (tmp_path / "plain.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[:-100])
+    names = ("a.png", "plain.jpg", "grey.jpg", "print.jpg", "cut.jpg")
+    table = make_table([str(tmp_path / name) for name in names], 0, "test")
+    images = Images(table, small(8).eval, on_device=True)
+    read = collate([Encoded(images)[number] for number in range(len(names))])
+    assert [content.ndim for content in read.contents] == [3, 1, 1, 3, 3]
+    decoded, _ = Decoder(images.transform)(read, CPU)
+    expected = torch.stack([images[number][0] for number in range(len(names))])
+    assert (decoded.float() - expected.float()).abs().max() <= 4
+    ((batch, labels),) = list(evaluation_loader(images, 5, 0, CPU))
+    assert batch.equal(decoded)
+    assert labels.tolist() == [0] * 5
+
+
+def test_a_lock_dies_with_its_process(train: Images, tmp_path: Path) -> None:
+    """A process that is killed while it builds is in nobody's way."""
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=die_building, args=(train, tmp_path))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -9
+    assert list((tmp_path / "caches").glob("*.part"))
+    assert choose(choice("cache", tmp_path), train, 1).startswith("cache")
+    assert not list((tmp_path / "caches").glob("*.part"))
+
+
+def die_building(images: Images, folder: Path) -> None:
+    images.prepared = lambda _: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
+    choose(choice("cache", folder), images, 1)
