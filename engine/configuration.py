@@ -40,7 +40,7 @@ OF_THE_MACHINE = (  # trainer keys that change no result
     "num_nodes",
     "strategy",
     "cache_gib",
-    "compile",  # as the number of threads, only what is rounded away
+    "compile",
 )
 
 
@@ -178,6 +178,7 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content.pop(key)
     for key in OF_THE_MACHINE:
         content["trainer"].pop(key, None)
+    content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
     if content["trainer"]["source"] != "device":  # all others read the same pixels
         content["trainer"].pop("source")
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

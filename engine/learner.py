@@ -86,9 +86,11 @@ def set_up(
         compiled: whether torch.compile makes one program of the backbone, at its first batch.
 
     Raises:
-        ValueError: gradients in chunks and in float16, whose scaling they would miss.
+        ValueError: gradients in float16 that are taken in chunks, or by a fused optimizer: they
+            would miss the scaling of the loss, or would be measured and clipped while scaled.
     """
-    if chunk_size is not None and getattr(fabric.strategy.precision, "scaler", None) is not None:
+    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
+    if scaled and chunk_size is not None:
         raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
     if fabric.world_size > 1 and fabric.device.type != "cuda" and trains_batchnorm(model):
         log.warning("BatchNorm normalises the part of each process; torch can sync it on GPUs only")
@@ -99,6 +101,8 @@ def set_up(
     if compiled:
         model.compile()  # in place: parameters keep their names
     optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
+    if scaled and optimizer.defaults.get("fused"):
+        raise ValueError("optimizer.fused needs trainer.precision=bf16-mixed or 32-true")
     scheduler = make_scheduler(optimizer)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     return Learner(
