@@ -31,6 +31,7 @@ from engine.fit import fit, follow
 from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
+from engine.memory import keep_freed_memory
 from engine.plan import Plan, plan_of
 from engine.protocol import Claim, claim_of, warn
 from engine.source import Choice, read_from
@@ -72,6 +73,7 @@ def main(config: DictConfig) -> Outcome | None:
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
     trainer, fabric = config.trainer, fabric_of(config.trainer)
     fabric.launch()  # the same command again for every other device
+    keep_freed_memory()
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
     train, splits = images_of(config)

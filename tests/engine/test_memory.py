@@ -1,0 +1,42 @@
+"""What a step frees is not fetched from the system again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import resource, sys
+import torch
+from engine.memory import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def step():
+    layers(torch.zeros(64, 3, 28, 28)).sum().backward()
+
+layers = torch.nn.Sequential(*(torch.nn.Conv2d(c, 64, 3) for c in (3, 64, 64)))
+step()
+before = faults()
+for _ in range(5):
+    step()
+print(faults() - before)
+"""
+
+
+def faults(how: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's way with memory is changed")
+def test_the_same_pages_are_used_again() -> None:
+    assert faults("keep") < faults("return") / 3
