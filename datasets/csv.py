@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.files import write_text_atomically
 from datasets.folders import check_files
 from datasets.reader import is_inline
 from datasets.table import Counts, DatasetError, Table, check_counts, make_table
@@ -14,7 +15,7 @@ FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0"
 
 
 def csv(path: str, counts: Counts | None = None) -> Table:
-    """The table in a CSV file; `table.to_csv(path, index=False)` writes one.
+    """The table in a CSV file; `write_csv` writes one.
 
     Required columns: path, label, split (train, val or test). Optional: is_query and is_gallery
     (true/false or 1/0; both true if absent; training rows are always both) and category.
@@ -39,6 +40,17 @@ def csv(path: str, counts: Counts | None = None) -> Table:
         is_gallery=train | flags(file, rows, "is_gallery"),
     )
     return check_counts(check_files(table), counts)
+
+
+def write_csv(table: Table, file: Path) -> None:
+    """A CSV file that `csv` reads back as the same table, wherever the folder is moved to."""
+    written = with_relative_paths(table, file.parent)
+    write_text_atomically(file, written.to_csv(index=False, lineterminator="\n"))
+
+
+def with_relative_paths(table: Table, folder: Path) -> Table:
+    """The table with the images below `folder` named from there, all others as they are."""
+    return table.assign(path=table["path"].str.removeprefix(f"{folder.absolute()}/"))
 
 
 def check_rows(file: Path, rows: pd.DataFrame) -> None:
