@@ -65,18 +65,28 @@ def check_counts(table: Table, counts: Counts | None) -> Table:
     Raises:
         DatasetError: naming every number that differs, the found and the expected one.
     """
+    if differences := count_differences(table, counts):
+        raise DatasetError(f"{'; '.join(differences)} (dataset.counts=null accepts any number)")
+    return table
+
+
+def count_differences(table: Table, counts: Counts | None) -> list[str]:
+    """What `check_counts` would complain of, one text per number."""
     differences = []
     for part, expected in (counts or {}).items():
-        rows = rows_of(table, part)
-        found = {"classes": rows["label"].nunique(), "images": len(rows)}
+        found = count(table, part)
         differences += [
             f"{part} has {found[unit]} {unit}, expected {number}"
             for unit, number in expected.items()
             if number is not None and number != found[unit]
         ]
-    if differences:
-        raise DatasetError(f"{'; '.join(differences)} (dataset.counts=null accepts any number)")
-    return table
+    return differences
+
+
+def count(table: Table, part: str) -> dict[str, int]:
+    """How many classes and images a part of the table has."""
+    rows = rows_of(table, part)
+    return {"classes": rows["label"].nunique(), "images": len(rows)}
 
 
 def rows_of(table: Table, part: str) -> Table:

@@ -1,12 +1,20 @@
 """Progress bars: what is done, how fast, time left; nothing at all where nobody watches."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, track
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+    track,
+)
 from rich.progress import Progress as Bar
 
 Item = TypeVar("Item")
@@ -58,3 +66,15 @@ def busy(doing: str) -> AbstractContextManager[object]:
     """A sign of life during one long step, on a terminal only."""
     console = Console(stderr=True)
     return console.status(doing) if console.is_terminal else nullcontext()
+
+
+@contextmanager
+def transfer(doing: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Shows a transfer on a terminal; yields what to tell the bytes that are there, and in all."""
+    console = Console(stderr=True)
+    columns = TextColumn(doing), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Bar(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

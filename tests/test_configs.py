@@ -14,6 +14,7 @@ ELSEWHERE = {
     "protocol": "tests/test_experiments.py",
     "hydra": "tests/sweeps",
     "search": "tests/sweeps",
+    "download": "tests/scripts/test_prepare_data.py",
 }
 CHOICES = sorted(
     choice

@@ -1,0 +1,146 @@
+"""Check a dataset, fetch it if asked to:  python -m scripts.prepare_data dataset=cub200
+
+    dataset=<name> [download=true] [out=<folder>] [bits=16] [paths.data=<folder>] [other key=value]
+
+Reads every image, counts, looks for test images that are in the training split too, and writes
+<dataset>.csv, a table that `dataset=csv` reads, and <dataset>.json, all that was found. Fails if
+numbers differ or an image cannot be read. conf/prepare_data.yaml has the keys of its own, all
+others are those of a run; docs/data.md explains what is found.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table as Grid
+from torch.utils.data import DataLoader
+
+from core.files import write_text_atomically
+from datasets.csv import with_relative_paths, write_csv
+from datasets.findings import findings
+from datasets.fingerprint import Fingerprint, Fingerprints
+from datasets.reader import is_inline
+from datasets.table import DatasetError, Table
+from engine.acquisition import table_of
+from engine.compose import compose_run
+from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.loader import worker_count
+from engine.progress import busy, watched
+
+SAID = {
+    "unreadable": "images that cannot be read",
+    "exact_duplicates": "test images that are the same file as a training image",
+    "near_duplicates": "other test images that look like a training image",
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    if not arguments or {"-h", "--help"} & set(arguments):
+        raise SystemExit(__doc__)
+    with explained():
+        prepare(arguments)
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    own, config, name = read(arguments)
+    root = config.paths.data
+    table = table_of(config.dataset, name, root, download=own.download)
+    folder = Path(own.out).expanduser().absolute() if own.out else folder_of(table, root)
+    make_writable(folder)
+    counts = instantiate(config.dataset.get("counts"), _convert_="all")
+
+    fingerprints = read_all(table["path"].tolist(), worker_count(config.trainer.workers))
+    with busy("comparing"):
+        named = with_relative_paths(table, folder)
+        found = findings(named, fingerprints, counts, own.bits)
+    write_csv(table, folder / f"{name}.csv")
+    content = {"dataset": name, "folder": str(folder), "bits": own.bits, "expected": counts} | found
+    summary = folder / f"{name}.json"
+    write_text_atomically(summary, json.dumps(content, indent=2) + "\n")
+    report(found)
+    print(folder / f"{name}.csv", summary, sep="\n")
+    insist(found)
+
+
+def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
+    """The keys of conf/prepare_data.yaml, the run that all others compose, its dataset's name."""
+    own = OmegaConf.load(CONF / "prepare_data.yaml")
+    assert isinstance(own, DictConfig)
+    others = []
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        if override.key_or_group in own and not (override.is_add() or override.is_delete()):
+            OmegaConf.update(own, override.key_or_group, override.value())
+        else:
+            others.append(str(override.input_line))
+    if not isinstance(own.download, bool) or not isinstance(own.bits, int):
+        raise ConfigurationError("download must be true or false, bits a whole number")
+    config = compose_run(others, return_hydra_config=True)
+    with open_dict(config):
+        name = config.pop("hydra").runtime.choices["dataset"]
+    check(config, others)
+    return own, config, name
+
+
+def folder_of(table: Table, root: str | None) -> Path:
+    """The dataset's own folder: where its images are, one step below the parent of all datasets."""
+    first = next((path for path in table["path"] if not is_inline(path)), "")
+    parent = Path(root or "").expanduser().absolute()
+    if root is None or not first.startswith(f"{parent}/"):
+        raise ConfigurationError("no folder of paths.data has its images: name one, out=<folder>")
+    return parent / Path(first).relative_to(parent).parts[0]
+
+
+def make_writable(folder: Path) -> None:
+    """Before all images are read: a folder that cannot be written is known at once."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"{error}; name another folder, out=<folder>") from error
+
+
+def read_all(paths: Sequence[str], workers: int) -> list[Fingerprint]:
+    loader = DataLoader(
+        Fingerprints(paths),
+        batch_size=64,
+        num_workers=workers,
+        collate_fn=list,
+        prefetch_factor=None,
+    )
+    return list(watched(chain.from_iterable(loader), len(paths), "reading images"))
+
+
+def report(found: Mapping[str, Any]) -> None:
+    grid = Grid("split", "classes", "images", box=None, header_style="bold")
+    for part, numbers in found["counts"].items():
+        grid.add_row(part, f"{numbers['classes']:,}", f"{numbers['images']:,}")
+    console = Console()
+    console.print(grid)
+    for kind, said in SAID.items():
+        console.print(f"{said}: {len(found[kind]):,}", highlight=False)
+
+
+def insist(found: Mapping[str, Any]) -> None:
+    """End with an error if this is not the published dataset, or not all of it can be read."""
+    wrong = list(found["differences"])
+    if unreadable := found["unreadable"]:
+        first = unreadable[0]
+        wrong.append(
+            f"{len(unreadable)} images cannot be read, the first is {first['path']}: "
+            f"{first['problem']}"
+        )
+    if wrong:
+        raise DatasetError("; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
