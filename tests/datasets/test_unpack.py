@@ -20,7 +20,14 @@ FILES = {
     "attributes.txt": b"beside the folder",
 }
 ENDS = {".tar": "w", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
-OUTSIDE = ["../evil", "/evil", "birds/../../evil", "birds/a/../../../evil", "./../evil", "birds/.."]
+OUTSIDE = [
+    "../evil",
+    "{root}/evil",
+    "birds/../../evil",
+    "birds/a/../../../evil",
+    "./../evil",
+    "birds/..",
+]
 
 
 def tar_of(file: Path, *members: tarfile.TarInfo, mode: str = "w") -> Path:
@@ -64,7 +71,6 @@ def refused(archive: Path, folder: Path, said: str) -> None:
     with pytest.raises(DatasetError, match=said):
         unpack(archive, folder)
     assert sorted(folder.parent.parent.rglob("*")) == before
-    assert not Path("/evil").exists()
 
 
 @pytest.fixture
@@ -91,13 +97,17 @@ def test_an_honest_archive_becomes_its_folder(folder: Path, end: str) -> None:
 @pytest.mark.parametrize("name", OUTSIDE)
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE], ids=["file", "folder"])
 def test_a_tar_that_reaches_outside_is_refused(folder: Path, name: str, kind: bytes) -> None:
-    archive = tar_of(folder.parent / "birds.tar", entry(name, kind))
+    archive = tar_of(
+        folder.parent / "birds.tar", entry(name.format(root=folder.parent.parent), kind)
+    )
     refused(archive, folder, "would lie outside its folder")
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_zip_that_reaches_outside_is_refused(folder: Path, name: str) -> None:
-    archive = zip_of(folder.parent / "birds.zip", zipfile.ZipInfo(name))
+    archive = zip_of(
+        folder.parent / "birds.zip", zipfile.ZipInfo(name.format(root=folder.parent.parent))
+    )
     refused(archive, folder, "would lie outside its folder")
 
 
@@ -122,7 +132,9 @@ def test_a_tar_with_a_link_or_a_device_is_refused(folder: Path, kind: bytes, tar
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO])
 @pytest.mark.parametrize("name", ["birds/link", "birds/link/"])
 def test_a_zip_with_a_link_or_a_device_is_refused(folder: Path, kind: int, name: str) -> None:
-    archive = zip_of(folder.parent / "birds.zip", zip_entry(name, kind))
+    archive = zip_of(
+        folder.parent / "birds.zip", zip_entry(name.format(root=folder.parent.parent), kind)
+    )
     refused(archive, folder, f"'{name}' is a link or a device")
 
 
