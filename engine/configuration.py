@@ -19,7 +19,7 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from core.errors import UserError
 
@@ -210,7 +210,18 @@ def explain(error: Exception) -> str:
     text = " ".join(message.split())
     for noise in ("To append to your config use", "full_key:", "Config search path:"):
         text = text.split(noise)[0].strip()
-    return _with_suggestion(text)
+    return _with_suggestion(text) + _meant(error)
+
+
+def _meant(error: BaseException) -> str:
+    """Where a key is not in the configuration, the one beside it that was probably meant."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if not isinstance(error, ConfigKeyError | ConfigAttributeError):
+        return ""
+    beside = error.parent_node
+    known = map(str, beside) if isinstance(beside, DictConfig) else ()
+    return suggestion(str(error.key), known)
 
 
 def _with_suggestion(text: str) -> str:

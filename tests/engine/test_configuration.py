@@ -52,7 +52,8 @@ def test_what_cannot_work_is_named(override: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("loss.betaa=3", "Could not override 'loss.betaa'"),
+        ("loss.betaa=3", "Key 'betaa' is not in struct, did you mean 'beta'?"),
+        ("los=margin", "Key 'los' is not in struct, did you mean 'loss'?"),
         ("loss=margn", "did you mean 'margin'? Available options in 'loss': adacos"),
         ("+loss.betaa=3", "did you mean 'beta'?"),
         ("dataset=cub200 paths.data=/nowhere", "CUB"),
