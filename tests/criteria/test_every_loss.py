@@ -42,6 +42,7 @@ FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two 
     "center": "the centers",
     "deepncm": "the class means",
     "dynamic_soft_margin": "the distribution of its weights",
+    "partial_fc": "the classes that are drawn",
 }
 NOT_COMPILED: dict[str, str] = {}  # loss: why it has a graph break
 NOT_ITS_SLOPE = {"circle": "its weights count as constants; test_circle takes differences so"}

@@ -29,6 +29,7 @@ LOSSES = {  # one of every family, and every kind of state; loss: (batchminer, n
     "softtriple": ("none", {}),
     "adacos": ("none", {}),
     "deepncm": ("none", {}),
+    "partial_fc": ("none", {"share": 0.5, "objective": {"num_classes": 40}}),
     "cross_batch_memory": ("none", {"warmup": 0, "size": 20}),
     "weighted_sum": ("none", {}),
 }
