@@ -13,7 +13,7 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class PartialFC(nn.Module):
-    """Any objective with trained prototypes, over some of the classes: for too many to hold all.
+    """Any objective with trained prototypes, over some of the classes where there are very many.
 
         objective(embeddings, labels), as if there were the classes of S only
         S = the classes of the batch, and others at random up to max(share · C, N) in all
