@@ -7,7 +7,12 @@ to <out>/<what>_<device>.csv, one row per size and side, with the hardware, vers
 import argparse
 from collections.abc import Sequence
 
-from scripts import benchmark_criteria, benchmark_evaluation
+from scripts import (
+    benchmark_criteria,
+    benchmark_evaluation,
+    benchmark_scaling,
+    benchmark_training,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subjects = parser.add_subparsers(dest="what", required=True)
     benchmark_criteria.add_to(subjects)
     benchmark_evaluation.add_to(subjects)
+    benchmark_training.add_to(subjects)
+    benchmark_scaling.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 

@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     """What one process of one side took."""
 
     seconds: float | None  # None: it did not finish
-    cpu_seconds: float | None  # of all its threads; what counts where others share the cores
+    cpu_seconds: float | None  # of all its threads, if known; counts where others share the cores
     peak_gib: float | None  # above what was in memory before
     results: Mapping[str, Any]  # numbers, to see that the sides did the same work
     failure: str = ""
@@ -57,27 +57,45 @@ def memory(name: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
+class SideError(Exception):
+    """A side ended badly or was late; the reason is one line."""
+
+
 def in_own_process(module: Sequence[str], memory_gib: int, timeout: int) -> Measured:
     """What `python -m <module and arguments>` prints; a failure is a result too."""
+    try:
+        said = output_of([sys.executable, "-m", *module], memory_gib, timeout)
+    except SideError as error:
+        return Measured(None, None, None, {}, str(error))
+    return Measured(**json.loads(said.splitlines()[-1]))
+
+
+def output_of(command: Sequence[str], memory_gib: int, timeout: int) -> str:
+    """What a command prints, its data limited to so many GiB and its time to so many seconds.
+
+    Raises:
+        SideError: it ended badly, with its last line; or late.
+    """
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_gib * GIB, memory_gib * GIB))
 
     try:
         done = subprocess.run(
-            [sys.executable, "-m", *module],
+            command,
             capture_output=True,
             text=True,
             timeout=timeout,
             preexec_fn=limited,
             check=True,
         )
-    except subprocess.TimeoutExpired:
-        return Measured(None, None, None, {}, f"not done after {timeout} s")
+    except subprocess.TimeoutExpired as error:
+        raise SideError(f"not done after {timeout} s") from error
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or [f"ended with code {error.returncode}"])[-1]
-        return Measured(None, None, None, {}, last[:120])
-    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+        said = (error.stdout + error.stderr).strip().splitlines()
+        last = said[-1] if said else f"ended with code {error.returncode}"
+        raise SideError(last[:120]) from error
+    return done.stdout
 
 
 def write_table(
@@ -99,7 +117,8 @@ def write_table(
 def summary(done: Sequence[Measured]) -> dict[str, Any]:
     finished = [one for one in done if not one.failure]
     seconds, cpu, peaks = (
-        [getattr(one, name) for one in finished] for name in ("seconds", "cpu_seconds", "peak_gib")
+        [getattr(one, name) for one in finished if getattr(one, name) is not None]
+        for name in ("seconds", "cpu_seconds", "peak_gib")
     )
     return {
         "seconds_min": f"{min(seconds):.3g}" if seconds else "",

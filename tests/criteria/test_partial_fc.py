@@ -1,6 +1,7 @@
 """The loss over drawn classes against NumPy; which classes are drawn shows in the gradient."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -61,7 +62,9 @@ def test_the_loss_is_the_full_loss_restricted_to_the_drawn_classes(share: float)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
-def test_any_objective_with_prototypes_is_as_if_there_were_no_other_classes(objective) -> None:
+def test_any_objective_with_prototypes_is_as_if_there_were_no_other_classes(
+    objective: Callable[[], nn.Module],
+) -> None:
     embeddings, labels = batch(BATCH)
     full = objective().double()
     criterion = PartialFC(objective(), share=0.3).double()
@@ -78,7 +81,9 @@ def test_any_objective_with_prototypes_is_as_if_there_were_no_other_classes(obje
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
-def test_a_share_of_one_and_evaluation_take_all_classes(objective) -> None:
+def test_a_share_of_one_and_evaluation_take_all_classes(
+    objective: Callable[[], nn.Module],
+) -> None:
     embeddings, labels = batch(BATCH)
     full = objective().double()
     whole, part = (PartialFC(objective(), share).double() for share in (1.0, 0.2))
@@ -143,5 +148,5 @@ def test_what_it_cannot_do_is_an_error() -> None:
     criterion = PartialFC(ArcFace(CLASSES, DIM)).double()
     with pytest.raises(ValueError, match=r"^labels must be in 0\.\.39"):
         criterion(embeddings, labels + 1)
-    with pytest.raises(TypeError, match="^labels must be integers"):
+    with pytest.raises(TypeError, match=r"^labels must be integers"):
         criterion(embeddings, torch.eye(CLASSES)[labels])

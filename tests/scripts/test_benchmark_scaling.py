@@ -1,0 +1,46 @@
+"""One batch on several processes: what they exchange is what the formula says."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scripts.benchmark import main
+from scripts.benchmark_scaling import computed, summary
+from scripts.side import Measured, write_table
+
+
+@pytest.mark.slow
+def test_two_processes_exchange_what_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = ["--backbone", "convnet", "--batch", "8", "--pixels", "28", "--steps", "2"]
+    options += ["--windows", "3", "--processes", "2", "--override", "trainer.workers=0"]
+    main(["scaling", *options, "--out", str(tmp_path)])
+    (row,) = pd.read_csv(tmp_path / "scaling_cpu.csv").to_dict("records")
+    found = json.loads(row["results"])
+    assert row["seconds_median"] > 0
+    assert found["MB"] > 0.8 * found["MB computed"]  # others may use the loopback, too
+
+
+def test_bytes_of_a_step() -> None:
+    """A linear head of 256 x 16 and its biases beside the trunk, 2 bytes there and back for each."""
+    small, large = (
+        computed(["dataset=digits", f"backbone.embedding_dim={dim}", "sampler.batch_size=8"], 3)
+        for dim in (16, 32)
+    )
+    weights = 4 * (128 * 16 + 16)
+    assert large - small == 2 * (2 * weights + 2 * 4 * 8 * 16)
+    assert computed(["dataset=digits"], 1) == 0
+
+
+def test_the_summary_is_relative_to_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "scaling_cpu.csv"
+    found = {"MB": 95.0, "MB computed": 94.0}
+    sides = {str(p): [Measured(seconds, None, 1.0, found)] for p, seconds in ((1, 6.0), (2, 4.0))}
+    write_table(path, {"size": "resnet50 48", "batch": 48}, sides, "cpu")
+    assert summary(pd.read_csv(path)).splitlines()[-1] == (
+        "| resnet50 48 | 2 | 12.0 | 1.50 | 95.0 | 94.0 |"
+    )
