@@ -26,7 +26,7 @@ def test_two_processes_exchange_what_is_computed(
 
 
 def test_bytes_of_a_step() -> None:
-    """A linear head of 256 x 16 and its biases beside the trunk, 2 bytes there and back for each."""
+    """Sixteen dimensions more: weights and biases of the head, and so much of each embedding."""
     small, large = (
         computed(["dataset=digits", f"backbone.embedding_dim={dim}", "sampler.batch_size=8"], 3)
         for dim in (16, 32)
