@@ -1,59 +1,84 @@
 """The same batch on 1 to 4 processes of this CPU: images per second, and bytes that they exchange.
 
 Each side is `python main.py trainer.devices=<P>`, which shares the batch out among P processes that
-talk by gloo, over TCP and the loopback device. Processes beyond the cores only share them, so that
-this shows what the exchange costs, and no more speed than there are cores. Bytes are those that the
-loopback device sent, of all processes together, less those of a shorter run, per step; whatever
-else uses it meanwhile counts, too. The computed ones are those of docs/scaling.md.
+talk by gloo. Processes beyond the cores only share them, so that this shows what the exchange
+costs, and no more speed than there are cores. Bytes are those that the first process writes in a
+step; nearly all of them go to the others. The computed ones are those of docs/scaling.md.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 import pandas as pd
 from hydra.utils import instantiate
 
 from engine.compose import compose_run
-from scripts.pace import Rhythm, from_scratch, pace
+from scripts.pace import Rhythm, finished_run, from_scratch, read
 from scripts.photographs import write_photographs
-from scripts.side import Measured, write_table
+from scripts.side import Measured, SideError, write_table
+from tracking.records import Records
+from tracking.run_folder import RunFolder
 
 MB = 1e6
-LOOPBACK = Path("/proc/net/dev")
+WRITTEN = "written.jsonl"
 
 
-def sent() -> int:
-    """Bytes that the loopback device has sent since the machine started."""
-    lines = [line.partition(":") for line in LOOPBACK.read_text().splitlines()]
-    return next(int(numbers.split()[8]) for name, _, numbers in lines if name.strip() == "lo")
+class Written:
+    """In the place of W&B: notes with each record how many bytes this process has written so far.
+
+    To files and to sockets; see proc_pid_io(5).
+
+    Args:
+        folder: of the run.
+        others: of the mirror; they do not matter.
+    """
+
+    def __init__(self, folder: Path, **others: object) -> None:  # noqa: ARG002
+        self.records = Records(folder / WRITTEN)
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None:  # noqa: ARG002
+        counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+        self.records.append({"step": step, "bytes": int(counts["wchar"])})
+
+    def finish(self, summary: Mapping[str, Any]) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def written(run: RunFolder) -> float:
+    """Bytes per step, from the first record to the last one before the evaluation."""
+    first, *_, last, _ = Records(run.path / WRITTEN).read()
+    return float((last["bytes"] - first["bytes"]) / (last["step"] - first["step"]))
 
 
 def computed(overrides: list[str], processes: int) -> float:
-    """Bytes per step: gradients, reduced around a ring; embeddings there and back; labels; buffers.
-
-    The few parameters of the criterion are left out.
-    """
+    """Bytes per step that a process sends, by docs/scaling.md; without the criterion's few."""
     config = compose_run(overrides)
     backbone, samples = instantiate(config.backbone), config.sampler.batch_size
     gradients = sum(p.nbytes for p in backbone.parameters() if p.requires_grad)
     embeddings = 4 * samples * config.backbone.embedding_dim
-    buffers = sum(buffer.nbytes for buffer in backbone.buffers())
-    return float((processes - 1) * (2 * gradients + 2 * embeddings + 8 * samples + buffers))
+    shared = 2 * gradients + 2 * embeddings + 8 * samples
+    return float(shared * (processes - 1) / processes)
 
 
 def measure(overrides: list[str], processes: int, chosen: argparse.Namespace) -> Measured:
-    runs, exchanged = [], []
-    for windows in (1, chosen.windows):
-        before = sent()
-        rhythm = Rhythm(chosen.steps, windows)
-        devices = f"trainer.devices={processes}"
-        runs.append(pace([*overrides, devices], rhythm, chosen.memory, chosen.timeout))
-        exchanged.append(sent() - before)
-    per_step = (exchanged[1] - exchanged[0]) / (chosen.steps * (chosen.windows - 1))
-    megabytes = {"MB": per_step / MB, "MB computed": computed(overrides, processes) / MB}
-    return runs[1]._replace(results={**runs[1].results, **megabytes})
+    rhythm = Rhythm(chosen.steps, chosen.windows)
+    mirror = "tracker._target_=scripts.benchmark_scaling.Written"
+    whole = [*overrides, mirror, f"trainer.devices={processes}"]
+    try:
+        with finished_run(whole, rhythm, chosen.memory, chosen.timeout) as run:
+            measured, exchanged = read(run, rhythm), written(run)
+    except SideError as error:
+        return Measured(None, None, None, {}, str(error))
+    megabytes = {"MB": exchanged / MB, "MB computed": computed(overrides, processes) / MB}
+    return measured._replace(results={**measured.results, **megabytes})
 
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,7 +89,9 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--batch", type=int, default=48, help="images, of all processes together")
     parser.add_argument("--pixels", type=int, default=64, help="of a side of the crop")
     parser.add_argument("--steps", type=int, default=2, help="per window")
-    parser.add_argument("--windows", type=int, default=4, help="at least 2; their median counts")
+    parser.add_argument(
+        "--windows", type=int, default=3, help="after one to warm up; their median counts"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="of all sides, in turn")
     parser.add_argument("--override", nargs="+", default=[], help="of the run")
     parser.add_argument("--memory", type=int, default=8, help="GiB each process may use")

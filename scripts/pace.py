@@ -5,7 +5,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,9 +57,24 @@ def from_scratch(table: Path, backbone: str, batch: int) -> list[str]:
 
 
 def pace(overrides: Sequence[str], rhythm: Rhythm, memory_gib: int, timeout: int) -> Measured:
-    """One step of `python main.py <overrides>`, loading and logging included.
+    """One step of `python main.py <overrides>`, loading and logging included."""
+    try:
+        with finished_run(overrides, rhythm, memory_gib, timeout) as run:
+            return read(run, rhythm)
+    except SideError as error:
+        return Measured(None, None, None, {}, str(error))
+
+
+@contextmanager
+def finished_run(
+    overrides: Sequence[str], rhythm: Rhythm, memory_gib: int, timeout: int
+) -> Iterator[RunFolder]:
+    """What `python main.py <overrides>` leaves, until the end of the context.
 
     The run keeps all its parts; it logs once per window, and evaluates and saves after the last.
+
+    Raises:
+        SideError: it failed, or was late.
     """
     with TemporaryDirectory() as runs:
         rules = [
@@ -68,12 +84,9 @@ def pace(overrides: Sequence[str], rhythm: Rhythm, memory_gib: int, timeout: int
             f"trainer.evaluate_every_iterations={NEVER}",
             f"trainer.checkpoint_every={NEVER}",
         ]
-        try:
-            output_of([sys.executable, str(MAIN), *rules, *overrides], memory_gib, timeout)
-        except SideError as error:
-            return Measured(None, None, None, {}, str(error))
+        output_of([sys.executable, str(MAIN), *rules, *overrides], memory_gib, timeout)
         (path,) = Path(runs).glob("*/*/seed*")
-        return read(RunFolder(path), rhythm)
+        yield RunFolder(path)
 
 
 def read(run: RunFolder, rhythm: Rhythm) -> Measured:

@@ -22,7 +22,7 @@ def test_two_processes_exchange_what_is_computed(
     (row,) = pd.read_csv(tmp_path / "scaling_cpu.csv").to_dict("records")
     found = json.loads(row["results"])
     assert row["seconds_median"] > 0
-    assert found["MB"] > 0.8 * found["MB computed"]  # others may use the loopback, too
+    assert found["MB"] == pytest.approx(found["MB computed"], rel=0.05)
 
 
 def test_bytes_of_a_step() -> None:
@@ -32,7 +32,7 @@ def test_bytes_of_a_step() -> None:
         for dim in (16, 32)
     )
     weights = 4 * (128 * 16 + 16)
-    assert large - small == 2 * (2 * weights + 2 * 4 * 8 * 16)
+    assert large - small == pytest.approx(2 / 3 * (2 * weights + 2 * 4 * 8 * 16))
     assert computed(["dataset=digits"], 1) == 0
 
 

@@ -28,17 +28,18 @@ TINY += ["--per-class", "16", "--steps", "1", "--windows", "2", "--timeout", "30
 @pytest.mark.slow
 def test_every_side_is_a_row_with_its_circumstances(tmp_path: Path) -> None:
     variant = "trainer.chunk_size=4"
-    options = ["--override", "trainer.workers=1", "--variants", variant, "--out", str(tmp_path)]
+    frozen = ["trainer.workers=1", "backbone.batchnorm=frozen"]  # chunks take the same steps then
+    options = ["--override", *frozen, "--variants", variant, "--out", str(tmp_path)]
     main(["training", *TINY, *options])
     table = pd.read_csv(tmp_path / "training_cpu.csv")
     assert table["side"].tolist() == [*SIDES, variant]
     assert table["failure"].isna().all()
     assert (table[["seconds_median", "peak_gib"]] > 0).all(axis=None)
-    assert (table["size"] == "convnet 8 32-true trainer.workers=1").all()
+    assert (table["size"] == " ".join(["convnet 8 32-true", *frozen])).all()
     assert (table["pixels"] == 28).all()
     assert table[["hardware", "cores", "load", "torch"]].notna().all(axis=None)
     losses = [json.loads(results).get("loss") for results in table["results"]]
-    assert losses[1] == pytest.approx(losses[-1], rel=1e-3)  # chunks take the same steps
+    assert losses[1] == pytest.approx(losses[-1], rel=1e-3)
 
 
 def test_a_run_that_fails_is_a_failure_with_its_reason(
