@@ -51,6 +51,7 @@ def from_scratch(table: Path, backbone: str, batch: int) -> list[str]:
         f"backbone={backbone}",
         *["backbone.pretrained=false"] * pretrained,
         f"sampler.batch_size={batch}",
+        "trainer.source=files",  # unless a later override says otherwise
         "metric=[recall]",
         "tracker.mode=disabled",
     ]

@@ -30,7 +30,7 @@ def test_every_side_is_a_row_with_its_circumstances(tmp_path: Path) -> None:
     variant = "trainer.chunk_size=4"
     frozen = ["trainer.workers=1", "backbone.batchnorm=frozen"]  # chunks take the same steps then
     options = ["--override", *frozen, "--variants", variant, "--out", str(tmp_path)]
-    sides = ["floor", "ours", "rest", "plain"]  # the loader's is the run of the rest, but its images
+    sides = ["floor", "ours", "rest", "plain"]  # the loader's is made like the rest
     main(["training", *TINY, *options, "--sides", *sides])
     table = pd.read_csv(tmp_path / "training_cpu.csv")
     assert table["side"].tolist() == [*sides, variant]
