@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
+from core.crossed import crossed_hinges
 from core.reducer import Terms
+from core.tuples import most_in_a_row
 from core.types import Distances, Pairs, Triplets, Tuples
 
 
@@ -11,7 +13,8 @@ def triplet_hinges(distances: Distances, tuples: Tuples, margin: float | Tensor)
     """[d(a, p) - d(a, n) + margin]₊ of each triplet, collected by anchor.
 
     Given pairs, every positive with every negative of the same anchor is a triplet; their sum is
-    exact and costs one sort of the distances, O(N M log M) time and O(N M) memory.
+    exact and takes O(N M log P) time for at most P positives of an anchor (O(N M log M) where the
+    host would wait for the device to know P), and O(N M) memory.
     """
     if isinstance(tuples, Triplets):
         return _listed(distances, tuples, margin)
@@ -32,23 +35,14 @@ def collected(losses: Tensor, counts: Tensor, anchors: Tensor, num_anchors: int)
 
 
 def _crossed(distances: Distances, pairs: Pairs, margin: float | Tensor) -> Terms:
-    """Over all triplets, none of them listed.
+    """Over all triplets: d + margin of a positive has a hinge with each negative below it."""
+    keys = positives_in_a_row(distances, pairs) + margin
+    sums, active = crossed_hinges(keys, torch.where(pairs.negatives, distances, torch.inf))
+    counts = pairs.positives.sum(dim=1) * pairs.negatives.sum(dim=1)
+    return Terms(sums.sum(dim=1), counts, active.sum(dim=1))
 
-    Let k = d + margin for positives and k = d for negatives. A triplet has the hinge k_p - k_n if
-    k_n < k_p and 0 otherwise, so in ascending order of k the total of an anchor is
 
-        Σ_p k_p #{negatives before p} - Σ_n k_n #{positives after n}
-
-    which is linear in k: the counts come from one sort and need no gradient.
-    """
-    keys = torch.where(pairs.positives, distances + margin, distances)
-    with torch.no_grad():
-        order = keys.argsort(dim=1)
-        positives = pairs.positives.gather(1, order).to(keys.dtype)
-        negatives = pairs.negatives.gather(1, order).to(keys.dtype)
-        negatives_before = positives * negatives.cumsum(dim=1)
-        positives_after = negatives * positives.flip(1).cumsum(dim=1).flip(1)
-        balance = negatives_before - positives_after
-        weights = torch.empty_like(keys).scatter_(1, order, balance)
-        counts = positives.sum(dim=1) * negatives.sum(dim=1)
-    return Terms((weights * keys).sum(dim=1), counts, negatives_before.sum(dim=1))
+def positives_in_a_row(distances: Distances, pairs: Pairs) -> Tensor:
+    """Distances of the positive pairs of each anchor, (N, P); -inf where it has fewer than most."""
+    of_positives = torch.where(pairs.positives, distances, -torch.inf)
+    return of_positives.topk(most_in_a_row(pairs.positives), dim=1).values

@@ -6,6 +6,8 @@ every step; there a non-finite embedding makes the loss non-finite, which the ru
 index out of range is caught by the device.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -48,8 +50,10 @@ def check_inputs(
 
 def check_classes(labels: Labels, num_classes: int) -> None:
     """Raise unless every label is one of 0..num_classes-1, the row of its class parameters."""
-    if _values_are_at_hand(labels) and ((labels < 0) | (labels >= num_classes)).any():
-        lowest, highest = labels.aminmax()
+    if not values_are_at_hand(labels):
+        return
+    lowest, highest = (int(extreme) for extreme in labels.aminmax())
+    if lowest < 0 or highest >= num_classes:
         raise ValueError(
             f"labels must be in 0..{num_classes - 1} (num_classes is {num_classes}), "
             f"got {lowest}..{highest}"
@@ -72,7 +76,7 @@ def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> 
             f"labels must be integers (N,) or shares (N, {num_classes}), got {tuple(labels.shape)}"
         )
     check_inputs(embeddings, labels.argmax(dim=1))
-    if _values_are_at_hand(labels):
+    if values_are_at_hand(labels):
         sums = labels.sum(dim=1)
         if (labels < 0).any() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-2):
             raise ValueError("labels must be shares of the classes that sum to 1 for each sample")
@@ -100,7 +104,7 @@ def _check_labelled(name: str, vectors: Tensor, labels_name: str, labels: Tensor
             f"{labels_name} must have shape ({len(vectors)},), one for each of the {name}, "
             f"got {tuple(labels.shape)}"
         )
-    if _values_are_at_hand(vectors) and not vectors.isfinite().all():
+    if values_are_at_hand(vectors) and not _all_finite(vectors):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
@@ -122,9 +126,15 @@ def _check_indices(triplets: Triplets, num_anchors: int, num_references: int) ->
                 f"tuples.{name} must be int64 indices of shape (T,), "
                 f"got {indices.dtype} of shape {tuple(indices.shape)}"
             )
-        if _values_are_at_hand(indices) and ((indices < 0) | (indices >= limit)).any():
+        if values_are_at_hand(indices) and ((indices < 0) | (indices >= limit)).any():
             raise ValueError(f"tuples.{name} must be in 0..{limit - 1}")
 
 
-def _values_are_at_hand(tensor: Tensor) -> bool:
+def _all_finite(vectors: Tensor) -> bool:
+    """A finite sum has finite terms, and is one pass; only another one needs a second look."""
+    return math.isfinite(vectors.detach().sum()) or bool(vectors.isfinite().all())
+
+
+def values_are_at_hand(tensor: Tensor) -> bool:
+    """Whether a look at the values costs nothing: on the CPU, outside `torch.compile`."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
