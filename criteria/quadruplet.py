@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from core.distance import Lp
 from core.draw import Draw
 from core.hinges import collected, triplet_hinges
+from core.quadruplets import quadruplet_hinges
 from core.reducer import Mean, Reducer, Terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -33,8 +34,9 @@ class Quadruplet(nn.Module):
 
     where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n
     are of three classes: every one that the chosen pairs, or the pairs of the chosen triplets,
-    make. Their sum is exact and costs three sorts of the distances, O(N M log N M) time and
-    O(N M) memory. Without triplets or without quadruplets the mean over them is 0. The margins of
+    make. Their sum is exact, in O(N M) memory and O(N M log P) time for P positive pairs; classes
+    of more than about √M samples, and all on an accelerator, take sorts of the distances instead,
+    O(N M log N M). Without triplets or without quadruplets the mean over them is 0. The margins of
     the paper adapt to the batch: they are `margin` and `second_margin` times
 
         (mean d of the negative pairs) - (mean d of the positive pairs), taken as a constant.
@@ -96,7 +98,7 @@ class Quadruplet(nn.Module):
             )
             quadruplets = drawn_hinges(distances, among, chosen, second_margin, *third)
         else:
-            quadruplets = crossed_hinges(distances, pairs, second_margin, labels, others)
+            quadruplets = quadruplet_hinges(distances, pairs, second_margin, labels, others)
         return self.reducer(
             labels,
             triplets=triplet_hinges(distances, chosen, self.margin * gap),
@@ -106,55 +108,11 @@ class Quadruplet(nn.Module):
 
 def gap_between_means(distances: Distances, pairs: Pairs) -> Tensor:
     """How much farther the negative pairs are than the positive ones, without gradient."""
-    means = (
+    of_negatives, of_positives = (
         distances.detach().where(mask, 0).sum() / mask.sum().clamp(min=1)
         for mask in (pairs.negatives, pairs.positives)
     )
-    of_negatives, of_positives = means
     return of_negatives - of_positives
-
-
-def crossed_hinges(
-    distances: Distances,
-    pairs: Pairs,
-    margin: float | Tensor,
-    labels: Labels,
-    others: ReferenceLabels,
-) -> Terms:
-    """Over every positive pair with every negative pair of two other classes, none listed.
-
-    Let k = d + margin for positives and k = d for negatives. The hinges of a positive pair sum to
-
-        k #{negatives below k} - Σ k of these negatives
-
-    over all negatives, less those whose anchor or whose reference is of the class of the pair.
-    In float64, as it is a small difference of large sums.
-    """
-    keys = torch.where(pairs.positives, distances + margin, distances).double()
-    order = keys.detach().flatten().argsort()
-    values = torch.stack([pairs.negatives, keys.where(pairs.negatives, 0)], dim=-1)
-    everyone = torch.zeros_like(labels)[:, None]
-    anywhere, at_anchor, at_reference = (
-        sums_below(values.flatten(0, 1), order, groups.expand(keys.shape).flatten())
-        for groups in (everyone, labels[:, None], others)
-    )
-    below = (anywhere - at_anchor - at_reference).view(values.shape)
-    numbers, totals = below.where(pairs.positives[..., None], 0).unbind(dim=-1)
-    losses = (keys * numbers - totals).sum(dim=1)
-    excluded = (labels[:, None] == labels) * pairs.negatives.sum(dim=1)
-    also_excluded = (labels[:, None] == others) * pairs.negatives.sum(dim=0)
-    available = pairs.negatives.sum() - excluded.sum(dim=1) - also_excluded.sum(dim=1)
-    counts = pairs.positives.sum(dim=1) * available
-    return Terms(losses.to(distances.dtype), counts, numbers.sum(dim=1))
-
-
-def sums_below(values: Tensor, order: Tensor, groups: Tensor) -> Tensor:
-    """Of each entry, the sum of `values` (E, V) over entries of its group that come before it."""
-    order = order[groups[order].argsort(stable=True)]
-    sorted_groups = groups[order]
-    running = torch.cat([values.new_zeros(1, values.shape[1]), values[order].cumsum(dim=0)])
-    start = torch.searchsorted(sorted_groups, sorted_groups)
-    return torch.empty_like(values).index_copy(0, order, running[:-1] - running[start])
 
 
 def drawn_hinges(

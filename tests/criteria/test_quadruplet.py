@@ -5,8 +5,10 @@ from itertools import product
 import pytest
 import torch
 
+import core.quadruplets
 from core.distance import Lp
 from core.draw import Draw
+from core.quadruplets import quadruplet_hinges
 from core.reducer import Mean, NonZeroMean, Sum
 from core.tuples import all_pairs, to_triplets
 from core.types import Pairs, Triplets
@@ -27,6 +29,9 @@ AVERAGES = {
     Sum: sum,
 }
 SIX_CLASSES = [0, 1, 2, 3, 4, 5, 0, 1, 2, 0]
+
+
+both_ways = pytest.mark.parametrize("at_hand", [True, False], ids=["looked up", "sorted"])
 
 
 def mean(values: list[float]) -> float:
@@ -52,9 +57,16 @@ def by_definition(
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("margins", [(0.2, 0.2), (0.0, 5.0)])
 @pytest.mark.parametrize("labels", [*LABELS.values(), SIX_CLASSES])
+@both_ways
 def test_value_over_all_quadruplets_equals_the_definition(
-    labels: list[int], margins: tuple[float, float], power: float, reducer: type
+    labels: list[int],
+    margins: tuple[float, float],
+    power: float,
+    reducer: type,
+    at_hand: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
     embeddings, targets = batch(labels)
     terms = by_definition(embeddings.tolist(), labels, margins, power)
     criterion = Quadruplet(None, *margins, False, distance=Lp(power=power), reducer=reducer())
@@ -88,12 +100,17 @@ def test_the_gap_is_a_constant() -> None:
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_each_hinge_is_collected_at_its_anchor() -> None:
-    """Given an arbitrary choice of pairs among more references than anchors."""
-    labels, others = [0, 0, 1, 1, 2], [0, 1, 2, 0, 3, 2, 0]
+@both_ways
+@pytest.mark.parametrize("num_references", [7, 5], ids=["more references", "as many"])
+def test_each_hinge_is_collected_at_its_anchor(
+    num_references: int, at_hand: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given an arbitrary choice of pairs."""
+    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
+    labels, others = [0, 0, 1, 1, 2], [0, 1, 2, 0, 3, 2, 0][:num_references]
     embeddings, targets = batch(labels)
     references, reference_labels = batch(others, seed=1)
-    kept = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.7
+    kept = torch.rand(2, 5, num_references, generator=torch.Generator().manual_seed(0)) < 0.7
     same = targets[:, None] == reference_labels
     pairs = Pairs(positives=same & kept[0], negatives=~same & kept[1])
     x, y = embeddings.tolist(), references.tolist()
@@ -108,6 +125,20 @@ def test_each_hinge_is_collected_at_its_anchor() -> None:
     against = {"references": references, "reference_labels": reference_labels}
     got = torch.stack(criterion(embeddings, targets, pairs, **against)["quadruplets"], dim=1)
     torch.testing.assert_close(got, torch.tensor(expected).double())
+
+
+@both_ways
+def test_symmetric_distances_have_a_slope_each(
+    at_hand: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finite differences leave the symmetry."""
+    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
+    embeddings, labels = batch(SIX_CLASSES)
+    distances = Lp(power=2)(embeddings).detach().requires_grad_()
+    pairs = all_pairs(labels)
+    assert torch.autograd.gradcheck(
+        lambda d: quadruplet_hinges(d, pairs, 0.3, labels, labels).losses, distances
+    )
 
 
 def test_many_samples_in_float32_keep_their_digits() -> None:
