@@ -3,13 +3,14 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.distance import Cosine, DotProduct
-from core.logsumexp import pair_cross_entropy
+from core.logsumexp import log_sum_exp
 from core.reducer import Mean, Reducer, terms_of
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
+from core.tuples import most_in_a_row, select_tuples, to_pairs
 from core.types import (
     Embeddings,
     Labels,
@@ -22,6 +23,8 @@ from core.types import (
     Tuples,
 )
 
+FEW = 8  # positives of an anchor up to which a sum for each is faster than a matrix product
+
 
 class Angular(nn.Module):
     """The angle at which a negative sees a positive pair must be small, beside the N-pair loss.
@@ -33,7 +36,9 @@ class Angular(nn.Module):
     and with N_ap the N-pair loss of the pair (`criteria.npair`, dot products of the embeddings as
     they are), the loss is the mean of N_ap + λ A_ap over the positive pairs, plus the penalty of
     `regularizer`. A pair without negatives counts as 0; without pairs the mean is 0. The sum over
-    n is a product of two matrices: O(N M) memory, with references O(N M + M²).
+    n takes O(N M P) time for at most P positives of an anchor; where they are many, and where the
+    host would wait for the device to know P, it is a product of two matrices instead. O(N M)
+    memory, with references O(N M + M²).
 
     Differences:
         Roth et al.: one positive drawn for each anchor, the same with two samples per class;
@@ -65,7 +70,7 @@ class Angular(nn.Module):
         super().__init__()
         if not 0 < alpha <= 60:
             raise ValueError(f"alpha must be in (0, 60] degrees, got {alpha}")
-        self.miner, self.alpha = miner, alpha
+        self.miner, self.t = miner, math.tan(math.radians(alpha)) ** 2
         self.angular_weight, self.npair_weight = angular_weight, npair_weight
         self.reducer = reducer or Mean()
         self.regularizer = regularizer
@@ -81,25 +86,39 @@ class Angular(nn.Module):
     ) -> Scalar:
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         cosines = Cosine().similarity(embeddings, references)
+        dots = DotProduct().similarity(embeddings, references)
         pairs = to_pairs(chosen, *cosines.shape)
-        among = cosines if references is None else Cosine().similarity(references)
-        angular = self._angular(cosines, among, pairs.negatives)
-        npair = pair_cross_entropy(DotProduct().similarity(embeddings, references), pairs).losses
-        losses = self.npair_weight * npair + self.angular_weight * angular
-        loss = self.reducer(labels, pairs=terms_of(losses, where=pairs.positives))
+        exist, positives = pairs.positives.byte().topk(most_in_a_row(pairs.positives), dim=1)
+        hardness = log_sum_exp(dots, where=pairs.negatives) - dots.gather(1, positives)
+        sums = self._sums(cosines, references, pairs.negatives, positives)
+        angles = sums - 2 * (1 + self.t) * cosines.gather(1, positives)
+        losses = self.npair_weight * F.softplus(hardness) + self.angular_weight * F.softplus(angles)
+        loss = self.reducer(labels, pairs=terms_of(losses, where=exist > 0))
         return loss if self.regularizer is None else loss + self.regularizer(embeddings)
 
-    def _angular(self, cosines: Similarities, among: Tensor, negatives: Mask) -> Tensor:
-        """A_ap of each anchor and reference, from a·p and, `among` the references, p·n.
+    def _sums(
+        self,
+        cosines: Similarities,
+        references: References | None,
+        negatives: Mask,
+        positives: Tensor,
+    ) -> Tensor:
+        """log Σ_n exp(4t (a + p)·n) of each anchor a and its P positives, (N, P).
 
-        Σ_n exp(4t a·n) exp(4t p·n) is a matrix product. As a cosine is at most 1, each factor is
-        scaled by exp(-4t): none overflows, and with t <= 3 no product of two underflows.
+        As a cosine is at most 1, each factor exp(4t a·n) and exp(4t p·n) is scaled by exp(-4t):
+        none overflows, and with t <= 3 no product of two underflows.
         """
-        t = math.tan(math.radians(self.alpha)) ** 2
-        of_anchors = (4 * t * (cosines - 1)).exp().masked_fill(~negatives, 0)
-        of_positives = (4 * t * (among - 1)).exp()
-        with torch.autocast(cosines.device.type, enabled=False):
-            sums = of_anchors @ of_positives.T
+        faces = (4 * self.t * (cosines - 1)).exp()
+        of_anchors = faces.masked_fill(~negatives, 0)
+        if references is None:
+            of_positives = faces
+        else:
+            of_positives = (4 * self.t * (Cosine().similarity(references) - 1)).exp()
+        if positives.shape[1] <= FEW:
+            each = (of_positives.index_select(0, column) for column in positives.T)
+            sums = torch.stack([(of_anchors * one).sum(dim=1) for one in each], dim=1)
+        else:
+            with torch.autocast(cosines.device.type, enabled=False):
+                sums = (of_anchors @ of_positives.T).gather(1, positives)
         empty = sums == 0
-        logs = sums.masked_fill(empty, 1).log().masked_fill(empty, -torch.inf)
-        return nn.functional.softplus(8 * t + logs - 2 * (1 + t) * cosines)
+        return 8 * self.t + sums.masked_fill(empty, 1).log().masked_fill(empty, -torch.inf)

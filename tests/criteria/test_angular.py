@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.losses import AngularLoss
 
+import criteria.angular
 from core.regularizer import LpNorm
 from criteria.angular import Angular
 from tests.batches import LABELS, batch, negative_pairs, positive_pairs, unit
@@ -37,9 +38,15 @@ def by_definition(
 @pytest.mark.parametrize("weights", [(2.0, 1.0), (1.0, 0.0)], ids=["paper", "angular part"])
 @pytest.mark.parametrize("alpha", [10.0, 45.0, 60.0])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+@pytest.mark.parametrize("few", [0, 8], ids=["as a product", "one by one"])
 def test_value_equals_the_definition(
-    labels: list[int], alpha: float, weights: tuple[float, float]
+    labels: list[int],
+    alpha: float,
+    weights: tuple[float, float],
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(criteria.angular, "FEW", few)
     embeddings, targets = batch(labels)
     expected = by_definition(embeddings.tolist(), labels, alpha, *weights)
     criterion = Angular(None, alpha, *weights)
