@@ -7,11 +7,11 @@ https://openaccess.thecvf.com/content_CVPR_2019/papers/Aziere_Ensemble_Deep_Mani
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.distance import Cosine, precise
 from core.inputs import check_classes, check_inputs
+from core.inverse import inverse_of_definite
 from core.logsumexp import log1p_sum_exp
 from core.reducer import Mean, Reducer, Terms
 from core.tuples import to_weights
@@ -34,7 +34,7 @@ class Manifold(nn.Module):
 
     each over the proxies k whose exponent is not negative, and the loss is intrinsic + λ context,
     averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    Takes O((N + K)³) time and O((N + K)²) memory.
+    Takes O((N + K)³) time, for the inverse and its slope, and O((N + K)²) memory.
 
     Differences:
         Aziere and Todorovic: an ensemble of such embeddings, with proxies moved close to one
@@ -96,9 +96,9 @@ class Manifold(nn.Module):
         with torch.autocast(embeddings.device.type, enabled=False):
             similarities = Cosine().similarity(torch.cat([precise(embeddings), self.proxies]))
             walks = self._walks(similarities)
-            contexts = F.normalize(walks, dim=1)
-            samples, proxies = contexts[: len(labels)], contexts[len(labels) :]
-            context = self._n_pair(samples @ proxies.T, own)
+            samples, proxies = walks[: len(labels)], walks[len(labels) :]
+            lengths = torch.linalg.vector_norm(walks, dim=1).split([len(samples), len(proxies)])
+            context = self._n_pair(samples @ proxies.T / torch.outer(*lengths), own)
         intrinsic = self._n_pair(walks[: len(labels), len(labels) :], own)
         losses = intrinsic + self.context_weight * context
         weights = to_weights(tuples, labels)
@@ -108,10 +108,9 @@ class Manifold(nn.Module):
         """F of all samples and proxies; its matrix is symmetric, with eigenvalues above 1 - α."""
         itself = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
         affinities = (2 * cosines.relu()).exp().masked_fill(itself, 0)
-        root = affinities.sum(dim=1).rsqrt()
-        steps = root[:, None] * affinities * root
-        inverse: Tensor = torch.linalg.inv_ex(itself.to(steps) - self.alpha * steps).inverse
-        return (1 - self.alpha) * inverse
+        root = (self.alpha / affinities.sum(dim=1)).sqrt()
+        onward = root[:, None] * affinities * root
+        return (1 - self.alpha) * inverse_of_definite(itself.to(onward) - onward)
 
     def _n_pair(self, similarities: Tensor, own: Tensor) -> Tensor:
         """log(1 + Σ exp(excess)) over the proxies whose excess over the own one is not negative."""
