@@ -5,6 +5,7 @@ reduces each term and adds the results up. A sum over nothing is 0 and has a gra
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -173,4 +174,4 @@ def _at_least_one(counts: Tensor) -> Tensor:
 
 
 def _total(values: Iterable[Tensor]) -> Scalar:
-    return torch.stack(list(values)).sum()
+    return reduce(torch.add, values)

@@ -37,7 +37,7 @@ class SoftTriple(nn.Module):
         tau: τ >= 0.
         lr: learning rate of the centers, and of a learned scale; they have no weight decay.
         learn_scale: whether λ is trained too.
-        regularizer: of the centers, in the place of the last part; None is that part.
+        regularizer: of the centers, in the place of the last part; None is that part, if τ > 0.
         reducer: of the term `samples`; None is the mean.
     """
 
@@ -61,7 +61,9 @@ class SoftTriple(nn.Module):
         self.num_classes, self.gamma, self.margin, self.lr = num_classes, gamma, margin, lr
         self.scale = choose_scale(scale, num_classes, learn_scale)
         self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
-        self.regularizer = regularizer or SparseCenters(num_sub_centers, tau)
+        if regularizer is None and tau > 0:
+            regularizer = SparseCenters(num_sub_centers, tau)
+        self.regularizer = regularizer
         self.reducer = reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
