@@ -222,9 +222,13 @@ def summary(table: pd.DataFrame) -> str:
         cells = [str(kind), str(size)]
         for ratio in ("ours/floor", "ours/theirs"):
             known = rows.dropna(subset=[ratio]) if ratio in rows else rows[:0]
-            cells += [f"{known[ratio].median():.2f}" * bool(len(known)), largest(known, ratio)]
+            cells += [typical(known, ratio), largest(known, ratio)]
         lines.append("| " + " | ".join([*cells, largest(rows, "ours_gib")]) + " |")
     return "\n".join(lines)
+
+
+def typical(rows: pd.DataFrame, column: str) -> str:
+    return "" if rows.empty else f"{rows[column].median():.2f}"
 
 
 def largest(rows: pd.DataFrame, column: str) -> str:

@@ -83,3 +83,10 @@ def test_the_summary_names_the_slowest_and_the_largest() -> None:
     )
     last = summary(table).splitlines()[-1]
     assert last == "| loss | 112 | 2.00 | 9.00 (c) | 0.60 | 0.70 (c) | 0.30 (b) |"
+
+
+def test_a_race_without_a_rival_has_a_summary() -> None:
+    rows = pd.DataFrame(
+        {"kind": "loss", "name": ["fast"], "N": 8, "ours/floor": 2.0, "ours_gib": 0.1}
+    )
+    assert summary(rows).splitlines()[-1] == "| loss | 8 | 2.00 | 2.00 (fast) |  |  | 0.10 (fast) |"
