@@ -27,6 +27,7 @@ from engine.adapt import adaptation
 from engine.build import disband, fabric_of, images_of, is_first_process
 from engine.checkpoint import Checkpoints
 from engine.configuration import check, explained
+from engine.faults import advised
 from engine.fit import fit, follow
 from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
@@ -70,6 +71,7 @@ def main(config: DictConfig) -> Outcome | None:
     return None
 
 
+@advised()
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
     trainer, fabric = config.trainer, fabric_of(config.trainer)
     fabric.launch()  # the same command again for every other device

@@ -1,10 +1,36 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
+
+from core.errors import UserError
+
+
+class WriteError(UserError, OSError):
+    """The disk took no more; every file is as it was before."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file that could not be written, and say what to do.
+
+    Raises:
+        WriteError: in the place of what the system, or torch for it, says.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(reason, OSError) or reason.errno is None:  # not the system's
+            raise
+        raise WriteError(
+            f"cannot write {path}: {reason.strerror}; "
+            "make room there, or the folder writable, and give the same command again"
+        ) from error
 
 
 def write_atomically(
@@ -19,7 +45,10 @@ def write_atomically(
         write: writes the content to the open binary file it is given.
         before_replace: called once the new content is safe and before it takes the name `path`.
     """
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with (
+        writing(path),
+        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file,
+    ):
         try:
             write(file)  # type: ignore[arg-type]
             file.flush()

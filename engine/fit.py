@@ -46,7 +46,7 @@ def fit(
     if together(learner.fabric, lambda: plan.total_steps == 0 and not run.evaluated):
         run.record(0, 0, evaluate())
         cost.evaluated()
-    window = Window()
+    window = Window(learner.scaled)
     cost.save()
     with Progress(plan.total_steps, position.step) as progress:
         agreed = partial(together, learner.fabric, stalled)

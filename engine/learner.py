@@ -49,6 +49,11 @@ class Learner:
             yield step
 
     @property
+    def scaled(self) -> bool:
+        """Whether gradients are scaled up, and steps whose gradient is not finite passed over."""
+        return getattr(self.fabric.strategy.precision, "scaler", None) is not None
+
+    @property
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from core.files import writing
+
 Record = dict[str, Any]
 
 
@@ -33,7 +35,7 @@ class Records:
 
     def append(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(finite(dict(record)), allow_nan=False) + "\n"
-        with self.path.open("ab") as file:
+        with writing(self.path), self.path.open("ab") as file:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())

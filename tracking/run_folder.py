@@ -8,7 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,7 +103,8 @@ class RunFolder:
             yield
         except BaseException as error:
             trace = traceback.format_exc()
-            self._write_status("failed", started, error=_one_line(error), traceback=trace)
+            with suppress(UserError):  # a full disk: what went wrong first is what matters
+                self._write_status("failed", started, error=_one_line(error), traceback=trace)
             raise
         self._write_status("finished", started)
 

@@ -7,8 +7,8 @@ from engine.train import Step
 from engine.window import TrainingError, Window
 
 
-def taken(loss: float) -> Step:
-    measured = {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(2.0)}
+def taken(loss: float, grad_norm: float = 2.0) -> Step:
+    measured = {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(grad_norm)}
     return Step(num_images=4, measured=measured)
 
 
@@ -31,3 +31,18 @@ def test_names_the_step_of_a_non_finite_loss(bad: float) -> None:
         window.add(taken(loss))
     with pytest.raises(TrainingError, match="step 9: the loss is"):
         window.close(step=10)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_names_the_step_of_a_non_finite_gradient_unless_a_scaler_passes_over_it(
+    bad: float,
+) -> None:
+    for scaled in (False, True):
+        window = Window(scaled)
+        window.add(taken(1.0))
+        window.add(taken(1.0, grad_norm=bad))
+        if scaled:
+            assert window.close(step=10)["train/loss"] == 1
+        else:
+            with pytest.raises(TrainingError, match="step 10: the norm of the gradient is"):
+                window.close(step=10)
