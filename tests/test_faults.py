@@ -1,0 +1,209 @@
+"""Real faults of whole runs: each ends with one line, and the same command with the same bits."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.test_main import assert_same, only, records, state
+
+ROOT = Path(__file__).parents[1]
+RUN = (
+    "dataset=digits",
+    "metric=[recall]",
+    "tracker.mode=disabled",
+    "trainer.source=files",
+    "trainer.iterations=24",
+    "trainer.log_every=1",
+    "trainer.checkpoint_every=2",
+)
+KILLS = 20
+SERVER = """
+import json, os, resource, runpy, sys
+sys.path.insert(0, os.getcwd())
+import main  # once: what follows starts in a moment
+for line in sys.stdin:
+    order = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1), os.dup2(log, 2)
+        if order["limit"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
+        sys.argv = ["main.py", *order["arguments"]]
+        runpy.run_path("main.py", run_name="__main__")
+        sys.exit()
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    said: str
+
+
+class Runs:
+    """Runs below one folder, one after the other, in processes forked from a warm one."""
+
+    def __init__(self, server: "subprocess.Popen[str]", folder: Path, log: Path) -> None:
+        self.server, self.folder, self.log = server, folder, log
+
+    def start(self, *overrides: str, limit: int = 0) -> int:
+        """The process; `limit` is the largest file that it may write, in bytes."""
+        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
+        order = {"arguments": arguments, "log": str(self.log), "limit": limit}
+        assert self.server.stdin
+        self.server.stdin.write(json.dumps(order) + "\n")
+        self.server.stdin.flush()
+        return int(self._answer())
+
+    def end(self) -> Ended:
+        return Ended(int(self._answer()), self.log.read_text())
+
+    def finished(self, *overrides: str) -> Path:
+        self.start(*overrides)
+        code, said = self.end()
+        assert code == 0, said
+        return only(self.folder)
+
+    def _answer(self) -> str:
+        assert self.server.stdout
+        return self.server.stdout.readline()
+
+    @property
+    def recorded(self) -> int:
+        """Bytes of metrics.jsonl so far."""
+        return sum(path.stat().st_size for path in self.folder.glob("*/*/*/metrics.jsonl"))
+
+    def wait_for_a_record(self, pid: int) -> None:
+        before = self.recorded
+        while self.recorded <= before and Path(f"/proc/{pid}/exe").exists():
+            time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+@pytest.fixture
+def runs(server: "subprocess.Popen[str]", tmp_path: Path) -> Runs:
+    return Runs(server, tmp_path / "runs", tmp_path / "log")
+
+
+@pytest.fixture(scope="module")
+def reference(server: "subprocess.Popen[str]", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run without workers."""
+    folder = tmp_path_factory.mktemp("reference")
+    return Runs(server, folder / "runs", folder / "log").finished("trainer.workers=0")
+
+
+def assert_ended_alike(reference: Path, folder: Path) -> None:
+    assert_same(state(reference), state(folder))
+    assert records(reference) == records(folder)
+
+
+def assert_one_line(ended: Ended, *parts: str) -> None:
+    assert ended.code == 1, ended.said
+    (line,) = [line for line in ended.said.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in ended.said
+    for part in parts:
+        assert part in line
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> None:
+    rng = random.Random(0)
+    killed = 0
+    while killed < KILLS:
+        pid = runs.start("trainer.workers=0")
+        runs.wait_for_a_record(pid)
+        time.sleep(rng.uniform(0, 0.1))
+        os.kill(pid, signal.SIGKILL)
+        if runs.end().code == 0:  # done before the signal
+            only(runs.folder).rename(runs.folder.parent / f"done{killed}")
+        else:
+            killed += 1
+    assert_ended_alike(reference, runs.finished("trainer.workers=0"))
+
+
+def test_a_file_that_cannot_grow_is_named_and_the_run_goes_on(reference: Path, runs: Runs) -> None:
+    runs.start("trainer.workers=0", limit=2**20)
+    assert_one_line(runs.end(), "last.pt: File too large", "the same command again")
+    folder = only(runs.folder)
+    assert not list(folder.glob("checkpoints/*")), "no half file stays"
+    assert json.loads((folder / "status.json").read_text())["state"] == "failed"
+    assert_ended_alike(reference, runs.finished("trainer.workers=0"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(path)]
+    if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Let the file take all that is left on its disk."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(2**12)):
+            pass
+
+
+def test_a_disk_that_is_full_loses_nothing(reference: Path, runs: Runs, disk: Path) -> None:
+    runs.folder = disk / "runs"
+    pid = runs.start("trainer.workers=0")
+    runs.wait_for_a_record(pid)
+    fill(disk / "ballast")
+    assert_one_line(runs.end(), "No space left on device", "make room")
+    (disk / "ballast").unlink()
+    assert_ended_alike(reference, runs.finished("trainer.workers=0"))
+
+
+def test_a_disk_that_only_reads_is_said_before_any_work(runs: Runs, disk: Path) -> None:
+    runs.folder = disk / "runs"
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    runs.start("trainer.workers=0")
+    assert_one_line(runs.end(), "Read-only file system", str(disk))
+
+
+def children(pid: int) -> Sequence[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_worker_that_dies_ends_the_run_with_advice(reference: Path, runs: Runs) -> None:
+    pid = runs.start("trainer.workers=2", "trainer.iterations=24")
+    runs.wait_for_a_record(pid)
+    workers = children(pid)
+    os.kill(workers[0], signal.SIGKILL)
+    assert_one_line(runs.end(), "DataLoader worker", "fewer trainer.workers")
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}/exe").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker stays behind"
+        time.sleep(0.1)
+    assert_ended_alike(reference, runs.finished("trainer.workers=0"))
