@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
+from datasets.csv import write_csv
+from datasets.digits import digits
+from datasets.reader import read_image
+from tests.faulty import STEP
 from tests.test_main import assert_same, only, records, state
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +41,7 @@ for line in sys.stdin:
     if pid == 0:
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1), os.dup2(log, 2)
+        os.environ.update(order["variables"])
         if order["limit"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
         sys.argv = ["main.py", *order["arguments"]]
@@ -58,10 +63,11 @@ class Runs:
     def __init__(self, server: "subprocess.Popen[str]", folder: Path, log: Path) -> None:
         self.server, self.folder, self.log = server, folder, log
 
-    def start(self, *overrides: str, limit: int = 0) -> int:
+    def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
         """The process; `limit` is the largest file that it may write, in bytes."""
         arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
-        order = {"arguments": arguments, "log": str(self.log), "limit": limit}
+        order = {"arguments": arguments, "log": str(self.log)}
+        order |= {"limit": limit, "variables": variables}
         assert self.server.stdin
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
@@ -70,8 +76,8 @@ class Runs:
     def end(self) -> Ended:
         return Ended(int(self._answer()), self.log.read_text())
 
-    def finished(self, *overrides: str) -> Path:
-        self.start(*overrides)
+    def finished(self, *overrides: str, **variables: str) -> Path:
+        self.start(*overrides, **variables)
         code, said = self.end()
         assert code == 0, said
         return only(self.folder)
@@ -136,7 +142,7 @@ def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> No
     rng = random.Random(0)
     killed = 0
     while killed < KILLS:
-        pid = runs.start("trainer.workers=0")
+        pid = runs.start("trainer.workers=1")
         runs.wait_for_a_record(pid)
         time.sleep(rng.uniform(0, 0.1))
         os.kill(pid, signal.SIGKILL)
@@ -144,7 +150,10 @@ def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> No
             only(runs.folder).rename(runs.folder.parent / f"done{killed}")
         else:
             killed += 1
-    assert_ended_alike(reference, runs.finished("trainer.workers=0"))
+    folder = runs.finished("trainer.workers=1")
+    assert_ended_alike(reference, folder)
+    spent, paid = (json.loads((run / "cost.json").read_text()) for run in (reference, folder))
+    assert paid["seconds"] > spent["train_seconds"], "killed processes cost, too"
 
 
 def test_a_file_that_cannot_grow_is_named_and_the_run_goes_on(reference: Path, runs: Runs) -> None:
@@ -207,3 +216,54 @@ def test_a_worker_that_dies_ends_the_run_with_advice(reference: Path, runs: Runs
         assert time.monotonic() < deadline, "a worker stays behind"
         time.sleep(0.1)
     assert_ended_alike(reference, runs.finished("trainer.workers=0"))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """The digits as files of their own, and the table that names them."""
+    rows = digits()
+    (tmp_path / "images").mkdir()
+    files = [tmp_path / "images" / f"{number}.png" for number in range(len(rows))]
+    for path, file in zip(rows["path"], files, strict=True):
+        read_image(path).save(file)
+    write_csv(rows.assign(path=list(map(str, files))), tmp_path / "digits.csv")
+    return tmp_path / "digits.csv"
+
+
+def test_an_image_that_becomes_unreadable_is_named(runs: Runs, table: Path) -> None:
+    small = (*("transform=small", "backbone=convnet", "validation=none", "sampler=few_classes"),)
+    rows = ("dataset=csv", f"dataset.path={table}", *small, "trainer.workers=1")
+    reference = runs.finished(*rows).rename(table.parent / "reference")
+    pid = runs.start(*rows)
+    runs.wait_for_a_record(pid)
+    images = {file: file.read_bytes() for file in (table.parent / "images").iterdir()}
+    for file in images:
+        file.write_bytes(b"no image any more")
+    assert_one_line(runs.end(), "cannot read the image", f"{table.parent}/images/")
+    for file, content in images.items():
+        file.write_bytes(content)
+    assert_ended_alike(reference, runs.finished(*rows))
+
+
+def test_a_gradient_that_is_not_finite_reaches_no_checkpoint(runs: Runs) -> None:
+    """The step is one with a checkpoint; the last one is that of two steps before."""
+    runs.start("loss=contrastive", "loss._target_=tests.faulty.Spoiled", "trainer.workers=0")
+    assert_one_line(runs.end(), f"step {STEP}: the norm of the gradient is nan", "optimizer.lr")
+    saved = state(only(runs.folder))
+    assert saved["position"] == STEP - 2
+    weights = saved["parts"]["model"].values()
+    assert all(tensor.isfinite().all() for tensor in weights if tensor.is_floating_point())
+
+
+def test_memory_that_runs_out_names_the_options(runs: Runs) -> None:
+    runs.start("loss=contrastive", "loss._target_=tests.faulty.Hungry", "trainer.workers=0")
+    options = ("trainer.chunk_size", "evaluation.batch_size", "bf16-mixed", "sampler.batch_size")
+    assert_one_line(runs.end(), "Tried to allocate 2.00 GiB", *options)
+    assert json.loads((only(runs.folder) / "status.json").read_text())["state"] == "failed"
+
+
+def test_a_run_whose_mirror_cannot_be_reached_goes_on(reference: Path, runs: Runs) -> None:
+    nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}
+    mirrored = ("trainer.workers=0", "tracker.mode=online", "tracker.timeout=1")
+    assert_ended_alike(reference, runs.finished(*mirrored, **nowhere))
+    assert runs.log.read_text().count("W&B stopped mirroring") == 1

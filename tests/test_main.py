@@ -3,11 +3,9 @@
 import json
 import math
 import os
-import random
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -94,42 +92,6 @@ def test_the_same_command_twice_gives_the_same_bits(reference: Path, tmp_path: P
     assert other.parent.name == reference.parent.name, "workers are not part of the name"
     assert_same(state(reference)["parts"], state(other)["parts"])
     assert records(reference) == records(other)
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_it_ends_the_same(reference: Path, tmp_path: Path) -> None:
-    rng = random.Random(0)
-    kills = 0
-    for _ in range(8):
-        with subprocess.Popen(
-            command(tmp_path, *SMALL, *STEPS),
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            wait_for_a_record(tmp_path, process)
-            time.sleep(rng.uniform(0, 0.2))
-            kills += process.poll() is None
-            process.kill()
-    folder = finished(tmp_path, *SMALL, *STEPS)
-    assert kills >= 3
-    assert_same(state(reference), state(folder))
-    assert records(reference) == records(folder)
-    summaries = [json.loads((f / "summary.json").read_text()) for f in (reference, folder)]
-    paid = [summary.pop("cost") for summary in summaries]
-    assert summaries[0] == summaries[1]
-    assert paid[1]["seconds"] > paid[0]["train_seconds"], "killed processes cost, too"
-
-
-def wait_for_a_record(runs: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Until this process has recorded something, or ended."""
-    before = {path: path.stat().st_size for path in runs.glob("*/*/*/metrics.jsonl")}
-    while process.poll() is None:
-        now = {path: path.stat().st_size for path in runs.glob("*/*/*/metrics.jsonl")}
-        if any(size > before.get(path, 0) for path, size in now.items()):
-            return
-        time.sleep(0.02)
 
 
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(
