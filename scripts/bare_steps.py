@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.build import fabric_of
 from engine.compose import compose_run
+from engine.memory import keep_freed_memory
 from scripts.pace import Rhythm, peak_gib
 from scripts.side import Measured
 
@@ -39,6 +40,7 @@ class Table(nn.Module):
 
 def floor(config: DictConfig, rhythm: Rhythm) -> Measured:
     """Forward, backward and optimizer of the backbone; the gradient at the embeddings is given."""
+    keep_freed_memory()  # as a run does
     fabric = fabric_of(config.trainer)
     seed_everything(config.seed, verbose=False)
     backbone = instantiate(config.backbone).to(memory_format=torch.channels_last)
