@@ -16,9 +16,9 @@ from core.errors import UserError
 from engine.configuration import check
 from sweeps.grid import expanded
 from sweeps.job import Outcome
-from sweeps.place import compose
+from sweeps.place import Composed, compose
 from sweeps.report import conclude, near
-from sweeps.space import overrides, space_of
+from sweeps.space import Space, overrides, require_spaces, space_of
 from sweeps.study import Study, digest, diverged
 from tracking.run_folder import RunFolder
 
@@ -47,12 +47,12 @@ def search(
     """One study for every combination of the comma-separated values, such as every loss.
 
     Raises:
-        UserError: a run has no validation classes, or another search holds a study.
+        UserError: a loss has no space, a run no validation classes, or a study is being written.
         SweepError: runs failed for a reason that says nothing about their settings.
     """
     repeats = expanded(rules.repeats, loader) if rules.repeats else [[]]
     with ExitStack() as held:
-        studies = [study(base, rules, loader, sweep) for base in expanded(arguments, loader)]
+        studies = plan(expanded(arguments, loader), rules, loader, sweep)
         for one in studies:
             held.enter_context(RunFolder(one.folder).locked())
         try_all(studies, rules, repeats, launch)
@@ -63,14 +63,27 @@ def search(
         conclude(launch(jobs))
 
 
-def study(base: list[str], rules: Rules, loader: ConfigLoader, sweep: DictConfig) -> Study:
-    config, folder, choices = compose(loader, sweep, base)
-    check(config, base)
-    metric = config.evaluation.select_on
-    refuse_without_validation(config, metric)
-    space = space_of(choices["loss"], [argument.split("=")[0].lstrip("+") for argument in base])
-    directions = instantiate(config.evaluation.measure).higher_is_better
-    group, dataset = folder.path.parent.name, folder.path.parents[1].name
+def plan(
+    bases: Sequence[list[str]], rules: Rules, loader: ConfigLoader, sweep: DictConfig
+) -> list[Study]:
+    """The studies, none of which exists before all of them are known to be possible."""
+    jobs = [(base, compose(loader, sweep, base)) for base in bases]
+    require_spaces(job.choices["loss"] for _, job in jobs)
+    for base, job in jobs:
+        check(job.config, base)
+        refuse_without_validation(job.config)
+    spaces = [space_of(job.choices["loss"], keys(base)) for base, job in jobs]
+    return [study(base, job, space, rules) for (base, job), space in zip(jobs, spaces, strict=True)]
+
+
+def keys(overrides: Sequence[str]) -> list[str]:
+    return [override.split("=")[0].lstrip("+") for override in overrides]
+
+
+def study(base: list[str], job: Composed, space: Space, rules: Rules) -> Study:
+    metric = job.config.evaluation.select_on
+    directions = instantiate(job.config.evaluation.measure).higher_is_better
+    group, dataset = job.folder.path.parent.name, job.folder.path.parents[1].name
     name = f"{group}_{digest(space, rules.repeats, rules.sampler_seed)}"
     return Study(
         rules.folder.absolute() / dataset / name,
@@ -82,8 +95,9 @@ def study(base: list[str], rules: Rules, loader: ConfigLoader, sweep: DictConfig
     )
 
 
-def refuse_without_validation(config: DictConfig, metric: str) -> None:
+def refuse_without_validation(config: DictConfig) -> None:
     """Settings are chosen on classes that neither train nor test."""
+    metric = str(config.evaluation.select_on)
     kind = str(config.validation._target_).rpartition(".")[2]
     if kind not in ("classes", "fold"):
         raise UserError(

@@ -1,6 +1,7 @@
 """What a search may change for one loss: conf/search/<loss>.yaml."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -23,19 +24,30 @@ class SpaceError(UserError):
     """A search space that is missing, or not one."""
 
 
+def file_of(loss: str) -> Path:
+    return CONF / "search" / f"{loss}.yaml"
+
+
+def require_spaces(losses: Iterable[str]) -> None:
+    """
+    Raises:
+        SpaceError: some have none; it names them all.
+    """
+    if missing := sorted({loss for loss in losses if not file_of(loss).exists()}):
+        raise SpaceError(
+            f"nothing says what to search of {', '.join(missing)}: write keys and ranges to "
+            "conf/search/<loss>.yaml, as in conf/search/margin.yaml"
+        )
+
+
 def space_of(loss: str, fixed: Iterable[str]) -> Space:
     """The declared space of a loss, without the keys that the command line fixes.
 
     Raises:
         SpaceError: there is no such file, nothing is left to search, or a range is no range.
     """
-    file = CONF / "search" / f"{loss}.yaml"
-    if not file.exists():
-        raise SpaceError(
-            f"conf/search/{loss}.yaml does not exist: write the keys to search and their ranges, "
-            "as in conf/search/margin.yaml"
-        )
-    content = OmegaConf.to_container(OmegaConf.load(file))
+    require_spaces([loss])
+    content = OmegaConf.to_container(OmegaConf.load(file_of(loss)))
     assert isinstance(content, dict)
     held = set(fixed)
     space = {str(key): distribution(str(key), r) for key, r in content.items() if key not in held}

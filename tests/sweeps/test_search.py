@@ -15,16 +15,18 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from core.errors import UserError
 from engine.configuration import CONF
+from sweeps import space
 from sweeps.job import Outcome
 from sweeps.place import compose
 from sweeps.report import SweepError
 from sweeps.search import Launch, Rules, search
 from sweeps.space import SpaceError, distribution, overrides, space_of
-from tests.configured import choices
+from tests.configured import choices, composed
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["dataset=digits", "loss=softmax,triplet", "validation=classes"]
@@ -205,20 +207,40 @@ for database in Path(sys.argv[2]).rglob("study.db"):
 """
 
 
+def test_every_loss_can_be_searched() -> None:
+    assert choices("search") == choices("loss")
+
+
 @pytest.mark.parametrize("loss", choices("search"))
 def test_a_declared_space_fits_its_loss(loss: str) -> None:
-    """Both ends of every range compose, and name a key that the loss has."""
-    space = space_of(loss, [])
-    with composing() as (loader, sweep):
-        for end in ("low", "high"):
-            values = {key: getattr(limits, end) for key, limits in space.items()}
-            config = compose(loader, sweep, [f"loss={loss}", *overrides(values)]).config
-            for key, value in values.items():
-                assert OmegaConf.select(config, key) == pytest.approx(value)
+    """Its keys are those of the loss, it holds the defaults, and both of its ends build one."""
+    config = composed(f"loss={loss}")
+    declared = space_of(loss, [])
+    for key, limits in declared.items():
+        assert limits.low <= OmegaConf.select(config, key, throw_on_missing=True) <= limits.high
+    for end in ("low", "high"):
+        changed = config.copy()
+        for key, limits in declared.items():
+            OmegaConf.update(changed, key, getattr(limits, end))
+        instantiate(changed.loss)
+
+
+def test_losses_without_a_space_are_named_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("softmax", "triplet"):
+        (tmp_path / "conf/search").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"conf/search/{name}.yaml").write_text("loss.margin: {low: 0.1, high: 1}")
+    monkeypatch.setattr(space, "CONF", tmp_path / "conf")
+    runs = Runs()
+    with pytest.raises(SpaceError, match=r"what to search of npair, vicreg: write keys"):
+        runs.search(rules(tmp_path), tmp_path, *ONE[::2], "loss=triplet,vicreg,npair")
+    assert not list(tmp_path.rglob("*.db"))
+    assert not runs.ran
 
 
 def test_a_space_that_is_none_says_why() -> None:
-    with pytest.raises(SpaceError, match=r"conf/search/nothing\.yaml does not exist"):
+    with pytest.raises(SpaceError, match="what to search of nothing: write"):
         space_of("nothing", [])
     with pytest.raises(SpaceError, match="every key is fixed"):
         space_of("triplet", ["loss.margin"])
