@@ -34,6 +34,15 @@ const choose = (select, value) => {
 };
 seen.summary = document.querySelector("#summary").textContent;
 seen.results = rows("#results");
+seen.rendered = document.querySelector("#results tbody tr").cells[1].innerText;
+seen.cut = [document.documentElement, document.querySelector("nav")]
+  .map((box) => box.scrollWidth - box.clientWidth);
+const axis = (id, anchor) => [...document.querySelectorAll(`${id} svg text[text-anchor=${anchor}]`)];
+seen.epochs = axis("#curves", "middle").map((text) => text.textContent);
+seen.directions = axis("#spectra", "middle").map((text) => text.textContent);
+seen.shares = axis("#spectra", "end").map((text) => text.textContent);
+seen.gap = Math.min(...axis("#spectra", "end").map((text) => text.getBoundingClientRect().left))
+  - axis("#spectra", "middle").at(-1).getBoundingClientRect().right;
 click("#results", "method");
 seen.by_method = rows("#results").map((row) => row[0]);
 click("#results", "recall@1");
@@ -139,6 +148,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     page = folder / "index.html"
     page.write_text(page.read_text().replace("</body>", ACT + "</body>"))
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000"]
+    options.append("--window-size=500,900")  # a phone held sideways; as narrow as it goes
     profile = f"--user-data-dir={folder / 'profile'}"
     done = subprocess.run(
         [browser, *options, profile, "--dump-dom", page.as_uri()],
@@ -163,6 +173,16 @@ def test_a_browser_shows_tables_that_sort_and_filter(seen: dict[str, Any]) -> No
     assert seen["filtered"] == [["cub200", "margin", "1", "failed"]]
     assert seen["oracle"] == ["75.5 ± 0.7 (2)", "65.0 (1)"]
     assert seen["selected"] == "No run has the reading selected."
+
+
+@pytest.mark.slow
+def test_a_narrow_window_cuts_nothing_off_and_axes_are_readable(seen: dict[str, Any]) -> None:
+    assert seen["rendered"].split() == ["70.5", "±", "0.7", "(2)"]
+    assert seen["cut"] == [0, 0], "of the page and of its navigation"
+    assert seen["epochs"] == ["1", "2", "3", "epoch", "test/recall@1"]
+    assert seen["directions"] == ["1", "2", "direction", "share of the sum"]
+    assert seen["shares"] == ["0.3", "0.4", "0.5", "0.6", "0.7"]
+    assert seen["gap"] > 0, "the name of an axis is beside its numbers"
 
 
 @pytest.mark.slow

@@ -217,6 +217,7 @@ function look(index) {
 
 function chart(lines, xName, yName, logarithmic) {
   const hidden = new Set();
+  let width = 960; // until the page is laid out
   const frame = element("div"), legend = element("div", { class: "legend" }), tip = element("div", { class: "tip", hidden: "" });
   for (const line of lines) {
     const button = element("button", { type: "button", "aria-pressed": "true", onclick: () => {
@@ -227,32 +228,41 @@ function chart(lines, xName, yName, logarithmic) {
     legend.append(button);
   }
   function draw() {
-    frame.replaceChildren(picture(lines.filter((line) => !hidden.has(line.method)), xName, yName, logarithmic, tip));
+    const shown = lines.filter((line) => !hidden.has(line.method));
+    frame.replaceChildren(picture(shown, xName, yName, logarithmic, tip, width));
   }
   draw();
+  new ResizeObserver(() => {
+    if (!frame.clientWidth || frame.clientWidth === width) return;
+    width = frame.clientWidth;
+    draw();
+  }).observe(frame);
   return element("div", {}, frame, legend, tip);
 }
 
-function picture(lines, xName, yName, logarithmic, tip) {
-  const [width, height, left, right, top, bottom] = [960, 380, 64, 16, 14, 40];
+function picture(lines, xName, yName, logarithmic, tip, width) {
+  // one unit is one pixel, so that text has the size of the page's at any width
+  const [height, right, top, bottom] = [Math.min(380, width * 0.7), 16, 14, 40];
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${yName} over ${xName}` });
   const up = (y) => (logarithmic ? Math.log10(y) : y);
   const points = lines.flatMap((line) => line.points).filter((point) => !logarithmic || point[2] > 0);
   if (!points.length) return element("p", {}, "Nothing to draw.");
   const xs = points.map((point) => point[0]), lows = points.map((point) => up(point[2])), highs = points.map((point) => up(point[3]));
+  const whole = xs.every(Number.isInteger);
   let [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...lows), Math.max(...highs)];
   if (x0 === x1) [x0, x1] = [x0 - 1, x1 + 1];
   const margin = (y1 - y0 || Math.abs(y1) || 1) * 0.05;
   [y0, y1] = [y0 - margin, y1 + margin];
+  const levels = logarithmic ? powers(y0, y1) : ticks(y0, y1, 6);
+  const left = 36 + 7 * Math.max(...levels.map((tick) => label(tick).length));
   const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
   const py = (y) => height - bottom - ((up(y) - y0) / (y1 - y0)) * (height - top - bottom);
-  for (const tick of ticks(x0, x1, 8)) svg.append(
+  const across = ticks(x0, x1, Math.max(2, Math.round(width / 110))).filter((tick) => !whole || Number.isInteger(tick));
+  for (const tick of across) svg.append(
     drawn("text", { x: px(tick), y: height - bottom + 18, "text-anchor": "middle" }, label(tick)));
-  for (const tick of ticks(y0, y1, 6)) {
-    const value = logarithmic ? 10 ** tick : tick;
-    svg.append(drawn("line", { class: "grid", x1: left, x2: width - right, y1: py(value), y2: py(value) }),
-      drawn("text", { x: left - 8, y: py(value) + 4, "text-anchor": "end" }, label(value)));
-  }
+  for (const tick of levels) svg.append(
+    drawn("line", { class: "grid", x1: left, x2: width - right, y1: py(tick), y2: py(tick) }),
+    drawn("text", { x: left - 8, y: py(tick) + 4, "text-anchor": "end" }, label(tick)));
   svg.append(drawn("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xName),
     drawn("text", { x: 14, y: (height - bottom + top) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(height - bottom + top) / 2})` }, yName));
   for (const line of lines) {
@@ -288,6 +298,14 @@ function ticks(low, high, about) {
   for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) found.push(Math.abs(tick) < step / 1e6 ? 0 : tick);
   return found;
 }
+function powers(low, high) {
+  // 1, 2 and 5 times the powers of ten between 10^low and 10^high; the powers alone where they are many
+  const factors = high - low > 3 ? [1] : [1, 2, 5], found = [];
+  for (let power = Math.floor(low); power <= high; power += 1)
+    for (const factor of factors) found.push(power + Math.log10(factor));
+  const within = found.filter((tick) => tick >= low && tick <= high).map((tick) => 10 ** tick);
+  return within.length > 2 ? within : ticks(10 ** low, 10 ** high, 6);
+}
 function label(value) {
   return Number(value.toPrecision(4)).toString();
 }
@@ -298,7 +316,8 @@ function start() {
   const finished = data.runs.filter((run) => run.state === "finished").length;
   const minutes = data.runs.reduce((sum, run) => sum + (run.cost.minutes ?? 0), 0);
   $("#summary").textContent = `${data.runs.length} runs, ${finished} finished; ${data.methods.length} methods on ` +
-    `${unique(data.runs.map((run) => run.dataset)).join(", ")}; ${(minutes / 60).toFixed(1)} hours`;
+    `${unique(data.runs.map((run) => run.dataset)).join(", ")}; ` +
+    (minutes < 60 ? `${minutes.toFixed(0)} minutes` : `${(minutes / 60).toFixed(1)} hours`);
   const reading = $("#reading");
   for (const name of data.readings) reading.append(element("option", { value: name }, name));
   reading.addEventListener("change", () => { results(reading.value); runs(reading.value); });
