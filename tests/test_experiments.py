@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -218,6 +219,20 @@ def test_the_numbers_that_musgrave_et_al_found(name: str, numbers: dict[str, flo
     loss = composed(f"experiment=musgrave2020/{name}").loss
     for key, value in numbers.items():
         assert loss[key] == (value if value is None else pytest.approx(value, rel=5e-4)), key
+
+
+def test_softtriple_of_musgrave_et_al_weighs_centers_as_their_library_did() -> None:
+    """It divided the cosines by gamma too; multiplied, the closest center would decide alone."""
+    loss = composed("experiment=musgrave2020/cub200/softtriple").loss
+    criterion = instantiate(loss, num_classes=2, embedding_dim=4, num_sub_centers=2, scale=1.0)
+    with torch.no_grad():
+        criterion.prototypes.copy_(torch.eye(4))  # two centers of each class
+    cosines = {0: 0.8, 1: 0.6}  # with the centers of the first class
+    weights = {k: math.exp(cosine / 58.95) for k, cosine in cosines.items()}
+    expected = sum(weights[k] * cosines[k] for k in weights) / sum(weights.values())
+    logits = criterion.logits(torch.tensor([[0.8, 0.6, 0.0, 0.0]]))
+    assert logits[0, 0].item() == pytest.approx(expected, abs=1e-6)
+    assert expected == pytest.approx(0.7, abs=1e-3), "all but the mean"
 
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("musgrave2020/")])
