@@ -134,6 +134,15 @@ def test_the_critical_difference_is_drawn_to_scale() -> None:
     assert " d 1.00 " in [text.get_text() for text in axes.texts]
 
 
+def test_a_critical_difference_that_is_cut_off_says_so() -> None:
+    """Two datasets tell nothing apart."""
+    table = pd.DataFrame([[0.6, 0.5, 0.4], [0.7, 0.6, 0.5]], columns=list("abc"))
+    axes = critical_difference(table, "Recall@1").axes[0]
+    length = 2.343 * (3 * 4 / (6 * 2)) ** 0.5  # Demšar 2006, Table 5
+    told = f"critical difference {length:.2f}, longer than the axis"
+    assert told in [text.get_text() for text in axes.texts]
+
+
 def test_every_figure_is_kept_as_pdf_and_png(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

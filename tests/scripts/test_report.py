@@ -37,7 +37,8 @@ seen.results = rows("#results");
 seen.rendered = document.querySelector("#results tbody tr").cells[1].innerText;
 seen.cut = [document.documentElement, document.querySelector("nav")]
   .map((box) => box.scrollWidth - box.clientWidth);
-const axis = (id, anchor) => [...document.querySelectorAll(`${id} svg text[text-anchor=${anchor}]`)];
+const axis = (id, anchor) =>
+  [...document.querySelectorAll(`${id} svg text[text-anchor=${anchor}]`)];
 seen.epochs = axis("#curves", "middle").map((text) => text.textContent);
 seen.directions = axis("#spectra", "middle").map((text) => text.textContent);
 seen.shares = axis("#spectra", "end").map((text) => text.textContent);

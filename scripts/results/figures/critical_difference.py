@@ -32,7 +32,8 @@ def critical_difference(means: pd.DataFrame, metric: str, higher_is_better: bool
             axes.text(edge, y, f" {name} {place:.2f} ", ha="right" if left else "left", va="center")
         width = min(found.critical, last - 1)
         axes.plot([1, 1 + width], [1.6, 1.6], color="black", linewidth=2)
-        axes.text(1, 1.75, f"critical difference {found.critical:.2f}", va="bottom")
+        beyond = ", longer than the axis" if width < found.critical else ""
+        axes.text(1, 1.75, f"critical difference {found.critical:.2f}{beyond}", va="bottom")
         axes.set_title(
             f"Mean rank in {metric} over {found.num_datasets} datasets (1 is best), "
             f"Friedman p = {found.p:.2g}"
