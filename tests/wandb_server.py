@@ -50,8 +50,10 @@ class WandbServer:
         runs: what clients made, by id.
         asked: how often each operation was.
         fail: operation -> how many more times it answers 500.
+        spare: operation -> answers that it gives before it begins to fail.
         slow: operation -> seconds before every answer.
         overlap: rows that every page of history repeats from the one before.
+        repeat: runs that every page of runs repeats from the one before.
         lose: rows at the end of every history that it counts and never gives.
     """
 
@@ -60,7 +62,9 @@ class WandbServer:
         self.asked: Counter[str] = Counter()
         self.fail: dict[str, int] = {}
         self.slow: dict[str, float] = {}
+        self.spare: dict[str, int] = {}
         self.overlap = 0
+        self.repeat = 0
         self.lose = 0
         self.url = ""
 
@@ -128,7 +132,7 @@ class WandbServer:
     def answer_Runs(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         """A page of the runs of a project; the cursor is the index of the next one."""
         runs = [run for run in self.runs.values() if run.project == given["project"]]
-        first = int(given["cursor"] or 0)
+        first = max(int(given["cursor"] or 0) - self.repeat, 0)
         page = list(enumerate(runs))[first : first + given["perPage"]]
         edges = [{"node": shown(run), "cursor": str(index + 1)} for index, run in page]
         end = first + len(page)
@@ -220,7 +224,9 @@ class Handler(BaseHTTPRequestHandler):
         operation = "file_stream" if stream else operation_of(query) or self.path
         wandb.asked[operation] += 1
         time.sleep(wandb.slow.get(operation, 0))
-        if wandb.fail.get(operation, 0) > 0:
+        if wandb.fail.get(operation, 0) > 0 and wandb.asked[operation] > wandb.spare.get(
+            operation, 0
+        ):
             wandb.fail[operation] -= 1
             return self.answer(500, {"error": "told to fail"})
         if stream:

@@ -61,8 +61,9 @@ def download(project: str, folder: Path) -> None:
             arrived.append(run.id)
     except Exception as error:  # the client raises errors of its own, of requests, of its service
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        kept = len(list(folder.glob("*.parquet"))) - (folder / LISTING).exists()
         raise UserError(
-            f"W&B stopped answering ({reason}); {len(arrived)} runs of {project} are in {folder}, "
+            f"W&B stopped answering ({reason}); {kept} runs of {project} are in {folder}, "
             "the same command goes on from there"
         ) from error
     frame = pd.DataFrame({"id": arrived})

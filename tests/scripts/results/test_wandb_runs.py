@@ -81,8 +81,9 @@ def server(recorded: WandbServer) -> Iterator[WandbServer]:
     runs = deepcopy(recorded.runs)
     recorded.asked.clear()
     yield recorded
-    recorded.runs, recorded.overlap = runs, 0
+    recorded.runs, recorded.overlap, recorded.repeat = runs, 0, 0
     recorded.fail.clear()
+    recorded.spare.clear()
     recorded.slow.clear()
 
 
@@ -127,6 +128,7 @@ def test_a_long_history_arrives_whole(trouble: str, server: WandbServer, tmp_pat
     add_long(server)
     server.overlap = 7 if trouble == "pages overlap" else 0
     server.fail["HistoryPage"] = int(trouble == "one error 500 in the middle")
+    server.spare["HistoryPage"] = 1
     (run,) = read_wandb(PROJECT, tmp_path, False)
     assert [record["step"] for record in run.records] == list(range(1, ROWS + 1))
     assert run.records[-1]["train/loss"] == 1 / ROWS
@@ -134,6 +136,29 @@ def test_a_long_history_arrives_whole(trouble: str, server: WandbServer, tmp_pat
     assert server.asked["HistoryPage"] == 2 + (trouble == "one error 500 in the middle"), (
         "two pages"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "pages"),
+    [("none", 2), ("pages overlap", 3), ("one error 500 in the middle", 2)],
+)
+def test_every_page_of_runs_arrives_and_each_run_counts_once(
+    trouble: str,
+    pages: int,
+    server: WandbServer,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wandb_runs, "PER_PAGE", 2)
+    server.repeat = int(trouble == "pages overlap")
+    server.fail["Runs"] = failures = int(trouble == "one error 500 in the middle")
+    server.spare["Runs"] = 1
+    names = [run.name for run in read_wandb(PROJECT, tmp_path, False)]
+    assert names == [run.name for run in read_folders(folder / "runs")]
+    assert server.asked["Runs"] == pages + failures
+    assert server.asked["RunParquetHistory"] == len(names) == 4
 
 
 @pytest.mark.slow
@@ -181,7 +206,7 @@ def test_a_run_that_goes_on_is_an_error_that_names_it(server: WandbServer, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", ["error 500", "time-out"])
+@pytest.mark.parametrize("trouble", ["error 500", "error 500 on the second page", "time-out"])
 def test_a_server_that_stays_away_is_one_line_and_what_arrived_is_kept(
     trouble: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +216,11 @@ def test_a_server_that_stays_away_is_one_line_and_what_arrived_is_kept(
     server.runs[names[-1]] = late
     if trouble == "error 500":
         server.fail["HistoryPage"] = 10**6
+    elif trouble == "error 500 on the second page":
+        monkeypatch.setattr(wandb_runs, "PER_PAGE", 2)
+        server.fail["Runs"] = 10**6
+        server.spare["Runs"] = 1
+        server.asked.clear()
     else:
         server.slow["HistoryPage"] = 20
         monkeypatch.setattr(wandb_runs, "PATIENCE", 5)  # enough for the listing
