@@ -1,40 +1,42 @@
-"""Four folds of a tiny dataset, trained by one command, measured singly and joined."""
+"""Folds of a tiny dataset, trained for two steps, measured singly and joined."""
 
 import json
-import os
-import subprocess
-import sys
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from core.errors import UserError
+from engine.configuration import CONF
+from main import train_and_evaluate
 from scripts.folds import by_seed_and_fold, cell, main, over_seeds
+from sweeps.place import run_folder
 
-ROOT = Path(__file__).parents[2]
+TINY = (
+    *("dataset=digits", "metric=[recall,map_at_r]", "evaluation.select_on=val/map@r"),
+    *("trainer.iterations=2", "trainer.evaluate_every_iterations=1", "trainer.workers=0"),
+    *("sampler.batch_size=10", "sampler.samples_per_class=5", "tracker.mode=disabled"),
+    *("validation=fold", "validation.folds=2"),
+)
 
 
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two folds of the digits 0 to 4, two seeds; five steps each."""
+    """Two folds of the digits 0 to 4, two seeds; two steps each, all in this process."""
     runs = tmp_path_factory.mktemp("runs")
-    folds = ("validation=fold", "validation.folds=2", "validation.index=0,1", "seed=0,1")
-    small = ("dataset=digits", "metric=[recall,map_at_r]", "evaluation.select_on=val/map@r")
-    short = ("trainer.iterations=6", "trainer.evaluate_every_iterations=2", "trainer.workers=0")
-    batch = ("sampler.batch_size=10", "sampler.samples_per_class=5", "tracker.mode=disabled")
-    done = subprocess.run(
-        [sys.executable, "main.py", "-m", f"paths.runs={runs}", *folds, *small, *short, *batch],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return sorted(folder for folder in runs.glob("digits/*") if folder.is_dir())
+    for index, seed in product((0, 1), (0, 1)):
+        own = (f"validation.index={index}", f"seed={seed}", f"paths.runs={runs}")
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            whole = compose("config", overrides=[*TINY, *own], return_hydra_config=True)
+        config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        folder = run_folder(config, whole.hydra.runtime.choices)
+        with folder.locked(), folder.running():
+            train_and_evaluate(config, folder, claim=None)
+    return sorted(runs.glob("digits/*"))
 
 
 def selected(run: Path) -> dict[str, Any]:
