@@ -51,7 +51,7 @@ class Learner:
     @property
     def scaled(self) -> bool:
         """Whether gradients are scaled up, and steps whose gradient is not finite passed over."""
-        return getattr(self.fabric.strategy.precision, "scaler", None) is not None
+        return scales_gradients(self.fabric)
 
     @property
     def learning_rate(self) -> float:
@@ -94,7 +94,7 @@ def set_up(
         ValueError: gradients in float16 that are taken in chunks, or by a fused optimizer: they
             would miss the scaling of the loss, or would be measured and clipped while scaled.
     """
-    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
+    scaled = scales_gradients(fabric)
     if scaled and chunk_size is not None:
         raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
     if fabric.world_size > 1 and fabric.device.type != "cuda" and trains_batchnorm(model):
@@ -119,6 +119,11 @@ def set_up(
         float("inf") if max_grad_norm is None else max_grad_norm,
         chunk_size,
     )
+
+
+def scales_gradients(fabric: Fabric) -> bool:
+    """Whether the precision is float16, whose small gradients would vanish unscaled."""
+    return getattr(fabric.strategy.precision, "scaler", None) is not None
 
 
 def trains_batchnorm(model: nn.Module) -> bool:

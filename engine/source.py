@@ -1,11 +1,9 @@
 """From where the images of a split are read: their files, or a cache of what was read once."""
 
-import fcntl
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.cache import Cache, name_of, write
+from datasets.hold import hold
 from datasets.images import Images
 from engine.plan import Plan
 from engine.progress import watched
@@ -116,7 +115,8 @@ def cache_of(images: Images, folder: Path, num_workers: int) -> Cache:
     """The cache at `folder`, built unless it exists; of several processes, by the first."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with alone(folder.with_suffix(".lock")):
+        with folder.with_suffix(".lock").open("ab") as lock:
+            hold(lock, wait=True)
             if not folder.exists():
                 loader = DataLoader(
                     Prepared(images), batch_size=None, num_workers=num_workers, collate_fn=as_it_is
@@ -140,11 +140,3 @@ class Prepared(Dataset[np.ndarray]):
 
 def as_it_is(array: Any) -> Any:  # noqa: ANN401
     return array
-
-
-@contextmanager
-def alone(file: Path) -> Iterator[None]:
-    """Wait until no other process is here; one that dies is here no more."""
-    with file.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

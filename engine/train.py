@@ -36,7 +36,7 @@ def train_steps(
     Args:
         model: backbone set up by `fabric`; images (N, 3, H, W) -> embeddings (N, D).
         criterion: embeddings, labels -> scalar loss.
-        batches: (images, labels) pairs, on any device; of this process's part.
+        batches: (images, labels) pairs on the device; of this process's part.
         max_grad_norm: the gradient is scaled down to this L2 norm; infinity only measures it.
         chunk_size: images that are in memory with their activations at once, so that a batch may
             be larger than the device; costs a second forward pass. None takes the batch at once.
@@ -44,9 +44,6 @@ def train_steps(
     model.train()
     criterion.train()
     for images, labels in batches:
-        images = images.to(fabric.device, non_blocking=True)
-        labels = labels.to(fabric.device, non_blocking=True)
-
         optimizer.zero_grad(set_to_none=True)
         if chunk_size is None:
             loss = criterion(whole(fabric, model(images)), whole(fabric, labels))
