@@ -57,7 +57,8 @@ def main(config: DictConfig) -> Outcome | None:
         check(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder
             if config.force or not folder.finished:
-                train_and_evaluate(config, folder, claim=None)
+                with advised():
+                    train_and_evaluate(config, folder, claim=None)
             return None
         with folder.locked():
             if config.force:
@@ -65,13 +66,12 @@ def main(config: DictConfig) -> Outcome | None:
             if not folder.finished:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
-                with folder.running():
+                with folder.running(), advised():
                     train_and_evaluate(config, folder, claim)
         report(folder.summary)
     return None
 
 
-@advised()
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
     trainer, fabric = config.trainer, fabric_of(config.trainer)
     fabric.launch()  # the same command again for every other device

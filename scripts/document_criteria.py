@@ -53,7 +53,8 @@ class Entry(NamedTuple):
         """The file's own words, where it only gives other numbers to the class of another file."""
         if self.built.__module__.endswith(f".{self.name}"):
             return ""
-        (path,) = (ROOT / "conf").glob(f"*/{self.name}.yaml")
+        paths = [ROOT / "conf" / group / f"{self.name}.yaml" for group in ("loss", "batchminer")]
+        (path,) = (path for path in paths if path.exists())
         lines = takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
         return " ".join(line.removeprefix("#").strip() for line in lines)
 

@@ -257,7 +257,7 @@ function picture(lines, xName, yName, logarithmic, tip, width) {
   const left = 36 + 7 * Math.max(...levels.map((tick) => label(tick).length));
   const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
   const py = (y) => height - bottom - ((up(y) - y0) / (y1 - y0)) * (height - top - bottom);
-  const across = ticks(x0, x1, Math.max(2, Math.round(width / 110))).filter((tick) => !whole || Number.isInteger(tick));
+  const across = ticks(x0, x1, Math.max(2, Math.round(width / 110)), whole ? 1 : 0);
   for (const tick of across) svg.append(
     drawn("text", { x: px(tick), y: height - bottom + 18, "text-anchor": "middle" }, label(tick)));
   for (const tick of levels) svg.append(
@@ -291,11 +291,12 @@ function picture(lines, xName, yName, logarithmic, tip, width) {
   svg.addEventListener("mouseleave", () => { tip.hidden = true; });
   return svg;
 }
-function ticks(low, high, about) {
-  const raw = (high - low) / about, power = 10 ** Math.floor(Math.log10(raw));
+function ticks(low, high, about, least = 0) {
+  const raw = Math.max((high - low) / about, least), power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
   const found = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) found.push(Math.abs(tick) < step / 1e6 ? 0 : tick);
+  // counted, not added up: ten times 0.1 is not 1
+  for (let n = Math.ceil(low / step); n * step <= high + step / 1e6; n++) found.push(Number((n * step).toPrecision(12)));
   return found;
 }
 function powers(low, high) {
