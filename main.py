@@ -50,15 +50,14 @@ from tracking.run_folder import RunFolder
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> Outcome | None:
     command = HydraConfig.get()
-    with explained():
+    with explained(), advised():  # a worker's death is told by a signal, which comes at any moment
         folder = run_folder(config, command.runtime.choices)
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(command.overrides.task, folder, config.force)])[0]
         check(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder
             if config.force or not folder.finished:
-                with advised():
-                    train_and_evaluate(config, folder, claim=None)
+                train_and_evaluate(config, folder, claim=None)
             return None
         with folder.locked():
             if config.force:
@@ -66,7 +65,7 @@ def main(config: DictConfig) -> Outcome | None:
             if not folder.finished:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
-                with folder.running(), advised():
+                with folder.running(), advised():  # so that the status says it, too
                     train_and_evaluate(config, folder, claim)
         report(folder.summary)
     return None
