@@ -14,11 +14,12 @@ from scripts.results.figures.means import named, regularised, structure
 from scripts.results.figures.relations import RECALL
 
 OFFSETS = ((7, 0), (-7, 0), (0, 9), (0, -9), (7, 9), (-7, 9), (7, -9), (-7, -9), (0, 20), (0, -20))
+COVERED = 0.25  # share of a name that may lie on others or outside; beyond it is left out
 KINDS = ((False, BLUE, "o", "plain"), (True, VERMILLION, "^", "ρ-regularised"))
 
 
 def recall_rho(table: pd.DataFrame, dataset: str) -> Figure:
-    """One dataset; bars are standard deviations over seeds."""
+    """One dataset; bars are standard deviations over seeds. Not every name has room among many."""
     column = structure(table, "rho_spectrum@2")
     if column is None:
         raise ValueError("no run measured rho_spectrum@2")
@@ -47,7 +48,7 @@ def recall_rho(table: pd.DataFrame, dataset: str) -> Figure:
 
 
 def write_names(axes: Axes, names: Sequence[str], places: Sequence[tuple[float, float]]) -> None:
-    """Each name beside its point, where it covers the fewest others."""
+    """Each name beside its point, where it covers the fewest others; none without room for it."""
     assert isinstance(axes.figure, Figure)
     renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[no-untyped-call]
     axes.figure.draw_without_rendering()
@@ -61,12 +62,16 @@ def write_names(axes: Axes, names: Sequence[str], places: Sequence[tuple[float, 
                 name, place, (x, y), textcoords="offset points", ha=align, va="center", fontsize=8
             )
             box = text.get_window_extent(renderer)
-            tried.append((sum(overlap(box, other) for other in taken), len(tried), text, box))
-        _, _, best, box = min(tried, key=lambda entry: entry[:2])
+            outside = box.width * box.height - overlap(box, axes.bbox)
+            covered = outside + sum(overlap(box, other) for other in taken)
+            tried.append((covered, len(tried), text, box))
+        covered, _, best, box = min(tried, key=lambda entry: entry[:2])
+        room = covered < COVERED * box.width * box.height
         for _, _, text, _ in tried:
-            if text is not best:
+            if text is not best or not room:
                 text.remove()
-        taken.append(box)
+        if room:
+            taken.append(box)
 
 
 def overlap(first: Bbox, second: Bbox) -> float:
