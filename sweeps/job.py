@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
     Args:
         folder: of the run.
-        state: `finished`; `skipped`, it had been finished before; `failed`; `not started`.
+        state: `finished`; `skipped`, another process finished it; `failed`; `not started`.
         seconds: of this process; 0 without one.
         reason: of a failure, in one line.
     """
@@ -74,7 +74,8 @@ class Job:
             return None
         seconds = time.monotonic() - self.started
         if code == 0:
-            return Outcome(self.folder.path, "finished", seconds)
+            trained = self.folder.written_by(self.process.pid)  # and not another sweep, meanwhile
+            return Outcome(self.folder.path, "finished" if trained else "skipped", seconds)
         return Outcome(self.folder.path, "failed", seconds, self._reason(code))
 
     @property

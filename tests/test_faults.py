@@ -147,10 +147,12 @@ def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> No
         time.sleep(rng.uniform(0, 0.1))
         with suppress(ProcessLookupError):  # done before the signal
             os.kill(pid, signal.SIGKILL)
-        if runs.end().code == 0:
+        code, said = runs.end()
+        if code == 0:
             only(runs.folder).rename(runs.folder.parent / f"done{done}")
             done += 1
         else:
+            assert code == -signal.SIGKILL, said
             killed += 1
     folder = runs.finished("trainer.workers=1")
     assert_ended_alike(reference, folder)

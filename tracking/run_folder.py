@@ -50,14 +50,16 @@ class RunFolder:
     @property
     def state(self) -> str:
         """new, running, finished or failed; a killed run says running, but is not locked."""
-        if not self.status.exists():
-            return "new"
-        return str(json.loads(self.status.read_text())["state"])
+        return str(self._read_status().get("state", "new"))
 
     def error_of(self, pid: int) -> str | None:
         """Why the process failed, in one line; None if it did not, or not in this run."""
-        status = json.loads(self.status.read_text()) if self.status.exists() else {}
+        status = self._read_status()
         return str(status["error"]) if status.get("pid") == pid and "error" in status else None
+
+    def written_by(self, pid: int) -> bool:
+        """Whether the process is the last one that trained this run."""
+        return self._read_status().get("pid") == pid
 
     @property
     def finished(self) -> bool:
@@ -92,7 +94,11 @@ class RunFolder:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            yield
+            _held.add(file)
+            try:
+                yield
+            finally:
+                _held.discard(file)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -119,10 +125,28 @@ class RunFolder:
     def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
         write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
+    def _read_status(self) -> dict[str, Any]:
+        content: dict[str, Any] = (
+            json.loads(self.status.read_text()) if self.status.exists() else {}
+        )
+        return content
+
     def _write_status(self, state: str, started: float, **details: str) -> None:
         seconds = round(time.time() - started, 1)
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
+
+
+_held: set[IO[str]] = set()  # locks of this process
+
+
+def _let_go() -> None:
+    """A loader's worker outlives a killed run for seconds, and must not keep it meanwhile."""
+    for lock in _held:
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _acquired(file: IO[str]) -> bool:

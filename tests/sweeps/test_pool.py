@@ -144,6 +144,17 @@ def test_a_run_of_somebody_else_is_waited_for_or_taken_over(
     assert len(trace(theirs)) == (3 if dies else 2)
 
 
+def test_a_run_that_another_sweep_ends_while_ours_starts_is_skipped(job: NewJob) -> None:
+    ours = job("a")
+    with ours.folder.locked(), ours.folder.running():
+        ours.folder.write_json(ours.folder.summary, {})
+    ours.start(None)
+    while (outcome := ours.poll()) is None:
+        time.sleep(0.02)
+    assert outcome.state == "skipped"
+    assert trace(ours) == []
+
+
 class Release(Silent):
     """Lets the other process finish its run as soon as ours has been refused."""
 

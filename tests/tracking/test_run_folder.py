@@ -15,12 +15,14 @@ from tracking.run_folder import RunFolder, RunLockedError
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from tracking.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 with folder.locked(), folder.running():
-    print("held", flush=True)
+    worker = os.fork()  # outlives its parent, and must not keep the run
+    if worker:
+        print(worker, flush=True)
     time.sleep(600)
 """
 
@@ -60,7 +62,7 @@ def test_a_second_process_is_refused_until_the_first_is_dead(folder: RunFolder) 
     command = [sys.executable, "-c", HOLDER, str(folder.path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+        worker = int(holder.stdout.readline())
         try:
             with pytest.raises(RunLockedError, match=f"written by process {holder.pid} on "):
                 folder.locked().__enter__()
@@ -68,8 +70,10 @@ def test_a_second_process_is_refused_until_the_first_is_dead(folder: RunFolder) 
             holder.send_signal(signal.SIGKILL)
             holder.wait()
     assert folder.state == "running"  # nobody could write otherwise
+    os.kill(worker, 0)  # is alive
     with folder.locked():
         assert f"process {os.getpid()} on " in (folder.path / ".lock").read_text()
+    os.kill(worker, signal.SIGKILL)
     with folder.locked():
         pass  # released by leaving, too
 
