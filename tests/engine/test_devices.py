@@ -15,8 +15,9 @@ from engine.learner import set_up
 from engine.loader import SeededBatches
 from tests.configured import build_loss
 
-LABELS = torch.tensor([0] * 6 + [1] * 2 + [2] * 2 + [3] * 2)  # a process may see one class only
-STEPS = 3
+LABELS = torch.tensor([0] * 6 + [1] * 2 + [2] * 2 + [3] * 2)  # one process has nothing to mine
+ALIKE = torch.zeros(12, dtype=torch.long)  # nor has any
+STEPS = (LABELS, ALIKE, LABELS)
 LOSSES = {  # one of every family, and every kind of state; loss: (batchminer, numbers)
     "contrastive": ("none", {}),
     "triplet": ("semihard", {}),
@@ -43,11 +44,11 @@ def backbone() -> nn.Module:
 
 def batches(rank: int, world_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     size = len(LABELS) // world_size
-    for step in range(STEPS):
+    part = slice(rank * size, (rank + 1) * size)
+    for step, labels in enumerate(STEPS):
         draw = torch.Generator().manual_seed(step)
-        images = torch.randn(len(LABELS), 5, dtype=torch.float64, generator=draw)
-        part = slice(rank * size, (rank + 1) * size)
-        yield images[part], LABELS[part]
+        images = torch.randn(len(labels), 5, dtype=torch.float64, generator=draw)
+        yield images[part], labels[part]
 
 
 @contextmanager
