@@ -9,6 +9,7 @@ has. Each side is a process of its own under a memory limit; they take turns.
 import argparse
 import ctypes
 import json
+import os
 import statistics
 import sys
 import time
@@ -29,6 +30,7 @@ from torch import Tensor
 from core.files import write_text_atomically
 from engine.compose import compose_run
 from engine.configuration import CONF
+from engine.memory import keep_freed_memory
 from scripts.contender import Contender
 from scripts.side import GIB, circumstances, memory
 
@@ -116,6 +118,7 @@ def turn(work: Work, device: str) -> dict[str, Any]:
 
 def take_turns(side: str, device: str) -> None:
     """Answer each line `<kind> <name> <N>` of the standard input with one turn."""
+    keep_freed_memory()  # as a run does
     works: dict[str, Work] = {}
     for line in sys.stdin:
         kind, name, size = line.split()
@@ -180,6 +183,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(chosen: argparse.Namespace) -> None:
     from scripts.counterparts import COUNTERPARTS, MINERS
 
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as main.py does; here for every side
     path = chosen.out / f"criteria_{chosen.device}.csv"
     todo = [
         (kind, name)
