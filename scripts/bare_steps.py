@@ -39,7 +39,10 @@ class Table(nn.Module):
 
 
 def floor(config: DictConfig, rhythm: Rhythm) -> Measured:
-    """Forward, backward and optimizer of the backbone; the gradient at the embeddings is given."""
+    """Forward, backward and optimizer of the backbone; the gradient at the embeddings is given.
+
+    With `trainer.chunk_size` each chunk goes forward and backward once: nothing is embedded twice.
+    """
     keep_freed_memory()  # as a run does
     fabric = fabric_of(config.trainer)
     seed_everything(config.seed, verbose=False)
@@ -48,12 +51,14 @@ def floor(config: DictConfig, rhythm: Rhythm) -> Measured:
     model, optimizer = fabric.setup(backbone, optimizer)
     model.train()
     size, pixels = config.sampler.batch_size, config.transform.crop
+    at_once = config.trainer.chunk_size or size
     images = torch.randint(256, (size, 3, pixels, pixels), dtype=torch.uint8, device=fabric.device)
     gradient = torch.randn(size, config.backbone.embedding_dim, device=fabric.device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        fabric.backward((model(images) * gradient).sum())
+        for chunk, slopes in zip(images.split(at_once), gradient.split(at_once), strict=True):
+            fabric.backward((model(chunk) * slopes).sum())
         optimizer.step()
 
     seconds = rhythm.of(step, fabric.device)

@@ -63,7 +63,7 @@ def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> M
         overrides.append(f"transform.crop={chosen.pixels}")
     if side in MODULES:
         numbers = [str(number) for number in rhythm]
-        return in_own_process([MODULES[side], *numbers, *overrides], *limits)
+        return in_own_process([MODULES[side], *numbers, *overrides, *chosen.override], *limits)
     if side in ("loader", "rest"):
         rhythm = rhythm._replace(steps=max(rhythm.steps, QUICK))
         overrides += OF_ONE_PIXEL if side == "rest" else [STAND_IN]
@@ -91,7 +91,12 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--variants", nargs="+", default=[], help='more sides: "trainer.compile=true ..."'
     )
-    parser.add_argument("--override", nargs="+", default=[], help="of ours, loader and rest")
+    parser.add_argument(
+        "--override",
+        nargs="+",
+        default=[],
+        help="of all sides; floor heeds trainer.chunk_size, plain none",
+    )
     parser.add_argument("--memory", type=int, help="GiB a process may use of the host's")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds a side may take")
     parser.set_defaults(run=run)
