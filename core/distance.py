@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.euclidean import euclidean, squared_euclidean
 from core.types import Distances, Embeddings, References, Similarities
 
 
@@ -32,20 +33,22 @@ class Lp:
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = precise(embeddings)
-            y = x if references is None else precise(references)
-            if self.normalize:
-                x, y = F.normalize(x, dim=1), F.normalize(y, dim=1)
-            if self.p == 2:
-                squared = squared_euclidean(x, y)
-                return squared if self.power == 2 else safe_sqrt(squared) ** self.power
-            distances = torch.cdist(x, y, p=self.p)
+            x = self._placed(embeddings)
+            y = None if references is None else self._placed(references)
+            if self.p == 2 and self.power == 2:
+                return squared_euclidean(x, y)
+            others = x if y is None else y
+            distances = euclidean(x, y) if self.p == 2 else torch.cdist(x, others, p=self.p)
             return distances if self.power == 1 else distances**self.power
 
     def similarity(
         self, embeddings: Embeddings, references: References | None = None
     ) -> Similarities:
         return -self(embeddings, references)
+
+    def _placed(self, embeddings: Tensor) -> Tensor:
+        x = precise(embeddings)
+        return F.normalize(x, dim=1) if self.normalize else x
 
 
 class Cosine:
@@ -94,7 +97,7 @@ class SNR:
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
             x = self._centred(embeddings)
-            y = x if references is None else self._centred(references)
+            y = None if references is None else self._centred(references)
             signal = x.square().mean(dim=1, keepdim=True).clamp(min=1e-8)
             return squared_euclidean(x, y) / x.shape[1] / signal
 
@@ -108,12 +111,6 @@ class SNR:
         x = precise(embeddings)
         x = F.normalize(x, dim=1) if self.normalize else x
         return x - x.mean(dim=1, keepdim=True)
-
-
-def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
-    """|x|² + |y|² - 2 x·y, never below zero: one matrix product, (N, D) and (M, D) -> (N, M)."""
-    norms = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)
-    return (norms - 2 * (x @ y.T)).clamp(min=0)
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:

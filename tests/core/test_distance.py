@@ -123,3 +123,12 @@ def test_equals_pytorch_metric_learning(ours: Distance, theirs: distances.BaseDi
     x, y = batch([0] * 4)[0].float(), batch([0] * 6, seed=1)[0].float()
     value = ours.similarity(x, y) if theirs.is_inverted else ours(x, y)
     torch.testing.assert_close(value, theirs(x, y), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", [Lp(), Lp(power=2), SNR()], ids=["root", "square", "ratio"])
+def test_first_and_second_slopes_equal_finite_differences(distance: Distance) -> None:
+    x, y = batch([0] * 4)[0].double(), batch([0] * 3, seed=1)[0].double()
+    leaves = x.detach().requires_grad_(), y.detach().requires_grad_()
+    assert torch.autograd.gradcheck(distance, leaves)
+    assert torch.autograd.gradgradcheck(distance, leaves)
+    assert torch.autograd.gradcheck(distance, (x.detach(), leaves[1]))
