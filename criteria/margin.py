@@ -87,12 +87,10 @@ class Margin(nn.Module):
         positives, negatives = to_pairs(chosen, *distances.shape)
         boundary = self._boundary(labels)
         excess = distances - boundary
-        pull = (excess + self.margin).relu().where(positives, 0)
-        push = (self.margin - excess).relu().where(negatives, 0)
-        pairs = positives.to(excess.dtype) + negatives
-        losses = pull + push + self.nu * boundary * pairs
-        active = (pull > 0).to(excess.dtype) + (push > 0)
-        return self.reducer(labels, pairs=Terms(losses, pairs, active))
+        pairs = positives | negatives
+        hinges = (self.margin + torch.where(positives, excess, -excess)).relu().where(pairs, 0)
+        losses = hinges + self.nu * boundary * pairs if self.nu else hinges
+        return self.reducer(labels, pairs=Terms(losses, pairs, hinges > 0))
 
     def _boundary(self, labels: Labels) -> Tensor:
         """β of each anchor, (N, 1), or (1,) if they share it."""
