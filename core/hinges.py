@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from core.crossed import crossed_hinges
+from core.positives import positives_of
 from core.reducer import Terms
-from core.tuples import most_in_a_row
 from core.types import Distances, Pairs, Triplets, Tuples
 
 
@@ -36,13 +36,8 @@ def collected(losses: Tensor, counts: Tensor, anchors: Tensor, num_anchors: int)
 
 def _crossed(distances: Distances, pairs: Pairs, margin: float | Tensor) -> Terms:
     """Over all triplets: d + margin of a positive has a hinge with each negative below it."""
-    keys = positives_in_a_row(distances, pairs) + margin
+    of_positives, exist = positives_of(distances, pairs.positives)
+    keys = torch.where(exist, of_positives, -torch.inf) + margin
     sums, active = crossed_hinges(keys, torch.where(pairs.negatives, distances, torch.inf))
-    counts = pairs.positives.sum(dim=1) * pairs.negatives.sum(dim=1)
+    counts = exist.sum(dim=1) * pairs.negatives.sum(dim=1)
     return Terms(sums.sum(dim=1), counts, active.sum(dim=1))
-
-
-def positives_in_a_row(distances: Distances, pairs: Pairs) -> Tensor:
-    """Distances of the positive pairs of each anchor, (N, P); -inf where it has fewer than most."""
-    of_positives = torch.where(pairs.positives, distances, -torch.inf)
-    return of_positives.topk(most_in_a_row(pairs.positives), dim=1).values

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, autograd
 
+from core.positives import positives_of
 from core.reducer import Terms, terms_of
 from core.types import Mask, Pairs
 
@@ -58,5 +59,6 @@ def pair_cross_entropy(logits: Tensor, pairs: Pairs) -> Terms:
     Only rows are summed, so that it takes no more memory than the logits s, (N, M). A pair whose
     anchor has no negatives is 0.
     """
-    hardness = log_sum_exp(logits, where=pairs.negatives) - logits
-    return terms_of(F.softplus(hardness), where=pairs.positives)
+    of_positives, exist = positives_of(logits, pairs.positives)
+    hardness = log_sum_exp(logits, where=pairs.negatives) - of_positives
+    return terms_of(F.softplus(hardness), where=exist)

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.crossed import crossed_hinges
-from core.hinges import positives_in_a_row
 from core.inputs import values_are_at_hand
+from core.positives import positives_of
 from core.reducer import Terms
 from core.sorted_quadruplets import quadruplets_by_sorting
 from core.types import Distances, Labels, Pairs, ReferenceLabels
@@ -49,7 +49,8 @@ def _by_lookup(
     others: ReferenceLabels,
 ) -> tuple[Tensor, Tensor]:
     """Losses and active quadruplets of each anchor."""
-    keys = positives_in_a_row(distances, pairs) + margin
+    of_positives, exist = positives_of(distances, pairs.positives)
+    keys = of_positives.masked_fill(~exist, -torch.inf) + margin
     negatives = torch.where(pairs.negatives, distances, torch.inf)
     found = [x.view(keys.shape) for x in crossed_hinges(keys.view(1, -1), negatives.view(1, -1))]
     losses, active = (x.sum(dim=1) for x in found)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, library
 
+from core.positives import columns_of, positives_of
 from core.types import Mask, Pairs, Similarities
 
 BLOCK = 2**22  # comparisons at once, unless one positive per anchor is already more
@@ -64,7 +65,8 @@ def with_query(pairs: Pairs) -> Pairs:
 
 def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
     """Mean of the values of the positives of each anchor, (N, M) -> (N,); 0 without positives."""
-    return values.where(positives, 0).sum(dim=1) / positives.sum(dim=1).clamp(min=1)
+    own, exist = positives_of(values, positives)
+    return own.where(exist, 0).sum(dim=1) / exist.sum(dim=1).clamp(min=1)
 
 
 @library.custom_op("dml::counts_before", mutates_args=())
@@ -73,15 +75,14 @@ def _counts_before(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The two counts (N, M), and P, on the CPU. The loops depend on P: no compiler looks inside."""
     among_positives, among_negatives = _two(steps)
-    most = positives.sum(dim=1).max().cpu()
-    slots = _slots(positives, int(most))
+    slots = _slots(positives)
     own = _at(similarities, slots)
     of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
     itself = _height(own.new_zeros(1), among_positives)
     return (
         _spread(_count(own, of_positives, among_positives) - itself, slots, similarities),
         _spread(_count(own, of_negatives, among_negatives), slots, similarities),
-        most,
+        torch.tensor(slots.shape[1]),
     )
 
 
@@ -97,7 +98,7 @@ def _gradient(
 ) -> Tensor:
     """From the gradient by the two counts to that by the similarities: all three are (N, M)."""
     among_positives, among_negatives = _two(steps)
-    slots = _slots(positives, int(most))
+    slots = _slots(positives, most)
     own = _at(similarities, slots)
     of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
     empty = slots == similarities.shape[1]
@@ -138,12 +139,17 @@ def _two(steps: Sequence[float]) -> tuple[Step, Step]:
     return Step(*steps[:half]), Step(*steps[half:])
 
 
-def _slots(positives: Tensor, most: int) -> Tensor:
-    """The positives of each anchor in order, (N, P); filled up with M, the number of references."""
-    columns = torch.arange(positives.shape[1], device=positives.device).expand_as(positives)
-    order = torch.where(positives, positives.cumsum(dim=1) - 1, most)  # the others go to the end
-    empty = torch.full((len(positives), most + 1), positives.shape[1], device=positives.device)
-    return empty.scatter_(1, order, columns)[:, :most]
+def _slots(positives: Tensor, most: Tensor | None = None) -> Tensor:
+    """The positives of each anchor, (N, P); filled up with M, the number of references.
+
+    An accelerator need not be waited for where P, the most of an anchor, is known to the host.
+    """
+    if most is None or positives.device.type == "cpu":
+        columns, exist = columns_of(positives)
+    else:
+        marks, columns = positives.byte().topk(int(most), dim=1)
+        exist = marks.bool()
+    return columns.masked_fill(~exist, positives.shape[1])
 
 
 def _at(matrix: Tensor, slots: Tensor) -> Tensor:
@@ -196,7 +202,7 @@ def _height(x: Tensor, step: Step) -> Tensor:
         return (x >= 0).to(x.dtype)
     if step.reach == math.inf:
         return x.div_(step.temperature).sigmoid_()
-    curve = (x / step.temperature).sigmoid_().add_(x > 0, alpha=step.lift)
+    curve = (x / step.temperature).sigmoid_().add_(x.sign().clamp_(min=0), alpha=step.lift)
     beyond = x > step.reach
     return torch.where(beyond, x.sub_(step.reach).mul_(step.slope).add_(step.height), curve)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from core.inputs import check_inputs, check_tuples, values_are_at_hand
+from core.inputs import check_inputs, check_tuples
 from core.types import (
     Embeddings,
     Labels,
@@ -94,13 +94,3 @@ def one_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Tripl
 def or_else(preferred: Mask, otherwise: Mask) -> Mask:
     """The preferred entries of each row; of a row without any, the others."""
     return torch.where(preferred.any(dim=1, keepdim=True), preferred, otherwise)
-
-
-def most_in_a_row(mask: Mask) -> int:
-    """The most marked entries of a row, at least 1; all of a row where the host would wait for it.
-
-    A width for what is collected by row: on the CPU that of the few positives of an anchor.
-    """
-    if values_are_at_hand(mask):
-        return max(1, int(mask.sum(dim=1).max()))
-    return mask.shape[1]

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from core.distance import Cosine, DotProduct
 from core.logsumexp import log_sum_exp
+from core.positives import columns_of_positives
 from core.reducer import Mean, Reducer, terms_of
 from core.regularizer import Regularizer
-from core.tuples import most_in_a_row, select_tuples, to_pairs
+from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
     Labels,
@@ -88,12 +89,12 @@ class Angular(nn.Module):
         cosines = Cosine().similarity(embeddings, references)
         dots = DotProduct().similarity(embeddings, references)
         pairs = to_pairs(chosen, *cosines.shape)
-        exist, positives = pairs.positives.byte().topk(most_in_a_row(pairs.positives), dim=1)
+        positives, exist = columns_of_positives(pairs.positives)
         hardness = log_sum_exp(dots, where=pairs.negatives) - dots.gather(1, positives)
         sums = self._sums(cosines, references, pairs.negatives, positives)
         angles = sums - 2 * (1 + self.t) * cosines.gather(1, positives)
         losses = self.npair_weight * F.softplus(hardness) + self.angular_weight * F.softplus(angles)
-        loss = self.reducer(labels, pairs=terms_of(losses, where=exist > 0))
+        loss = self.reducer(labels, pairs=terms_of(losses, where=exist))
         return loss if self.regularizer is None else loss + self.regularizer(embeddings)
 
     def _sums(

@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Cosine
 from core.logsumexp import log_sum_exp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -66,10 +67,11 @@ class Circle(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         cosines = Cosine().similarity(embeddings, references)
         positives, negatives = to_pairs(chosen, *cosines.shape)
-        pull = (1 + self.margin - cosines).relu().detach() * (cosines - 1 + self.margin)
+        of_positives, exist = positives_of(cosines, positives)
+        pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
         push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
-        too_far = log_sum_exp(-self.scale * pull, where=positives)
+        too_far = log_sum_exp(-self.scale * pull, where=exist)
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))
-        both = positives.any(dim=1) & negatives.any(dim=1)
+        both = exist.any(dim=1) & negatives.any(dim=1)
         return self.reducer(labels, anchors=terms_of(losses, where=both))

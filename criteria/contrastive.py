@@ -3,6 +3,7 @@
 from torch import nn
 
 from core.distance import Lp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -71,10 +72,11 @@ class Contrastive(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         pairs = to_pairs(chosen, *distances.shape)
-        pull = (distances - self.positive_margin).relu() ** self.power / self.power
+        of_positives, exist = positives_of(distances, pairs.positives)
+        pull = (of_positives - self.positive_margin).relu() ** self.power / self.power
         push = (self.negative_margin - distances).relu() ** self.power / self.power
         return self.reducer(
             labels,
-            positives=terms_of(pull, where=pairs.positives),
+            positives=terms_of(pull, where=exist),
             negatives=terms_of(push, where=pairs.negatives),
         )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.distance import Lp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, Terms, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -92,7 +93,7 @@ class DynamicSoftMargin(nn.Module):
             return self.reducer(labels, triplets=Terms(*totals.unbind(dim=1)))
         pairs = to_pairs(chosen, *distances.shape)
         hardest, found = hardest_negative(distances, pairs)
-        gaps, where = distances - hardest, pairs.positives & found
+        gaps, where = positives_of(distances - hardest, pairs.positives & found)
         losses = self._weights(gaps, where) * gaps
         return self.reducer(labels, triplets=terms_of(losses, where=where))
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.logsumexp import log_sum_exp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, terms_of
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs
@@ -69,7 +70,7 @@ class GeneralizedLifted(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         positives, negatives = to_pairs(chosen, *distances.shape)
-        farthest = log_sum_exp(distances, where=positives)
+        farthest = log_sum_exp(*positives_of(distances, positives))
         nearest = log_sum_exp(self.margin - distances, where=negatives)
         both = positives.any(dim=1) & negatives.any(dim=1)
         hinges = (farthest + nearest).squeeze(1).relu()

@@ -6,6 +6,7 @@ It puts precision in the place of recall in Patel et al., https://arxiv.org/abs/
 from torch import nn
 
 from core.distance import Lp
+from core.positives import positives_of
 from core.ranks import Step, counts_before, with_query
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -85,7 +86,7 @@ class PrecisionAtK(nn.Module):
         if self.include_query and references is None:
             pairs, k = with_query(pairs), k + 1
         before = counts_before(similarities, pairs, Step(self.rank_temperature))
-        ranks = 0.5 + before.positives + before.negatives
-        found = ((k - ranks) / self.k_temperature).sigmoid().where(pairs.positives, 0).sum(dim=1)
-        losses = 1 - found / pairs.positives.sum(dim=1).clamp(min=1, max=k)
-        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
+        ranks, exist = positives_of(0.5 + before.positives + before.negatives, pairs.positives)
+        found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
+        losses = 1 - found / exist.sum(dim=1).clamp(min=1, max=k)
+        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from core.distance import Lp
 from core.draw import Draw
 from core.hinges import collected, triplet_hinges
+from core.positives import positives_of
 from core.quadruplets import quadruplet_hinges
 from core.reducer import Mean, Reducer, Terms
 from core.tuples import select_tuples, to_pairs
@@ -108,9 +109,10 @@ class Quadruplet(nn.Module):
 
 def gap_between_means(distances: Distances, pairs: Pairs) -> Tensor:
     """How much farther the negative pairs are than the positive ones, without gradient."""
+    distances = distances.detach()
+    kinds = (distances, pairs.negatives), positives_of(distances, pairs.positives)
     of_negatives, of_positives = (
-        distances.detach().where(mask, 0).sum() / mask.sum().clamp(min=1)
-        for mask in (pairs.negatives, pairs.positives)
+        values.where(mask, 0).sum() / mask.sum().clamp(min=1) for values, mask in kinds
     )
     return of_negatives - of_positives
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from core.distance import Cosine
+from core.positives import positives_of
 from core.ranks import Step, counts_before
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -89,11 +90,11 @@ class RecallAtK(nn.Module):
         if self.include_query and references is None:
             rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
         before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
-        ranks = 1 + before.positives + before.negatives
-        counts = positives.sum(dim=1).clamp(min=1)
+        ranks, exist = positives_of(1 + before.positives + before.negatives, positives)
+        counts = exist.sum(dim=1).clamp(min=1)
         recalls = []
         for k in self.k:
-            found = ((k - ranks) / self.k_temperature).sigmoid().where(positives, 0).sum(dim=1)
+            found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
             recalls.append(found / (counts.clamp(max=k) if self.attainable else counts))
         losses = 1 - torch.stack(recalls).mean(dim=0)
-        return self.reducer(labels, anchors=terms_of(losses, where=positives.any(dim=1)))
+        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))

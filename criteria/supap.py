@@ -5,6 +5,7 @@ import math
 from torch import nn
 
 from core.distance import Cosine
+from core.positives import positives_of
 from core.ranks import Step, counts_before, mean_over_positives, with_query
 from core.reducer import Mean, Reducer, Terms, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -101,11 +102,12 @@ class SupAP(nn.Module):
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)
-        pull = self.balance * (self.positive_margin - similarities).relu()
+        of_positives, exist = positives_of(similarities, pairs.positives)
+        pull = self.balance * (self.positive_margin - of_positives).relu()
         push = self.balance * (similarities - self.negative_margin).relu()
         return self.reducer(
             labels,
             lists=Terms(((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed),
-            positives=terms_of(pull, where=pairs.positives),
+            positives=terms_of(pull, where=exist),
             negatives=terms_of(push, where=pairs.negatives),
         )

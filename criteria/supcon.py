@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Cosine
 from core.logsumexp import log_sum_exp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -70,10 +71,11 @@ class SupCon(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         logits = self.distance.similarity(embeddings, references) / self.temperature
         positives, negatives = to_pairs(chosen, *logits.shape)
-        counts = positives.sum(dim=1).clamp(min=1).to(logits.dtype)
+        of_positives, exist = positives_of(logits, positives)
+        counts = exist.sum(dim=1).clamp(min=1).to(logits.dtype)
         if self.outside:
-            pull = logits.where(positives, 0).sum(dim=1) / counts
+            pull = of_positives.where(exist, 0).sum(dim=1) / counts
         else:
-            pull = log_sum_exp(logits, where=positives).squeeze(1) - counts.log()
+            pull = log_sum_exp(of_positives, where=exist).squeeze(1) - counts.log()
         losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
-        return self.reducer(labels, anchors=terms_of(losses, where=positives.any(dim=1)))
+        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))

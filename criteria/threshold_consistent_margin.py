@@ -3,6 +3,7 @@
 from torch import nn
 
 from core.distance import Cosine
+from core.positives import positives_of
 from core.reducer import NonZeroMean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -72,10 +73,11 @@ class ThresholdConsistentMargin(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         similarities = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *similarities.shape)
-        pull = self.positive_weight * (self.positive_margin - similarities).relu()
+        of_positives, exist = positives_of(similarities, pairs.positives)
+        pull = self.positive_weight * (self.positive_margin - of_positives).relu()
         push = self.negative_weight * (similarities - self.negative_margin).relu()
         return self.reducer(
             labels,
-            positives=terms_of(pull, where=pairs.positives),
+            positives=terms_of(pull, where=exist),
             negatives=terms_of(push, where=pairs.negatives),
         )

@@ -5,12 +5,13 @@ https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_W
 
 import math
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.distance import Cosine, safe_sqrt
-from core.logsumexp import pair_cross_entropy
-from core.reducer import Mean, Reducer
+from core.logsumexp import log_sum_exp
+from core.positives import positives_of
+from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
@@ -68,8 +69,10 @@ class TupletMargin(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         cosines = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *cosines.shape)
-        relaxed = torch.where(pairs.positives, self._relaxed(cosines), cosines)
-        return self.reducer(labels, tuplets=pair_cross_entropy(self.scale * relaxed, pairs))
+        of_positives, exist = positives_of(cosines, pairs.positives)
+        of_negatives = log_sum_exp(self.scale * cosines, where=pairs.negatives)
+        hardness = of_negatives - self.scale * self._relaxed(of_positives)
+        return self.reducer(labels, tuplets=terms_of(F.softplus(hardness), where=exist))
 
     def _relaxed(self, cosines: Tensor) -> Tensor:
         """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""
