@@ -1,9 +1,10 @@
 """Hard-aware selection of pairs: Yuan et al., ICCV 2017, https://arxiv.org/abs/1611.05720."""
 
 import torch
+from torch import Tensor
 
 from core.distance import Lp
-from core.inputs import check_inputs
+from core.inputs import check_inputs, values_are_at_hand
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -23,9 +24,9 @@ class HDCMiner:
 
     Of P positive pairs the ceil(fraction P) farthest, of the negative pairs likewise the nearest.
     Each cascade of Yuan et al. has a fraction of its own; the pairs of another miner, such as an
-    earlier cascade, are filtered with `miner`. One sort of all pairs, O(N M log(N M)). Of equally
-    far pairs the first ones are kept. Positives and negatives are chosen apart: an anchor may keep
-    one kind alone.
+    earlier cascade, are filtered with `miner`. Takes O(N M) time, or a sort on an accelerator.
+    Of equally far pairs the first ones are kept. Positives and negatives are chosen apart: an
+    anchor may keep one kind alone.
 
     Args:
         fraction: of the pairs of each kind, in (0, 1].
@@ -64,10 +65,16 @@ class HDCMiner:
 
 def hardest(hardness: Distances, candidates: Mask, fraction: float) -> Mask:
     """The given fraction of all candidates, rounded up, that are hardest."""
-    keys = hardness.masked_fill(~candidates, -torch.inf).flatten()
-    order = keys.argsort(descending=True, stable=True)
-    count = (fraction * candidates.sum().double()).ceil()
-    ranks = torch.arange(len(order), device=order.device)
-    return (
-        torch.zeros_like(candidates).flatten().scatter(0, order, ranks < count).view_as(candidates)
-    )
+    keys = hardness.masked_fill(~candidates, -torch.inf)
+    count = (fraction * candidates.sum().double()).ceil().long()
+    least = _at_rank(keys.flatten(), count)
+    harder, level = keys > least, candidates & (keys == least)
+    place = level.flatten().cumsum(dim=0, dtype=torch.int32).view_as(level)
+    return harder | (level & (place <= count - harder.sum()))
+
+
+def _at_rank(keys: Tensor, rank: Tensor) -> Tensor:
+    """The largest but rank - 1; sorted for, where the host would wait to learn the rank."""
+    if values_are_at_hand(keys):
+        return keys.kthvalue(len(keys) + 1 - max(1, int(rank))).values
+    return keys.sort(descending=True).values.gather(0, (rank - 1).clamp(min=0)[None])

@@ -3,8 +3,9 @@
 import math
 
 import pytest
+import torch
 
-from batch_mining.hdc import HDCMiner
+from batch_mining.hdc import HDCMiner, hardest
 from batch_mining.pair_margin import PairMarginMiner
 from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
 
@@ -40,3 +41,15 @@ def test_filters_the_pairs_of_another_miner() -> None:
 def test_impossible_settings_are_an_error(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"^fraction must"):
         HDCMiner(fraction)
+
+
+def test_of_equally_hard_pairs_the_first_are_kept_sorted_for_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hardness = torch.tensor([[2.0, 1.0, 1.0], [1.0, 3.0, 1.0], [5.0, 0.0, 1.0]])
+    candidates = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.bool)
+    kept = hardest(hardness, candidates, 0.5)  # of 7
+    assert kept.nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    monkeypatch.setattr("batch_mining.hdc.values_are_at_hand", lambda _: False)
+    assert hardest(hardness, candidates, 0.5).equal(kept)
+    assert not hardest(hardness, torch.zeros_like(candidates), 0.5).any()
