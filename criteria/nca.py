@@ -7,6 +7,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.logsumexp import log_sum_exp
+from core.positives import positives_of
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -73,7 +74,7 @@ class NCA(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         logits = -self.scale * self.distance(embeddings, references)
         positives, negatives = to_pairs(chosen, *logits.shape)
-        own = log_sum_exp(logits, where=positives)
+        own = log_sum_exp(*positives_of(logits, positives))
         others = log_sum_exp(logits, where=negatives)
         has_positives = positives.any(dim=1)
         odds = (others - own).squeeze(1).masked_fill(~has_positives, 0)
