@@ -10,7 +10,7 @@ run: .venv/installed
 	$(BIN)/python main.py dataset=digits
 
 test: .venv/installed-test check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

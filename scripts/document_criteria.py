@@ -6,6 +6,7 @@ python -m scripts.document_criteria
 import inspect
 import re
 import textwrap
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -78,6 +79,7 @@ def page() -> str:
     return "\n".join([*parts, *(definition(entry) for entry in defined(miners))])
 
 
+@cache  # every choice is composed: some seconds
 def entries(group: str) -> list[Entry]:
     found = []
     for path in sorted((ROOT / "conf" / group).glob("*.yaml")):

@@ -148,8 +148,9 @@ TREES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["resnet50", "bninception"])
-@pytest.mark.parametrize("dataset", TREES)
+@pytest.mark.parametrize(
+    ("dataset", "backbone"), zip(TREES, ["resnet50", "bninception"] * 2, strict=True)
+)
 def test_official_layouts_train_and_evaluate(
     dataset: str, backbone: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -12,8 +12,10 @@ from PIL import Image
 from datasets.csv import csv
 from datasets.images import Images
 from datasets.transforms import small
+from engine.compose import compose_run
+from scripts.bare_steps import Table, floor
 from scripts.benchmark import main
-from scripts.benchmark_training import summary
+from scripts.benchmark_training import STAND_IN, summary
 from scripts.pace import Rhythm, pace, read
 from scripts.photographs import SIZE, one_pixel, write_photographs
 from scripts.plain_loop import triplets_of
@@ -70,6 +72,21 @@ def test_a_rhythm_leaves_the_first_window_out(monkeypatch: pytest.MonkeyPatch) -
         clock[0] += next(lengths)
 
     assert Rhythm(2, 3).of(step, torch.device("cpu")) == 3
+
+
+def test_the_floor_takes_a_large_batch_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    class Seeing(Table):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(len(images))
+            return super().forward(images)
+
+    monkeypatch.setattr("scripts.bare_steps.Table", Seeing)
+    monkeypatch.setattr("scripts.bare_steps.keep_freed_memory", lambda: None)
+    batch = ["dataset=digits", "sampler.batch_size=10", "trainer.chunk_size=4"]
+    floor(compose_run([*batch, "transform=base", "transform.crop=2", STAND_IN]), Rhythm(1, 1))
+    assert seen == [4, 4, 2] * 2
 
 
 def test_photographs_are_a_dataset_of_jpeg_files(tmp_path: Path) -> None:
