@@ -9,8 +9,6 @@ import os
 
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-# and large tensors of the host come in pages of 2 MiB: an N x N matrix is not had in 4 KiB each
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -9,7 +9,6 @@ has. Each side is a process of its own under a memory limit; they take turns.
 import argparse
 import ctypes
 import json
-import os
 import statistics
 import sys
 import time
@@ -183,7 +182,6 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(chosen: argparse.Namespace) -> None:
     from scripts.counterparts import COUNTERPARTS, MINERS
 
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as main.py does; here for every side
     path = chosen.out / f"criteria_{chosen.device}.csv"
     todo = [
         (kind, name)

@@ -104,7 +104,6 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(chosen: argparse.Namespace) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as main.py does; here for every side
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for name, value in DEFAULTS[chosen.device].items():
         if getattr(chosen, name) is None:
             setattr(chosen, name, value)
