@@ -49,7 +49,7 @@ def counts_before(
     """Σ_k H(s_ik - s_ij) over the positives k ≠ j, and over the negatives k, of anchor i.
 
     `among_positives` is the H of positives, by default that of negatives, `step`. On an accelerator
-    the host waits here once, to learn P. There is no second derivative.
+    the host waits here, to learn P. There is no second derivative.
     """
     steps = [*(among_positives or step), *step]
     positives, negatives, _ = _counts_before(similarities, *pairs, steps)
