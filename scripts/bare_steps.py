@@ -57,7 +57,8 @@ def floor(config: DictConfig, rhythm: Rhythm) -> Measured:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        for chunk, slopes in zip(images.split(at_once), gradient.split(at_once), strict=True):
+        parts = zip(torch.split(images, at_once), torch.split(gradient, at_once), strict=True)
+        for chunk, slopes in parts:
             fabric.backward((model(chunk) * slopes).sum())
         optimizer.step()
 
