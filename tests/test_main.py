@@ -149,7 +149,7 @@ TREES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dataset", "backbone"), zip(TREES, ["resnet50", "bninception"] * 2, strict=True)
+    ("dataset", "backbone"), list(zip(TREES, ["resnet50", "bninception"] * 2, strict=True))
 )
 def test_official_layouts_train_and_evaluate(
     dataset: str, backbone: str, tmp_path: Path, request: pytest.FixtureRequest
