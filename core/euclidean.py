@@ -6,16 +6,16 @@ from torch import Tensor, autograd
 
 
 def euclidean(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """|x_i - y_j|, (N, D) and (M, D) -> (N, M); where it is zero its slope is, too.
+    """|x_i - y_j|, (N, D) and (M, D) -> (N, M), or (N, N) among the rows of x.
 
-    Without y the rows of x among themselves.
+    The gradient of a distance of zero is zero instead of infinite.
     """
     distances: Tensor = _Euclidean.apply(x, y)
     return distances
 
 
 def squared_euclidean(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """|x_i - y_j|² = |x_i|² + |y_j|² - 2 x_i·y_j, never below zero; else as `euclidean`."""
+    """|x_i - y_j|² = |x_i|² + |y_j|² - 2 x_i·y_j, at least 0, shapes as `euclidean`."""
     squared: Tensor = _SquaredEuclidean.apply(x, y)
     return squared
 
@@ -58,7 +58,7 @@ def _squared(x: Tensor, y: Tensor) -> Tensor:
 def _gradients(
     x: Tensor, y: Tensor | None, weights: Tensor, needed: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Σ_j w_ij (x_i - y_j) of each x_i, and Σ_i w_ij (y_j - x_i) of each y_j."""
+    """By x and by y, where needed: w_ij is how fast the loss rises with half of |x_i - y_j|²."""
     if y is None:
         return _pulled(x, x, weights) + _pulled(x, x, weights.T), None
     return (
@@ -68,4 +68,5 @@ def _gradients(
 
 
 def _pulled(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """Σ_j w_ij (x_i - y_j): (N, D), (M, D) and weights (N, M) -> (N, D)."""
     return weights.sum(dim=1, keepdim=True) * x - weights @ y

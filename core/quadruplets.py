@@ -50,7 +50,7 @@ def _by_lookup(
 ) -> tuple[Tensor, Tensor]:
     """Losses and active quadruplets of each anchor."""
     of_positives, exist = positives_of(distances, pairs.positives)
-    keys = of_positives.masked_fill(~exist, -torch.inf) + margin
+    keys = torch.where(exist, of_positives, -torch.inf) + margin
     negatives = torch.where(pairs.negatives, distances, torch.inf)
     found = [x.view(keys.shape) for x in crossed_hinges(keys.view(1, -1), negatives.view(1, -1))]
     losses, active = (x.sum(dim=1) for x in found)

@@ -202,7 +202,8 @@ def _height(x: Tensor, step: Step) -> Tensor:
         return (x >= 0).to(x.dtype)
     if step.reach == math.inf:
         return x.div_(step.temperature).sigmoid_()
-    curve = (x / step.temperature).sigmoid_().add_(x.sign().clamp_(min=0), alpha=step.lift)
+    above = x.sign().clamp_(min=0)  # as numbers: x > 0 would be converted, which takes longer
+    curve = (x / step.temperature).sigmoid_().add_(above, alpha=step.lift)
     beyond = x > step.reach
     return torch.where(beyond, x.sub_(step.reach).mul_(step.slope).add_(step.height), curve)
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.logsumexp import log_sum_exp
-from core.positives import positives_of
+from core.positives import columns_of_positives
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -69,8 +69,8 @@ class LiftedStructure(nn.Module):
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0).expand_as(distances)
-        of_j, exist = positives_of(of_j, positives)
-        of_positives, _ = positives_of(distances, positives)
+        columns, exist = columns_of_positives(positives)
+        of_j, of_positives = of_j.gather(1, columns), distances.gather(1, columns)
         neither = of_i.isneginf() & of_j.isneginf()
         push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
         losses = (of_positives + push).masked_fill(neither, 0).relu().square() / 2
