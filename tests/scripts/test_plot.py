@@ -95,6 +95,12 @@ def test_correlations_are_over_methods(table: pd.DataFrame) -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "-1.00", "-1.00", "1.00"]
 
 
+def test_correlations_of_too_few_methods_are_no_empty_picture(table: pd.DataFrame) -> None:
+    few = table[table.index.get_level_values("method").isin(["margin", "npair"])]
+    with pytest.raises(ValueError, match=r"^a correlation needs three methods"):
+        correlations(few)
+
+
 def test_every_method_is_named_once_and_names_keep_apart(table: pd.DataFrame) -> None:
     axes = recall_rho(table, "cub200").axes[0]
     names = [text for text in axes.texts if text.get_text()]

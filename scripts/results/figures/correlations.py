@@ -17,12 +17,14 @@ def correlations(table: pd.DataFrame) -> Figure:
     if len(columns) < 2:
         raise ValueError(f"no run measured two of {', '.join(NAMES[m] for m in METRICS)}")
     datasets = list(table.index.get_level_values("dataset").unique())
+    matrices = [matrix(table.loc[dataset], columns) for dataset in datasets]
+    if np.isnan(matrices).all():
+        raise ValueError("a correlation needs three methods that differ, on one dataset")
     with styled():
         width = 1.2 + 0.62 * len(columns)
         figure = Figure(figsize=(width * len(datasets), width), layout="constrained")
         grid = figure.subplots(1, len(datasets), squeeze=False)[0]
-        for axes, dataset in zip(grid, datasets, strict=True):
-            values = matrix(table.loc[dataset], columns)
+        for axes, dataset, values in zip(grid, datasets, matrices, strict=True):
             axes.imshow(values, cmap="cividis", vmin=-1, vmax=1)  # alike for every colour vision
             axes.grid(visible=False)
             axes.set_title(dataset)
