@@ -10,41 +10,20 @@ import os
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
-
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
-from lightning_fabric import seed_everything
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from core.files import write_text_atomically
-from engine.adapt import adaptation
-from engine.build import disband, fabric_of, images_of, is_first_process
-from engine.checkpoint import Checkpoints
+from engine.build import is_first_process
 from engine.configuration import check, explained
 from engine.faults import advised
-from engine.fit import fit, follow
-from engine.learner import set_up
-from engine.loader import SeededBatches, training_loader, worker_count
-from engine.measure import measure
-from engine.memory import keep_freed_memory
-from engine.plan import Plan, plan_of
-from engine.protocol import Claim, claim_of, warn
-from engine.source import Choice, read_from
+from engine.protocol import claim_of, warn
+from engine.trainer import train_and_evaluate
 from sweeps.job import Job, Outcome
 from sweeps.place import run_folder
 from sweeps.pool import run_all
-from tracking.cost import Cost
-from tracking.environment import device_name, environment
-from tracking.records import Records
 from tracking.report import report
-from tracking.run import Run
-from tracking.run_folder import RunFolder
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -69,90 +48,6 @@ def main(config: DictConfig) -> Outcome | None:
                     train_and_evaluate(config, folder, claim)
         report(folder.summary)
     return None
-
-
-def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
-    trainer, fabric = config.trainer, fabric_of(config.trainer)
-    fabric.launch()  # the same command again for every other device
-    keep_freed_memory()
-    cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
-
-    train, splits = images_of(config)
-    sampler = instantiate(config.sampler)(labels=train.labels)
-
-    config.num_classes = len(train.class_names)
-    schedule = plan_of(trainer, len(sampler))
-    workers = worker_count(trainer.workers, trainer.devices)
-    choice = Choice(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
-    sources = read_from(choice, train, splits, schedule)
-    if fabric.is_global_zero:
-        describe(config, folder, schedule, claim, sources)
-
-    seed_everything(config.seed, verbose=False)  # the same in every process
-    learner = set_up(
-        fabric,
-        model=instantiate(config.backbone),
-        criterion=instantiate(config.loss),
-        make_optimizer=instantiate(config.optimizer),
-        make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
-        head_lr=trainer.head_lr,
-        max_grad_norm=trainer.max_grad_norm,
-        chunk_size=trainer.chunk_size,
-        compiled=trainer.compile,
-    )
-    evaluation = instantiate(config.evaluation.measure)
-    measured = partial(
-        measure,
-        fabric,
-        learner.model,
-        evaluation=evaluation,
-        batch_size=config.evaluation.batch_size,
-        num_workers=workers,
-    )
-    adapt = adaptation(
-        learner.criterion,
-        splits,
-        measured,
-        evaluation.higher_is_better,
-        schedule.total_steps,
-    )
-    batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
-    parts = (
-        replace(learner, adapt=adapt),
-        training_loader(train, batches, workers, fabric.device),
-        batches,
-        partial(measured, splits),
-        schedule,
-        Checkpoints(folder.checkpoints),
-    )
-    if not fabric.is_global_zero:
-        follow(*parts)
-        return disband(fabric)
-    with instantiate(config.tracker)(
-        folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
-    ) as mirror:
-        run = Run(Records(folder.metrics), mirror, evaluation.higher_is_better)
-        stalled = partial(run.stalled, config.evaluation.select_on, trainer.patience)
-        fit(*parts, run, cost, trainer.storage_metrics, stalled)
-        summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
-        folder.write_json(folder.summary, summary)
-        mirror.finish(summary)
-    return disband(fabric)
-
-
-def describe(
-    config: DictConfig,
-    folder: RunFolder,
-    schedule: Plan,
-    claim: Claim | None,
-    sources: Mapping[str, str],
-) -> None:
-    """What is done here, where, by which code, with images read from where."""
-    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    protocol = claim and claim.record()
-    told = {"protocol": protocol, "images": sources}
-    folder.write_json(folder.environment, environment() | told)
-    folder.write_json(folder.plan, asdict(schedule))
 
 
 if __name__ == "__main__":

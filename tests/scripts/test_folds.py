@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from core.errors import UserError
 from engine.configuration import CONF
-from main import train_and_evaluate
+from engine.trainer import train_and_evaluate
 from scripts.folds import by_seed_and_fold, cell, main, over_seeds
 from sweeps.place import run_folder
 
