@@ -1,27 +1,32 @@
 """Random triplets: the control of every mining experiment."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.draw import Draw
 from core.inputs import check_inputs
 from core.tuples import all_pairs, one_per_anchor
-from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
 
 
 class RandomMiner(nn.Module):
     """For each anchor one positive and one negative, each drawn uniformly.
 
-    An anchor without positives or without negatives gives no triplet. (Roth et al. draw N triplets
-    from the list of all: with equally large classes the same odds, but not one for each anchor.)
+    An anchor without positives or without negatives gives no triplet.
+
+    Differences:
+        Roth et al.: draw N triplets from the list of all, without replacement, so that a sample of
+            a large class is an anchor more often; `per_anchor=False` draws them with replacement.
 
     Args:
         seed: of the miner's own random stream.
+        per_anchor: whether each sample is the anchor of one triplet; if not, N triplets are drawn,
+            with replacement and all equally likely.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, per_anchor: bool = True) -> None:
         super().__init__()
-        self.draw = Draw(seed)
+        self.per_anchor, self.draw = per_anchor, Draw(seed)
 
     @torch.no_grad()
     def forward(
@@ -33,8 +38,19 @@ class RandomMiner(nn.Module):
     ) -> Triplets:
         check_inputs(embeddings, labels, references, reference_labels)
         positives, negatives = all_pairs(labels, reference_labels)
-        return one_per_anchor(
+        anchors = self._anchors(positives, negatives)
+        positives, negatives = positives[anchors], negatives[anchors]
+        rows, *others = one_per_anchor(
             self.draw.among(positives),
             self.draw.among(negatives),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )
+        return Triplets(anchors[rows], *others)
+
+    def _anchors(self, positives: Mask, negatives: Mask) -> Tensor:
+        """Each sample once, or N samples drawn by how many triplets they are the anchor of, (N,)."""
+        if self.per_anchor:
+            return torch.arange(len(positives), device=positives.device)
+        triplets = positives.sum(dim=1) * negatives.sum(dim=1)
+        drawn: Tensor = self.draw(triplets.log().expand(len(triplets), -1))
+        return drawn

@@ -54,6 +54,14 @@ class NonZeroMean:
         return _total(t.losses.sum() / _at_least_one(t.active) for t in terms.values())
 
 
+class Pooled:
+    """Mean over the tuples of all terms together, zeros counted: a term weighs what it counts."""
+
+    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+        counts = _total(t.counts.sum() for t in terms.values())
+        return _total(t.losses.sum() for t in terms.values()) / counts.clamp(min=1)
+
+
 class Sum:
     """Sum over all tuples of all terms."""
 
@@ -127,10 +135,11 @@ class PerAnchor:
 
     Args:
         reducer: None is the mean.
+        total: whether the sum over the tuples of an anchor takes the place of their mean.
     """
 
-    def __init__(self, reducer: Reducer | None = None) -> None:
-        self.reducer = reducer or Mean()
+    def __init__(self, reducer: Reducer | None = None, total: bool = False) -> None:
+        self.reducer, self.total = reducer or Mean(), total
 
     def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
         return self.reducer(labels, **{name: self._by_anchor(t) for name, t in terms.items()})
@@ -138,7 +147,8 @@ class PerAnchor:
     def _by_anchor(self, term: Terms) -> Terms:
         counts = term.counts.flatten(1).sum(dim=1) if term.counts.ndim > 1 else term.counts
         losses = term.losses.flatten(1).sum(dim=1) if term.losses.ndim > 1 else term.losses
-        return terms_of(losses / counts.clamp(min=1), where=counts > 0)
+        each = losses if self.total else losses / counts.clamp(min=1)
+        return terms_of(each, where=counts > 0)
 
 
 class PerTerm:

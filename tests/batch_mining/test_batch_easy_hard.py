@@ -6,7 +6,7 @@ import pytest
 
 from batch_mining.batch_easy_hard import BatchEasyHardMiner
 from core.tuples import to_triplets
-from tests.batches import LABELS, batch, euclidean
+from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
 
 STRATEGIES = [
     pair
@@ -74,12 +74,58 @@ def test_a_negative_as_far_as_the_positive_is_not_semihard() -> None:
     assert pairs.negatives[0].tolist() == [False, False, False, True]
 
 
-@pytest.mark.parametrize(
-    "strategies", [("semihard", "semihard"), ("all", "semihard"), ("semihard", "all")]
-)
-def test_semihard_needs_one_to_compare_with(strategies: tuple[str, str]) -> None:
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_each_positive_has_the_nearest_negative_beyond_it_else_the_farthest(
+    labels: list[int],
+) -> None:
+    """Someone asks for all positives with semi-hard negatives, as FaceNet describes them."""
+    embeddings, targets = batch(labels, dim=3, seed=2)
+    x = embeddings.tolist()
+    expected = []
+    for a, p in positive_pairs(labels):
+        far = {n: euclidean(x[a], x[n]) for b, n in negative_pairs(labels) if b == a}
+        beyond = {n: d for n, d in far.items() if d > euclidean(x[a], x[p])}
+        if far:
+            n = min(beyond, key=beyond.get) if beyond else max(far, key=far.get)
+            expected.append((a, p, n))
+    triplets = BatchEasyHardMiner("all", "semihard")(embeddings, targets)
+    assert list(zip(*(part.tolist() for part in triplets), strict=True)) == expected
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_each_negative_has_the_farthest_positive_before_it_else_the_nearest(
+    labels: list[int],
+) -> None:
+    embeddings, targets = batch(labels, dim=3, seed=2)
+    x = embeddings.tolist()
+    expected = []
+    for a, n in negative_pairs(labels):
+        far = {p: euclidean(x[a], x[p]) for b, p in positive_pairs(labels) if b == a}
+        before = {p: d for p, d in far.items() if d < euclidean(x[a], x[n])}
+        if far:
+            p = max(before, key=before.get) if before else min(far, key=far.get)
+            expected.append((a, p, n))
+    triplets = BatchEasyHardMiner("semihard", "all")(embeddings, targets)
+    assert list(zip(*(part.tolist() for part in triplets), strict=True)) == expected
+
+
+def test_an_anchor_can_be_one_of_its_own_positives() -> None:
+    embeddings, targets = batch(LABELS["unbalanced"])
+    without, included = (
+        BatchEasyHardMiner("all", "all", include_anchor=flag)(embeddings, targets)
+        for flag in (False, True)
+    )
+    assert included.positives.diagonal().all()
+    assert (included.positives.sum() - without.positives.sum()).item() == len(targets)
+    references = BatchEasyHardMiner("all", "all", include_anchor=True)(
+        embeddings, targets, embeddings.detach(), targets + 9
+    )
+    assert not references.positives.any()
+
+
+def test_semihard_needs_one_to_compare_with() -> None:
     with pytest.raises(ValueError, match="semihard"):
-        BatchEasyHardMiner(*strategies)
+        BatchEasyHardMiner("semihard", "semihard")
 
 
 def test_impossible_settings_are_an_error() -> None:

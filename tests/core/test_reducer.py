@@ -12,6 +12,7 @@ from core.reducer import (
     NonZeroMean,
     PerAnchor,
     PerTerm,
+    Pooled,
     Reducer,
     Sum,
     Terms,
@@ -40,8 +41,9 @@ VALUES = [  # reducer, value of ONCE = {1, 0 | 3}, value of TOTALS = {6 of 4 | 0
     (PerAnchor(), (0.5 + 3) / 2, (1.5 + 0) / 2),
     (PerAnchor(NonZeroMean()), 1.75, 1.5),
     (PerAnchor(Sum()), 3.5, 1.5),
+    (PerAnchor(total=True), 2, 3),
 ]
-every_reducer = pytest.mark.parametrize("reducer", [reducer for reducer, *_ in VALUES])
+every_reducer = pytest.mark.parametrize("reducer", [Pooled(), *(one for one, *_ in VALUES)])
 
 
 @pytest.mark.parametrize(("reducer", "once", "totals"), VALUES)
@@ -49,6 +51,12 @@ def test_value(reducer: Reducer, once: float, totals: float) -> None:
     assert reducer(LABELS, a=ONCE).item() == pytest.approx(once)
     assert reducer(LABELS, a=TOTALS).item() == pytest.approx(totals)
     assert reducer(LABELS, a=ONCE, b=TOTALS).item() == pytest.approx(once + totals)
+
+
+def test_pooled_terms_weigh_what_they_count() -> None:
+    """Someone wants one mean over positive and negative pairs together."""
+    assert Pooled()(LABELS, a=ONCE).item() == pytest.approx(4 / 3)
+    assert Pooled()(LABELS, a=ONCE, b=TOTALS).item() == pytest.approx((4 + 6) / (3 + 6))
 
 
 @every_reducer
