@@ -44,7 +44,8 @@ def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
 
     Range [0, 2], no better direction. Float64. Source: as `dists@intra` (π_inter).
 
-    Elsewhere: others take Euclidean distances, or all pairs of samples of different classes.
+    Elsewhere: the code of Roth et al. takes the means of embeddings at their own lengths, the same
+    for unit vectors. Others take Euclidean distances, or all pairs of samples of different classes.
 
     Raises:
         UndefinedError: there is only one class.

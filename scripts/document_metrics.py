@@ -61,14 +61,13 @@ VARIANTS = """\
 OWN = """\
 ## A metric of your own
 
-One function and one YAML. The function says by the names of its parameters what it measures; the
-YAML, anywhere on Hydra's search path, says what it is called and binds the rest.
+One function and one YAML, in a folder of your own. The function says by the names of its parameters
+what it measures; the YAML says what it is called and binds the rest.
 
 ```python
-# hits.py, anywhere Python finds it
+# hits.py
 from core.types import Scores
 from evaluation.ranking import Ranking
-from scripts.docstrings import blocks_of, cell, joined, markdown
 
 
 def found(ranking: Ranking, k: int) -> Scores:
@@ -82,7 +81,7 @@ found@5: {_target_: hits.found, _partial_: true, k: 5}
 ```
 
 ```bash
-PYTHONPATH=. python main.py --config-dir my_conf metric=[recall,found]
+PYTHONPATH=. python path/to/this/repository/main.py --config-dir my_conf metric=[recall,found]
 ```
 """
 
