@@ -119,8 +119,10 @@ def test_what_all_runs_of_roth_et_al_share(dataset: str, epochs: int) -> None:
         "evaluation.measure.clustering.iterations": 20,
         "evaluation.measure.num_clusters": 100,
         "evaluation.train_metrics": True,
+        "trainer.storage_metrics": ["train/recall@1", "test/recall@1"],
     }
     assert dict(zip(keys, values(config, *keys), strict=True)) == keys
+    assert {"recall@1", "recall@2", "recall@4"} <= set(config.metric)
     assert config.dataset["_target_"] == f"datasets.{dataset}.{dataset}"
 
 
@@ -286,7 +288,8 @@ def test_the_recipe_of_online_metric_learning(dataset: str) -> None:
         "backbone.normalize": True,
     }
     assert dict(zip(keys, values(config, *keys), strict=True)) == keys
-    assert {"cmc@1", "map", "nmi"} <= set(config.metric)
+    ranks = {"cub200": (1, 2, 4, 8, 16, 32), "inshop": (1, 10, 20, 30, 40)}[dataset]
+    assert {*(f"cmc@{rank}" for rank in ranks), "map", "nmi"} <= set(config.metric)
 
 
 @pytest.mark.parametrize(
