@@ -49,10 +49,10 @@ class BatchEasyHardMiner:
     Args:
         positives: strategy for positives.
         negatives: strategy for negatives.
-        include_anchor: whether an anchor is one of its own positives, if references are None.
         allowed_positives: least and greatest distance of a positive pair; None is no limit.
         allowed_negatives: the same of a negative pair.
         distance: None is the Euclidean distance of unit vectors.
+        include_anchor: whether an anchor is one of its own positives, if references are None.
     """
 
     def __init__(

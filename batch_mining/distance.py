@@ -22,7 +22,7 @@ class DistanceWeightedMiner(nn.Module):
     unless an anchor has no other, and then all are equally likely (as in the authors' code). An
     anchor without positives or without negatives gives no triplet. (The authors draw one negative
     for each positive of an anchor, the same at two samples per class. Roth et al.'s code has no
-    upper cut-off: `upper_cutoff=None`.)
+    upper cut-off, `upper_cutoff=None`, and makes a sample alone in its class its own positive.)
 
     Args:
         lower_cutoff: Euclidean distance of unit vectors, in (0, 2).

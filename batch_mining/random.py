@@ -48,7 +48,7 @@ class RandomMiner(nn.Module):
         return Triplets(anchors[rows], *others)
 
     def _anchors(self, positives: Mask, negatives: Mask) -> Tensor:
-        """Each sample once, or N samples drawn by how many triplets they are the anchor of, (N,)."""
+        """Each sample once, or N drawn by how many triplets they are the anchor of, (N,)."""
         if self.per_anchor:
             return torch.arange(len(positives), device=positives.device)
         triplets = positives.sum(dim=1) * negatives.sum(dim=1)

@@ -20,6 +20,10 @@ def precise(embeddings: Tensor) -> Tensor:
 class Lp:
     """d(x, y) = ||x - y||_p ^ power, of unit vectors if `normalize`; its similarity is -d.
 
+    Differences:
+        pytorch-metric-learning: vectors are scaled to unit p-norm, here to unit Euclidean length
+            whatever p is; the same at p = 2.
+
     Args:
         p: order of the norm, >= 1.
         power: exponent of the distance; p=2, power=2 is the squared Euclidean distance.

@@ -47,7 +47,13 @@ def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -
 
 
 def to_pairs(tuples: Tuples, num_anchors: int, num_references: int) -> Pairs:
-    """A triplet (a, p, n) names the pairs (a, p) and (a, n); each pair counts once."""
+    """A triplet (a, p, n) names the pairs (a, p) and (a, n); each pair counts once.
+
+    Differences:
+        pytorch-metric-learning: counts a pair as often as triplets name it in contrastive, SNR
+            contrastive, lifted structure, margin, NT-Xent, tuplet margin, intra-pair variance and
+            threshold-consistent margin.
+    """
     if isinstance(tuples, Pairs):
         return tuples
     shape = num_anchors, num_references
@@ -71,6 +77,11 @@ def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
     """How often the tuples name each sample, in any role, (N,); 1 for each if there are none given.
 
     This is how an objective without tuples, a classification, listens to a miner.
+
+    Differences:
+        pytorch-metric-learning: the mean over all samples of each loss times its weight, the
+            largest weight being 1, where here the weights are divided by their sum; tuples that
+            name no sample are all samples there, and none here.
     """
     if tuples is None:
         return torch.ones_like(labels)

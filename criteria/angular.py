@@ -42,12 +42,12 @@ class Angular(nn.Module):
     memory, with references O(N M + M²).
 
     Differences:
-        Roth et al.: one positive drawn for each anchor, the same with two samples per class;
-            exponents of the N-pair part clamped to ±50; the penalty is the mean length, not
-            squared; `regularizer=LpNorm(0.005)`.
+        Roth et al.: one positive drawn for each anchor, by the miner `one_positive`; exponents of
+            the N-pair part clamped to ±50; an error where classes differ in size; the penalty is
+            the mean length, not squared; `regularizer=LpNorm(0.005)`.
         pytorch-metric-learning: the angular part alone, at 40 degrees, of unit anchors and
             positives but of negatives as they are; for unit embeddings, `npair_weight=0`,
-            `angular_weight=1`, `alpha=40`.
+            `angular_weight=1`, `alpha=40`. Given tuples, all negatives of the anchor count there.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

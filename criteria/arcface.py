@@ -35,6 +35,7 @@ class ArcFace(nn.Module):
             falling as cos θ - margin sin(margin); `monotonic=True` gives it.
         pytorch-metric-learning: as the authors' code; `monotonic=True`.
         Roth et al.: clamp cosines to be positive, which takes the gradient of the others away.
+            Until February 2021 they added the margin to every logit.
 
     Args:
         num_classes: labels are 0..num_classes-1.

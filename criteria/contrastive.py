@@ -30,9 +30,13 @@ class Contrastive(nn.Module):
     m⁺ = 0. A kind of pair that the batch lacks contributes 0.
 
     Differences:
-        Roth et al.: distances not squared; `power=1`.
+        Roth et al.: distances not squared; `power=1`. They add 1e-6 to each difference, so that
+            equal embeddings are pushed along (1, ..., 1); here they have no gradient.
         pytorch-metric-learning: so too, and the mean of the non-zero terms;
             `power=1, reducer=NonZeroMean()`.
+        pytorch-online-metric-learning: squared distances, in one mean over all pairs;
+            `power=1, distance=Lp(power=2), reducer=Pooled()`. It adds a constant, and a negative
+            pair within the margin counts twice in its divisor.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

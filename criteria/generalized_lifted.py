@@ -32,7 +32,8 @@ class GeneralizedLifted(nn.Module):
     contribute nothing.
 
     Differences:
-        Roth et al.: adds the mean length of the embeddings; `regularizer=LpNorm(0.005)`.
+        Roth et al.: adds the mean length of the embeddings; `regularizer=LpNorm(0.005)`. On today's
+            torch their distances are norms over the wrong axis.
         pytorch-metric-learning: the distance of unit vectors; averages over all anchors, and an
             empty P_a or N_a adds 0; for batches without such anchors `distance=Lp()`.
 

@@ -33,7 +33,10 @@ class LiftedStructure(nn.Module):
 
     Differences:
         pytorch-metric-learning: the distance of unit vectors; `distance=Lp()`. Given tuples, the
-            negatives of j are those of its row.
+            negatives of j are those of its row. Given references, whose indices it mistakes for
+            those of the batch, its value has no meaning.
+        pytorch-online-metric-learning: each sample is one of its own positives; the miner
+            `batch_easy_hard` with `positives=negatives="all", include_anchor=True`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

@@ -33,8 +33,8 @@ class Margin(nn.Module):
 
     Differences:
         authors' code: adds ν β once per triplet, half of this.
-        Roth et al.: divide by active triplets on a modern torch; by active pairs, as here, on the
-            one of their time; ν has no effect.
+        Roth et al.: divide by the triplets of which either pair is active; given one triplet per
+            anchor, `reducer=PerAnchor(NonZeroMean(), total=True)`. ν other than 0 is an error.
         pytorch-metric-learning: counts a pair once per triplet it is part of; one β that is not
             trained; `num_classes=None, learn_beta=False`.
 

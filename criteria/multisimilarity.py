@@ -33,7 +33,8 @@ class MultiSimilarity(nn.Module):
     Differences:
         authors' code: drops an anchor if either is empty, and divides by N as well; with the
             miner of the paper either is empty only if both are; β = 40.
-        Roth et al.: divide by the anchors that are left; `reducer=NonZeroMean()`.
+        Roth et al.: divide by the anchors that are left; `reducer=NonZeroMean()`. A sample alone in
+            its class is an error.
 
     Args:
         miner: chooses P and N; the paper has `batch_mining.multisimilarity`; None takes all pairs.

@@ -37,6 +37,7 @@ class NCA(nn.Module):
     Differences:
         pytorch-metric-learning: the distance of unit vectors; `distance=Lp(power=2)`. An anchor
             whose p_i underflows is left out there; given tuples, all pairs compete all the same.
+            Without any positive pair it is NaN.
 
     Args:
         miner: chooses the neighbours of each anchor; None takes all others.

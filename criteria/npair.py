@@ -38,8 +38,10 @@ class NPair(nn.Module):
     positive pair takes part and every sample of another class is a negative.
 
     Differences:
-        Roth et al.: one positive drawn for each anchor, which is the same with two samples per
-            class; the penalty is the mean length, not squared; `regularizer=LpNorm(0.005)`.
+        Roth et al.: one positive drawn for each anchor, by the miner `one_positive`; on average
+            over the draws, `reducer=PerAnchor()`. All pairs give that only where no class has more
+            than two samples. The penalty is the mean length, not squared;
+            `regularizer=LpNorm(0.005)`. On BN-Inception they divide the embeddings by 4.
         pytorch-metric-learning: the first pair of each class against the second samples of the
             other classes, given as `tuples`; `distance=Cosine()`, `regularizer=None`.
 

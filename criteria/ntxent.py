@@ -32,6 +32,10 @@ class NTXent(nn.Module):
     mean is 0. In the paper each sample has one positive, another view of the same image; with more
     of them, each competes with the negatives alone. The sums are by row: O(N M) memory.
 
+    Differences:
+        pytorch-metric-learning: no pair's loss exceeds 87.3 in float32, and near it the gradient
+            fades.
+
     Args:
         miner: chooses the tuples; None takes all pairs.
         temperature: T > 0; the similarities are divided by it. The paper has 0.1 on ImageNet and

@@ -31,6 +31,7 @@ class ProxyNCA(nn.Module):
             over all classes, so the loss is a cross-entropy, of temperature 1 / length²;
             `include_own=True`, or `loss=proxynca_pp`.
         pytorch-metric-learning: as ProxyNCA++, of length 1; `include_own=True, length=1`.
+        pytorch-online-metric-learning: proxies of length 1 that are not trained; `length=1, lr=0`.
 
     Args:
         num_classes: labels are 0..num_classes-1; at least 2.

@@ -45,7 +45,7 @@ class Quadruplet(nn.Module):
     Differences:
         Paper: d is the squared output of a network that compares two images.
         Roth et al.: fixed margins 0.2 and 0.2 of the Euclidean distance; one k drawn for each
-            triplet, of another index than n where the paper wants a class of its own;
+            triplet, of any class, and every triplet with the k of all triplets; but for that,
             `margin=0.2, second_margin=0.2, adaptive=False, distance=Lp(), seed=0`.
 
     Args:

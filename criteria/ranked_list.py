@@ -32,7 +32,8 @@ class RankedList(nn.Module):
     anchors. A side without nontrivial pairs contributes 0. A gradient flows through the weights.
 
     Differences:
-        pytorch-metric-learning: adds 1e-5 per pair to the sum of the weights; takes no tuples.
+        pytorch-metric-learning: adds 1e-5 per pair to the sum of the weights; takes no tuples;
+            leaves out negatives at distance 0, the hardest.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

@@ -25,7 +25,9 @@ class SoftTriple(nn.Module):
     Differences:
         authors' code: relies on normalised embeddings; adds 1e-5 below the root of each distance.
         pytorch-metric-learning: without the last part; `tau=0`.
-        Roth et al.: `num_sub_centers=2, scale=8`; their public code cannot run.
+        Roth et al.: γ = 0.1 multiplies the cosines; `num_sub_centers=2, scale=8, gamma=10`. Their
+            code cannot be constructed with its own options, and normalises and weighs the centers
+            along the wrong axes.
 
     Args:
         num_classes: labels are 0..num_classes-1.

@@ -40,16 +40,18 @@ class SupAP(nn.Module):
     averaged apart. Only the negatives move a rank: r⁺ has no gradient.
 
     Differences:
-        Ramzi et al.: their code has H(x) = ρ x + 1.44 beyond δ, which jumps at δ, `offset=1.44`;
-            counts the query as the first of its own positives, `include_query=True`; averages the
-            pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists.
+        Ramzi et al.: their code has H(x) = ρ (x - δ) + 1.44 beyond δ, which is
+            `offset=1.44 - slope * reach`; counts the query as the first of its own positives, `include_query=True`; averages the
+            pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists; adds the two
+            parts up, which is twice the loss at λ = 1/2.
 
     Args:
         miner: chooses P and N; None takes all pairs.
         temperature: T > 0, in units of the similarity.
         slope: ρ >= 0, ranks per unit of similarity.
         reach: δ >= 0, in units of the similarity.
-        offset: makes H(x) = ρ x + offset beyond δ; None continues H there.
+        offset: makes H(x) = ρ x + offset beyond δ, where H is o at δ for an offset of o - ρ δ; None
+            continues H there.
         positive_margin: m⁺, the similarity that positive pairs should have.
         negative_margin: m⁻, the similarity that negative pairs should not have.
         balance: λ in [0, 1], the share of the calibration; 0 is SupAP alone.

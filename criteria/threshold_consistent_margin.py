@@ -29,6 +29,9 @@ class ThresholdConsistentMargin(nn.Module):
     their margin. Both margins are absolute, so they hold for all classes alike. The paper adds it
     to another loss. A kind without hard pairs contributes 0.
 
+    Differences:
+        pytorch-metric-learning: takes references and ignores them.
+
     Args:
         miner: chooses the tuples; None takes all pairs.
         positive_weight: λ⁺ >= 0.

@@ -33,6 +33,8 @@ class TripletMargin(nn.Module):
     Differences:
         pytorch-metric-learning: the mean of the non-zero ones, distances not squared, margin 0.05;
             `reducer=NonZeroMean(), distance=Lp(), margin=0.05`.
+        pytorch-online-metric-learning: each sample is one of its own positives; the miner
+            `batch_easy_hard` with `include_anchor=True`.
 
     Args:
         miner: chooses the tuples; None takes all triplets.

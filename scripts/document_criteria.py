@@ -6,6 +6,7 @@ python -m scripts.document_criteria
 import inspect
 import re
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -13,12 +14,19 @@ from typing import NamedTuple
 
 from hydra.utils import get_class
 
+from core.distance import Lp
+from core.tuples import to_pairs, to_weights
 from engine.compose import compose_run
 from scripts.docstrings import blocks_of, cell, joined, markdown
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "criteria.md"
 DIFFERENCES = "Differences:"
+PARTS = {  # what several share
+    "distances `Lp`": Lp,
+    "pairs of triplets": to_pairs,
+    "classification given tuples": to_weights,
+}
 
 HEAD = """\
 # Objectives and miners
@@ -72,7 +80,7 @@ def page() -> str:
         HEAD,
         "## Objectives\n",
         summary(losses, "loss"),
-        DIFFER + differences(losses + miners),
+        DIFFER + differences(losses + miners) + differences_of_parts(),
     ]
     parts += ["## Definitions\n", *(definition(entry) for entry in defined(losses))]
     parts += ["## Miners\n", summary(miners, "batchminer")]
@@ -105,15 +113,23 @@ def summary(found: list[Entry], group: str) -> str:
 
 
 def differences(found: list[Entry]) -> str:
-    rows = []
-    for entry in defined(found):
-        for block in blocks_of(entry.built):
-            if block.startswith(DIFFERENCES):
-                items = textwrap.dedent(block.partition("\n")[2])
-                for item in re.split(r"\n(?! )", items):
-                    who, _, what = joined(item).partition(": ")
-                    rows.append(f"| {entry.name} | {who} | {cell(what)} |")
+    rows = [row for entry in defined(found) for row in rows_of(entry.name, entry.built)]
     return "\n".join(rows) + "\n"
+
+
+def differences_of_parts() -> str:
+    rows = [row for name, part in PARTS.items() for row in rows_of(name, part)]
+    return "\n".join(rows) + "\n"
+
+
+def rows_of(name: str, documented: object) -> Iterator[str]:
+    """One row for each of those who compute something else."""
+    for block in blocks_of(documented):
+        if block.startswith(DIFFERENCES):
+            items = textwrap.dedent(block.partition("\n")[2])
+            for item in re.split(r"\n(?! )", items):
+                who, _, what = joined(item).partition(": ")
+                yield f"| {name} | {who} | {cell(what)} |"
 
 
 def defined(found: list[Entry]) -> list[Entry]:
