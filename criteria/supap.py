@@ -41,9 +41,9 @@ class SupAP(nn.Module):
 
     Differences:
         Ramzi et al.: their code has H(x) = ρ (x - δ) + 1.44 beyond δ, which is
-            `offset=1.44 - slope * reach`; counts the query as the first of its own positives, `include_query=True`; averages the
-            pairs beyond their margin, `reducer=NonZeroMean()`, and always all lists; adds the two
-            parts up, which is twice the loss at λ = 1/2.
+            `offset=1.44 - slope * reach`; counts the query as the first of its own positives,
+            `include_query=True`; averages the pairs beyond their margin, `reducer=NonZeroMean()`,
+            and always all lists; adds the two parts up, which is twice the loss at λ = 1/2.
 
     Args:
         miner: chooses P and N; None takes all pairs.
