@@ -80,13 +80,17 @@ def flattened(node: dict[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-MINERS = {  # in their code -> an experiment here
-    "random": "triplet_random",
-    "semihard": "triplet_semihard",
-    "softhard": "triplet_softhard",
-    "distance": "triplet_distance",
-    "rho_distance": "r_contrastive",
-    "npair": "npair",
+MINERS = {  # in their code -> here
+    "random": ["experiment=roth2020/cub200/triplet_random"],
+    "semihard": ["experiment=roth2020/cub200/triplet_semihard"],
+    "softhard": ["experiment=roth2020/cub200/triplet_softhard"],
+    "distance": ["experiment=roth2020/cub200/triplet_distance"],
+    "rho_distance": ["experiment=roth2020/cub200/r_contrastive"],
+    "npair": ["experiment=roth2020/cub200/npair"],
+    "parametric": [  # which no run of theirs has
+        *("batchminer=parametric", "batchminer.distribution=hards"),
+        *("batchminer.num_bins=29", "batchminer.clip=true"),
+    ],
 }
 
 
@@ -100,8 +104,7 @@ def test_miners_draw_the_same_tuples_equally_often(mining: str, name: str) -> No
     embeddings, labels = batch("roth2020", name)
     if mining == "distance":  # a sample alone in its class is its own positive there
         expected = Counter({key: n for key, n in expected.items() if key[0] != key[1]})
-    config = composed(f"experiment=roth2020/cub200/{MINERS[mining]}")
-    miner = instantiate(config.batchminer)
+    miner = instantiate(composed(*MINERS[mining]).batchminer)
     drawn = drawn_by(miner, F.normalize(embeddings.detach(), dim=1), labels, times=300)
     assert drawn.keys() <= expected.keys()
     assert p_of_same_odds(drawn, expected) > 1e-3
