@@ -146,6 +146,13 @@ def test_the_embeddings_are_normalised_but_for_three_losses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("roth2020/")])
+def test_one_positive_is_drawn_for_two_losses(name: str) -> None:
+    drawn = name.split("/")[-1] in ("npair", "angular")
+    miner = composed(f"experiment={name}").batchminer["_target_"]
+    assert (miner == "batch_mining.one_positive.OnePositiveMiner") is drawn
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("roth2020/")])
 def test_no_miner_of_roth_et_al_cuts_off_distances_above(name: str) -> None:
     assert composed(f"experiment={name}").batchminer.get("upper_cutoff") is None
 
