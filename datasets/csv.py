@@ -7,6 +7,7 @@ import pandas as pd
 from core.files import write_text_atomically
 from datasets.folders import check_files
 from datasets.reader import is_inline
+from datasets.rows import read_rows
 from datasets.table import Counts, DatasetError, Table, check_counts, make_table
 
 REQUIRED = ("path", "label", "split")
@@ -27,8 +28,7 @@ def csv(path: str, counts: Counts | None = None) -> Table:
     file = Path(path).expanduser().absolute()
     if not file.is_file():
         raise DatasetError(f"{file} does not exist; dataset.path names a CSV file")
-    text = {"path": str, "split": str, "category": str, "is_query": str, "is_gallery": str}
-    rows = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called "NA"
+    rows = read_rows(file, REQUIRED)
     check_rows(file, rows)
     train = rows["split"] == "train"
     table = make_table(
@@ -54,9 +54,6 @@ def with_relative_paths(table: Table, folder: Path) -> Table:
 
 
 def check_rows(file: Path, rows: pd.DataFrame) -> None:
-    absent = [column for column in REQUIRED if column not in rows]
-    if absent:
-        raise DatasetError(f"{file} lacks the columns {absent}; it needs {list(REQUIRED)}")
     unknown = sorted(set(rows["split"]) - set(SPLITS))
     if unknown:
         raise DatasetError(f"{file} has splits {unknown}; they must be among {list(SPLITS)}")

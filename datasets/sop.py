@@ -3,9 +3,11 @@
 import pandas as pd
 
 from datasets.folders import check_files, find
+from datasets.rows import read_rows
 from datasets.table import Counts, Table, check_counts, make_table
 
 FOLDERS = ("online_products", "Stanford_Online_Products")
+COLUMNS = ("image_id", "class_id", "super_class_id", "path")
 OBTAIN = (
     "It should hold Ebay_train.txt, Ebay_test.txt and bicycle_final/*.JPG and so on, or the same "
     "sorted into Info_Files and images: unpack Stanford_Online_Products.zip of "
@@ -30,6 +32,6 @@ def read_split(root: str | None, split: str) -> Table:
     file = find(root, FOLDERS, [f"Info_Files/{name}", name], OBTAIN)
     sorted_out = file.parent.name == "Info_Files"
     images = file.parent.parent / "images" if sorted_out else file.parent
-    rows = pd.read_csv(file, sep=" ")
+    rows = read_rows(file, COLUMNS, separator=" ")
     category = rows["path"].str.partition("/")[0].str.removesuffix("_final")
     return make_table(f"{images}/" + rows["path"], rows["class_id"], split, category=category)
