@@ -4,9 +4,8 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import ZipFile
 
-from datasets.reader import is_inline, split_archive
+from datasets.reader import is_inline, members, split_archive
 from datasets.table import DatasetError, Table
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -69,6 +68,5 @@ def names_in(folder: Path) -> set[str]:
     if folder.is_dir():
         return {entry.name for entry in os.scandir(folder)}
     if folder.is_file():
-        with ZipFile(folder) as archive:
-            return set(archive.namelist())
+        return set(members(folder))
     return set()

@@ -1,11 +1,11 @@
 """Omniglot's two small background sets: handwritten characters, 20 images of each."""
 
 from pathlib import Path
-from zipfile import ZipFile
 
 import pandas as pd
 
 from datasets.folders import find
+from datasets.reader import members
 from datasets.table import Counts, Table, check_counts, make_table
 
 OBTAIN = (
@@ -33,10 +33,7 @@ def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
 
 def read_archive(file: Path, split: str) -> Table:
     """Members are named <archive>/<alphabet>/<character>/<image>.png."""
-    with ZipFile(file) as archive:
-        members = sorted(name for name in archive.namelist() if name.endswith(".png"))
-    alphabets = [member.split("/")[1] for member in members]
-    characters = ["/".join(member.split("/")[1:3]) for member in members]
-    return make_table(
-        [f"{file}/{member}" for member in members], characters, split, category=alphabets
-    )
+    names = sorted(name for name in members(file) if name.endswith(".png"))
+    alphabets = [name.split("/")[1] for name in names]
+    characters = ["/".join(name.split("/")[1:3]) for name in names]
+    return make_table([f"{file}/{name}" for name in names], characters, split, category=alphabets)

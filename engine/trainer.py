@@ -1,4 +1,4 @@
-"""Training and evaluation of one configuration, from the images to the summary of its run folder."""
+"""Training and evaluation of one configuration, from the images to the summary of its run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
