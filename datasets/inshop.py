@@ -6,7 +6,7 @@ import pandas as pd
 
 from datasets.folders import check_files, find
 from datasets.rows import read_rows
-from datasets.table import Counts, DatasetError, Table, check_counts, make_table
+from datasets.table import Counts, DatasetError, Table, check_counts, make_table, read_from
 
 FOLDERS = (
     "inshop",
@@ -43,7 +43,7 @@ def inshop(root: str | None, counts: Counts | None = None) -> Table:
         is_query=train | (status == "query"),
         is_gallery=train | (status == "gallery"),
     )
-    return check_counts(check_files(table), counts)
+    return check_counts(check_files(read_from(table, file)), counts)
 
 
 def read_partition(file: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from datasets.folders import find
 from datasets.reader import members
-from datasets.table import Counts, Table, check_counts, make_table
+from datasets.table import Counts, Table, check_counts, make_table, read_from
 
 OBTAIN = (
     "It should hold images_background_small1.zip and images_background_small2.zip of "
@@ -28,7 +28,8 @@ def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
     test = find(root, ["omniglot"], ["images_background_small2.zip"], OBTAIN)
     table = pd.concat([read_archive(train, "train"), read_archive(test, "test")], ignore_index=True)
     unseen = table["category"].isin(TEST_ALPHABETS)
-    return check_counts(table[unseen | (table["split"] == "train")].reset_index(drop=True), counts)
+    rows = table[unseen | (table["split"] == "train")].reset_index(drop=True)
+    return check_counts(read_from(rows, train, test), counts)
 
 
 def read_archive(file: Path, split: str) -> Table:

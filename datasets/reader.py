@@ -15,11 +15,11 @@ from zipfile import ZipFile
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
+from datasets.path import INLINE, is_inline, split_archive
 from datasets.table import DatasetError
 
 log = logging.getLogger(__name__)
 
-INLINE = "data:image/png;base64,"
 SAMPLE_FORMAT, SIGNED = 339, 2  # a tag of TIFF and its value for integers with a sign
 
 
@@ -125,6 +125,21 @@ def read_bytes(path: str) -> bytes:
     return plain(path).read_bytes()
 
 
+def size_of(path: str) -> int:
+    """Bytes of the file of an image, or of the member of an archive; 0 of one in the table.
+
+    Raises:
+        DatasetError: naming the file that is missing.
+    """
+    if is_inline(path):
+        return 0
+    with naming(path):
+        if inside := split_archive(path):
+            archive, member = inside
+            return open_archive(archive, os.getpid()).getinfo(member).file_size
+        return os.stat(path).st_size  # noqa: PTH116  # there are tens of thousands of them
+
+
 def plain(path: str) -> Path:
     """A file that has an end.
 
@@ -135,16 +150,6 @@ def plain(path: str) -> Path:
     if not stat.S_ISREG(file.stat().st_mode):
         raise OSError("it is no plain file")
     return file
-
-
-def is_inline(path: str) -> bool:
-    return path.startswith(INLINE)
-
-
-def split_archive(path: str) -> tuple[str, str] | None:
-    """`a/b.zip/c/d.png` -> (`a/b.zip`, `c/d.png`); None for a plain file."""
-    archive, separator, member = path.partition(".zip/")
-    return (f"{archive}.zip", member) if separator else None
 
 
 @lru_cache(maxsize=16)

@@ -13,6 +13,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,16 @@ def make_table(
         "category": category,
     }
     return pd.DataFrame(columns).astype(dict.fromkeys(TEXT, str))
+
+
+def read_from(table: Table, *sources: Path) -> Table:
+    """The table, knowing the index files and the searched folders that it was made of.
+
+    They stand in `table.attrs["sources"]`. If they and the files of its images look as they did,
+    it need not be read again to know that it is the same.
+    """
+    table.attrs["sources"] = [str(source) for source in sources]
+    return table
 
 
 def in_order(labels: Iterable[object]) -> list[str]:

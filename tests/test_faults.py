@@ -34,7 +34,7 @@ KILLS = 20
 SERVER = """
 import json, os, resource, runpy, sys
 sys.path.insert(0, os.getcwd())
-import main  # once: what follows starts in a moment
+import main, engine.trainer  # once: what follows starts in a moment
 for line in sys.stdin:
     order = json.loads(line)
     pid = os.fork()
