@@ -35,7 +35,8 @@ def main(config: DictConfig) -> Outcome | None:
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(command.overrides.task, folder, config.force)])[0]
         if folder.finished and not config.force and same_files(folder):
-            return show(folder)
+            show(folder)
+            return None
         from engine.build import table_of  # from here on torch is needed, which takes seconds
         from engine.identity import insist_on_same_data
         from engine.trainer import train_and_evaluate
@@ -55,7 +56,8 @@ def main(config: DictConfig) -> Outcome | None:
                 warn(claim)
                 with folder.running(), advised():  # so that the status says it, too
                     train_and_evaluate(config, folder, claim)
-        return show(folder)
+        show(folder)
+    return None
 
 
 def show(folder: RunFolder) -> None:

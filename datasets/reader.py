@@ -70,7 +70,7 @@ def decode(content: bytes) -> Image.Image:
         if image.mode == "F" or image.mode.startswith("I"):  # PIL would clip at 255
             image = narrowed(image)
         elif image.mode == "LAB":  # PIL converts it by its profiles alone
-            image = ImageCms.applyTransform(image, lab_to_rgb())
+            image = lab_to_rgb().apply(image)
         if "transparency" in image.info:  # of a palette; PIL asks for the detour
             image = image.convert("RGBA")
         return image.convert("RGB")

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from core.errors import UserError
+from engine.dataset import CSV
 from engine.errors import ConfigurationError as ConfigurationError
 from engine.errors import suggestion as suggestion
 
@@ -178,8 +179,8 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
     if content["trainer"]["source"] != "device":  # all others read the same pixels
         content["trainer"].pop("source")
-    if content["dataset"].get("name", "") is None:  # as before a dataset had a name of its own
-        content["dataset"].pop("name")
+    if content["dataset"]["_target_"] == CSV:
+        content["dataset"].pop("name", None)  # it names the folder above
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"

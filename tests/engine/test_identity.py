@@ -269,12 +269,14 @@ def test_a_name_of_a_dataset_stays_below_its_parent(name: str) -> None:
         dataset_name(config.dataset, "csv")
 
 
-def test_a_name_that_is_not_given_leaves_the_group_as_it_was() -> None:
+def test_the_name_of_a_dataset_leaves_the_group_as_it_was() -> None:
+    """A user goes on with a run of runs/csv/, of before datasets had names: dataset.name=csv."""
     now = composed("dataset=csv", "dataset.path=some.csv")
+    named = composed("dataset=csv", "dataset.path=some.csv", "dataset.name=csv")
     before = now.copy()
     OmegaConf.set_struct(before, False)
     before.dataset.pop("name")
-    assert group_name(now, CHOICES) == group_name(before, CHOICES)
+    assert group_name(now, CHOICES) == group_name(named, CHOICES) == group_name(before, CHOICES)
 
 
 def test_the_folder_that_may_move() -> None:
