@@ -15,15 +15,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from engine.build import is_first_process
 from engine.configuration import check, explained
 from engine.faults import advised
+from engine.process import is_first_process
 from engine.protocol import claim_of, warn
-from engine.trainer import train_and_evaluate
 from sweeps.job import Job, Outcome
 from sweeps.place import run_folder
 from sweeps.pool import run_all
 from tracking.report import report
+from tracking.run_folder import RunFolder
+from tracking.sources import same_files
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -33,6 +34,13 @@ def main(config: DictConfig) -> Outcome | None:
         folder = run_folder(config, command.runtime.choices)
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(command.overrides.task, folder, config.force)])[0]
+        if folder.finished and not config.force and same_files(folder):
+            show(folder)
+            return None
+        from engine.build import table_of  # from here on torch is needed, which takes seconds
+        from engine.identity import insist_on_same_data
+        from engine.trainer import train_and_evaluate
+
         check(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder
             if config.force or not folder.finished:
@@ -41,13 +49,20 @@ def main(config: DictConfig) -> Outcome | None:
         with folder.locked():
             if config.force:
                 folder.clear()
-            if not folder.finished:
+            if folder.finished:
+                insist_on_same_data(folder, table_of(config))
+            else:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
                 with folder.running(), advised():  # so that the status says it, too
                     train_and_evaluate(config, folder, claim)
-        report(folder.summary)
+        show(folder)
     return None
+
+
+def show(folder: RunFolder) -> None:
+    if is_first_process():
+        report(folder.summary)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,20 @@
 """CARS196: the first 98 classes train, the other 98 test."""
 
 from pathlib import Path
+from typing import Any
 
 from scipy.io import loadmat
 
-from datasets.folders import check_files, find, images_by_class
-from datasets.table import Counts, Table, check_counts, make_table, split_by_halves
+from datasets.folders import check_files, class_folders, find, images_by_class
+from datasets.table import (
+    Counts,
+    DatasetError,
+    Table,
+    check_counts,
+    make_table,
+    read_from,
+    split_by_halves,
+)
 
 FOLDERS = ("cars196", "CARS196", "stanford_cars")
 OBTAIN = (
@@ -27,7 +36,7 @@ def cars196(root: str | None, counts: Counts | None = None) -> Table:
         counts: numbers of classes and images to insist on; see `check_counts`.
     """
     layouts = {
-        "images": from_folders,
+        "images": images_by_class,
         "cars_annos.mat": from_annotations,
         "devkit/cars_meta.mat": from_devkit,
     }
@@ -35,16 +44,19 @@ def cars196(root: str | None, counts: Counts | None = None) -> Table:
     read = next(read for content, read in layouts.items() if content.endswith(found.name))
     paths, labels = read(found)
     table = make_table(paths, labels, split_by_halves(labels))
-    return check_counts(check_files(table), counts)
+    return check_counts(check_files(read_from(table, *sources(found))), counts)
 
 
-def from_folders(images: Path) -> tuple[list[str], list[str]]:
-    return images_by_class(images)
+def sources(found: Path) -> list[Path]:
+    """What a layout is read from."""
+    if found.is_dir():
+        return [found, *class_folders(found)]
+    return [found, *annotations_of(found).values()] if found.name == "cars_meta.mat" else [found]
 
 
 def from_annotations(file: Path) -> tuple[list[str], list[str]]:
     """One file about all images, as it comes with car_ims.tgz."""
-    content = loadmat(file, squeeze_me=True)
+    content = contents(file)
     images = content["annotations"]
     paths = [f"{file.parent}/{path}" for path in images["relative_im_path"]]
     return paths, class_labels(images["class"], content["class_names"])
@@ -53,17 +65,33 @@ def from_annotations(file: Path) -> tuple[list[str], list[str]]:
 def from_devkit(meta: Path) -> tuple[list[str], list[str]]:
     """Two files, as they come with cars_train.tgz and cars_test.tgz."""
     folder = meta.parent.parent
-    names = loadmat(meta, squeeze_me=True)["class_names"]
-    annotations = {
-        "cars_train": meta.parent / "cars_train_annos.mat",
-        "cars_test": folder / "cars_test_annos_withlabels.mat",
-    }
+    names = contents(meta)["class_names"]
     paths, labels = [], []
-    for part, file in annotations.items():
-        images = loadmat(file, squeeze_me=True)["annotations"]
+    for part, file in annotations_of(meta).items():
+        images = contents(file)["annotations"]
         paths += [f"{folder}/{part}/{name}" for name in images["fname"]]
         labels += class_labels(images["class"], names)
     return paths, labels
+
+
+def annotations_of(meta: Path) -> dict[str, Path]:
+    """The file about the images of each folder."""
+    return {
+        "cars_train": meta.parent / "cars_train_annos.mat",
+        "cars_test": meta.parent.parent / "cars_test_annos_withlabels.mat",
+    }
+
+
+def contents(file: Path) -> dict[str, Any]:
+    """Of a MATLAB file.
+
+    Raises:
+        DatasetError: naming the file that is damaged.
+    """
+    try:
+        return dict(loadmat(file, squeeze_me=True))
+    except Exception as error:
+        raise DatasetError(f"{file} cannot be read as a MATLAB file: {error}") from error
 
 
 def class_labels(ids: list[int], names: list[str]) -> list[str]:

@@ -6,15 +6,16 @@ import pandas as pd
 
 from core.files import write_text_atomically
 from datasets.folders import check_files
-from datasets.reader import is_inline
-from datasets.table import Counts, DatasetError, Table, check_counts, make_table
+from datasets.path import is_inline
+from datasets.rows import read_rows
+from datasets.table import Counts, DatasetError, Table, check_counts, make_table, read_from
 
 REQUIRED = ("path", "label", "split")
 SPLITS = ("train", "val", "test")
 FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
 
 
-def csv(path: str, counts: Counts | None = None) -> Table:
+def csv(path: str, counts: Counts | None = None, name: str | None = None) -> Table:  # noqa: ARG001
     """The table in a CSV file; `write_csv` writes one.
 
     Required columns: path, label, split (train, val or test). Optional: is_query and is_gallery
@@ -23,12 +24,12 @@ def csv(path: str, counts: Counts | None = None) -> Table:
     Args:
         path: the CSV file; the image paths in it are relative to its folder.
         counts: numbers of classes and images to insist on; see `check_counts`.
+        name: what results are filed under, the file's own name if None; changes no table.
     """
     file = Path(path).expanduser().absolute()
     if not file.is_file():
         raise DatasetError(f"{file} does not exist; dataset.path names a CSV file")
-    text = {"path": str, "split": str, "category": str, "is_query": str, "is_gallery": str}
-    rows = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called "NA"
+    rows = read_rows(file, REQUIRED)
     check_rows(file, rows)
     train = rows["split"] == "train"
     table = make_table(
@@ -39,7 +40,7 @@ def csv(path: str, counts: Counts | None = None) -> Table:
         is_query=train | flags(file, rows, "is_query"),
         is_gallery=train | flags(file, rows, "is_gallery"),
     )
-    return check_counts(check_files(table), counts)
+    return check_counts(check_files(read_from(table, file)), counts)
 
 
 def write_csv(table: Table, file: Path) -> None:
@@ -54,9 +55,6 @@ def with_relative_paths(table: Table, folder: Path) -> Table:
 
 
 def check_rows(file: Path, rows: pd.DataFrame) -> None:
-    absent = [column for column in REQUIRED if column not in rows]
-    if absent:
-        raise DatasetError(f"{file} lacks the columns {absent}; it needs {list(REQUIRED)}")
     unknown = sorted(set(rows["split"]) - set(SPLITS))
     if unknown:
         raise DatasetError(f"{file} has splits {unknown}; they must be among {list(SPLITS)}")

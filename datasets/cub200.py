@@ -1,7 +1,7 @@
 """CUB-200-2011, birds: the first 100 classes train, the other 100 test."""
 
-from datasets.folders import find, images_by_class
-from datasets.table import Counts, Table, check_counts, make_table, split_by_halves
+from datasets.folders import class_folders, find, images_by_class
+from datasets.table import Counts, Table, check_counts, make_table, read_from, split_by_halves
 
 FOLDERS = ("cub200", "CUB_200_2011", "cub200/CUB_200_2011")
 OBTAIN = (
@@ -17,5 +17,7 @@ def cub200(root: str | None, counts: Counts | None = None) -> Table:
         root: parent of the dataset's folder.
         counts: numbers of classes and images to insist on; see `check_counts`.
     """
-    paths, labels = images_by_class(find(root, FOLDERS, ["images"], OBTAIN))
-    return check_counts(make_table(paths, labels, split_by_halves(labels)), counts)
+    images = find(root, FOLDERS, ["images"], OBTAIN)
+    paths, labels = images_by_class(images)
+    table = make_table(paths, labels, split_by_halves(labels))
+    return check_counts(read_from(table, images, *class_folders(images)), counts)

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from datasets.reader import INLINE
-from datasets.table import Counts, Table, check_counts, make_table, split_by_halves
+from datasets.path import INLINE
+from datasets.table import Counts, Table, check_counts, make_table, read_from, split_by_halves
 
 
 def digits(counts: Counts | None = None) -> Table:
@@ -17,7 +17,7 @@ def digits(counts: Counts | None = None) -> Table:
     grey = np.round(content.images * (255 / 16)).astype(np.uint8)  # from 0..16
     paths = [png_uri(image) for image in grey]
     table = make_table(paths, content.target, split_by_halves(content.target))
-    return check_counts(table, counts)
+    return check_counts(read_from(table), counts)
 
 
 def png_uri(image: np.ndarray) -> str:

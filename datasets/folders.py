@@ -4,9 +4,9 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import ZipFile
 
-from datasets.reader import is_inline, split_archive
+from datasets.path import is_inline, split_archive
+from datasets.reader import members
 from datasets.table import DatasetError, Table
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -34,11 +34,16 @@ def find(root: str | None, folders: Sequence[str], contents: Sequence[str], obta
 def images_by_class(folder: Path) -> tuple[list[str], list[str]]:
     """Paths and labels of `folder`/<class>/<image>, both sorted by name."""
     paths, labels = [], []
-    for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
-        for path in sorted(entry.path for entry in os.scandir(folder / name) if is_image(entry)):
+    for inner in class_folders(folder):
+        for path in sorted(entry.path for entry in os.scandir(inner) if is_image(entry)):
             paths.append(path)
-            labels.append(name)
+            labels.append(inner.name)
     return paths, labels
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Every folder in a folder, sorted by name."""
+    return [folder / name for name in sorted(e.name for e in os.scandir(folder) if e.is_dir())]
 
 
 def is_image(entry: "os.DirEntry[str]") -> bool:
@@ -69,6 +74,5 @@ def names_in(folder: Path) -> set[str]:
     if folder.is_dir():
         return {entry.name for entry in os.scandir(folder)}
     if folder.is_file():
-        with ZipFile(folder) as archive:
-            return set(archive.namelist())
+        return set(members(folder))
     return set()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pandas as pd
 import torch
 from PIL.Image import Image
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch.utils.data import Dataset
 
 from datasets.cache import Cache
 from datasets.reader import read_image
-from datasets.table import Table
+from datasets.table import Table, class_numbers, in_order
 from datasets.transforms import Transform
 
 
@@ -30,7 +29,7 @@ class Images(Dataset[tuple[Tensor, int]]):
             not.
 
     Attributes:
-        labels: int64 (S,), 0..C-1 in the sorted order of the table's own labels.
+        labels: int64 (S,), 0..C-1 in the order of the classes, see `in_order`.
         class_names: the C labels of the table, in that order.
         is_query, is_gallery: bool (S,), whether an image searches and whether it can be found.
         categories: S super-classes, empty text if there are none.
@@ -43,9 +42,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         cache: Cache | None = None,
         on_device: bool = False,
     ) -> None:
-        codes, names = pd.factorize(table["label"], sort=True)
-        self.labels = codes.astype("int64")
-        self.class_names = [str(name) for name in names]
+        self.labels, self.class_names = class_numbers(table["label"]), in_order(table["label"])
         self.paths = table["path"].tolist()
         self.is_query = table["is_query"].to_numpy(bool, copy=True)
         self.is_gallery = table["is_gallery"].to_numpy(bool, copy=True)

@@ -1,9 +1,12 @@
 """DeepFashion In-shop Clothes Retrieval: disjoint items; test images are query or gallery."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from datasets.folders import check_files, find
-from datasets.table import Counts, DatasetError, Table, check_counts, make_table
+from datasets.rows import read_rows
+from datasets.table import Counts, DatasetError, Table, check_counts, make_table, read_from
 
 FOLDERS = (
     "inshop",
@@ -29,7 +32,7 @@ def inshop(root: str | None, counts: Counts | None = None) -> Table:
     file = find(root, FOLDERS, ["list_eval_partition.txt", "Eval/list_eval_partition.txt"], OBTAIN)
     folder = file.parent.parent if file.parent.name == "Eval" else file.parent
     images = folder / "Img" if (folder / "Img" / "img").is_dir() else folder
-    rows = read_partition(str(file))
+    rows = read_partition(file)
     status = rows["evaluation_status"]
     train = status == "train"
     table = make_table(
@@ -40,13 +43,15 @@ def inshop(root: str | None, counts: Counts | None = None) -> Table:
         is_query=train | (status == "query"),
         is_gallery=train | (status == "gallery"),
     )
-    return check_counts(check_files(table), counts)
+    return check_counts(check_files(read_from(table, file)), counts)
 
 
-def read_partition(file: str) -> pd.DataFrame:
+def read_partition(file: Path) -> pd.DataFrame:
     """The number of images, a header, then one line per image, columns padded with spaces."""
-    rows = pd.read_csv(file, sep=r"\s+", skiprows=1)
+    rows = read_rows(file, COLUMNS, separator=r"\s+", skipped=1)
     unknown = set(rows["evaluation_status"]) - {"train", "query", "gallery"}
-    if list(rows.columns) != COLUMNS or unknown:
-        raise DatasetError(f"{file} should have columns {COLUMNS}, of train, query or gallery")
+    if unknown:
+        raise DatasetError(
+            f"{file} has {sorted(unknown)} as evaluation_status, not train, query or gallery"
+        )
     return rows

@@ -1,12 +1,12 @@
 """Omniglot's two small background sets: handwritten characters, 20 images of each."""
 
 from pathlib import Path
-from zipfile import ZipFile
 
 import pandas as pd
 
 from datasets.folders import find
-from datasets.table import Counts, Table, check_counts, make_table
+from datasets.reader import members
+from datasets.table import Counts, Table, check_counts, make_table, read_from
 
 OBTAIN = (
     "It should hold images_background_small1.zip and images_background_small2.zip of "
@@ -28,15 +28,13 @@ def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
     test = find(root, ["omniglot"], ["images_background_small2.zip"], OBTAIN)
     table = pd.concat([read_archive(train, "train"), read_archive(test, "test")], ignore_index=True)
     unseen = table["category"].isin(TEST_ALPHABETS)
-    return check_counts(table[unseen | (table["split"] == "train")].reset_index(drop=True), counts)
+    rows = table[unseen | (table["split"] == "train")].reset_index(drop=True)
+    return check_counts(read_from(rows, train, test), counts)
 
 
 def read_archive(file: Path, split: str) -> Table:
     """Members are named <archive>/<alphabet>/<character>/<image>.png."""
-    with ZipFile(file) as archive:
-        members = sorted(name for name in archive.namelist() if name.endswith(".png"))
-    alphabets = [member.split("/")[1] for member in members]
-    characters = ["/".join(member.split("/")[1:3]) for member in members]
-    return make_table(
-        [f"{file}/{member}" for member in members], characters, split, category=alphabets
-    )
+    names = sorted(name for name in members(file) if name.endswith(".png"))
+    alphabets = [name.split("/")[1] for name in names]
+    characters = ["/".join(name.split("/")[1:3]) for name in names]
+    return make_table([f"{file}/{name}" for name in names], characters, split, category=alphabets)

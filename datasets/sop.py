@@ -1,11 +1,15 @@
 """Stanford Online Products: 22 634 products of 12 super-classes, split by the authors."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from datasets.folders import check_files, find
-from datasets.table import Counts, Table, check_counts, make_table
+from datasets.rows import read_rows
+from datasets.table import Counts, Table, check_counts, make_table, read_from
 
 FOLDERS = ("online_products", "Stanford_Online_Products")
+COLUMNS = ("image_id", "class_id", "super_class_id", "path")
 OBTAIN = (
     "It should hold Ebay_train.txt, Ebay_test.txt and bicycle_final/*.JPG and so on, or the same "
     "sorted into Info_Files and images: unpack Stanford_Online_Products.zip of "
@@ -20,16 +24,20 @@ def sop(root: str | None, counts: Counts | None = None) -> Table:
         root: parent of the dataset's folder.
         counts: numbers of classes and images to insist on; see `check_counts`.
     """
-    table = pd.concat([read_split(root, split) for split in ("train", "test")], ignore_index=True)
-    return check_counts(check_files(table), counts)
+    files = {split: find_list(root, split) for split in ("train", "test")}
+    table = pd.concat([read_split(*item) for item in files.items()], ignore_index=True)
+    return check_counts(check_files(read_from(table, *files.values())), counts)
 
 
-def read_split(root: str | None, split: str) -> Table:
-    """Ebay_<split>.txt: a header, then `image_id class_id super_class_id path` per line."""
+def find_list(root: str | None, split: str) -> Path:
     name = f"Ebay_{split}.txt"
-    file = find(root, FOLDERS, [f"Info_Files/{name}", name], OBTAIN)
+    return find(root, FOLDERS, [f"Info_Files/{name}", name], OBTAIN)
+
+
+def read_split(split: str, file: Path) -> Table:
+    """Ebay_<split>.txt: a header, then `image_id class_id super_class_id path` per line."""
     sorted_out = file.parent.name == "Info_Files"
     images = file.parent.parent / "images" if sorted_out else file.parent
-    rows = pd.read_csv(file, sep=" ")
+    rows = read_rows(file, COLUMNS, separator=" ")
     category = rows["path"].str.partition("/")[0].str.removesuffix("_final")
     return make_table(f"{images}/" + rows["path"], rows["class_id"], split, category=category)

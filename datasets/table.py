@@ -3,14 +3,17 @@
 | column     | meaning                                                                          |
 |------------|----------------------------------------------------------------------------------|
 | path       | a file, a member of an archive (`some.zip/folder/a.png`) or a `data:` URI        |
-| label      | the class, as the source names it: text or a number                              |
+| label      | the class, as the source names it: text, so that 4 and 04 are two classes        |
 | split      | train, val or test                                                               |
 | is_query   | whether the image searches when its split is evaluated                           |
 | is_gallery | whether the image can be found; usually both are true (one set, searched by itself) |
 | category   | super-class, empty if there is none                                              |
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ from core.errors import UserError
 
 Table = pd.DataFrame
 Counts = Mapping[str, Mapping[str, int | None]]  # {"train": {"classes": 100, "images": 5864}, ...}
+TEXT = ("path", "label", "split", "category")
+NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class DatasetError(UserError):
@@ -45,13 +50,45 @@ def make_table(
         "is_gallery": is_gallery,
         "category": category,
     }
-    return pd.DataFrame(columns).astype({"path": str, "split": str, "category": str})
+    return pd.DataFrame(columns).astype(dict.fromkeys(TEXT, str))
 
 
-def split_by_halves(labels: ArrayLike) -> np.ndarray:
-    """The first half of the sorted classes trains, the second half tests (CUB200, CARS196)."""
-    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
-    return np.where(codes < len(classes) // 2, "train", "test")
+def read_from(table: Table, *sources: Path) -> Table:
+    """The table, knowing the index files and the searched folders that it was made of.
+
+    They stand in `table.attrs["sources"]`. If they and the files of its images look as they did,
+    it need not be read again to know that it is the same.
+    """
+    table.attrs["sources"] = [str(source) for source in sources]
+    return table
+
+
+def in_order(labels: Iterable[object]) -> list[str]:
+    """The distinct labels in the order of the classes: 9 before 10, where all are numerals.
+
+    Labels of which one is no numeral, such as A16, are in the order of their characters.
+
+    >>> in_order(["10", "9", "09", "10"])
+    ['09', '9', '10']
+    >>> in_order(["10", "9", "A16"])
+    ['10', '9', 'A16']
+    """
+    distinct = sorted(set(map(str, labels)))
+    if all(NUMERAL.fullmatch(label) for label in distinct):
+        return sorted(distinct, key=Decimal)
+    return distinct
+
+
+def class_numbers(labels: Iterable[object]) -> np.ndarray:
+    """The place of each label in the order of the classes, int64 (S,) in 0..C-1."""
+    numbers = {label: number for number, label in enumerate(in_order(labels))}
+    return np.array([numbers[str(label)] for label in labels], np.int64)
+
+
+def split_by_halves(labels: Iterable[object]) -> np.ndarray:
+    """The first half of the classes in order trains, the second half tests (CUB200, CARS196)."""
+    numbers = class_numbers(labels)
+    return np.where(numbers < len(set(numbers)) // 2, "train", "test")
 
 
 def check_counts(table: Table, counts: Counts | None) -> Table:

@@ -7,7 +7,7 @@ split's own: runs that differ in their seed only still validate on the same imag
 import numpy as np
 import pandas as pd
 
-from datasets.table import DatasetError, Table
+from datasets.table import DatasetError, Table, in_order
 
 
 def none(table: Table) -> Table:
@@ -19,7 +19,7 @@ def classes(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
     """A share of the training classes, so that validation classes are unseen like test classes.
 
     Each super-class gives its share, except that it keeps at least one class. Without `shuffle`
-    the last classes in sorted order validate: Roth et al. 2020 at fraction 0.2.
+    the last classes in order validate: Roth et al. 2020 at fraction 0.2.
 
     Args:
         table: the dataset.
@@ -27,9 +27,10 @@ def classes(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
         shuffle: whether `seed` chooses the classes.
         seed: of the choice.
     """
-    firsts = training_rows(table).drop_duplicates("label").sort_values("label")
+    rows = training_rows(table).drop_duplicates("label")
+    firsts = rows.set_index("label").loc[in_order(rows["label"])]
     chosen = last_share(firsts["category"], fraction, shuffle, seed)
-    return mark(table, table["label"].isin(firsts["label"][chosen]))
+    return mark(table, table["label"].isin(chosen))
 
 
 def samples(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
@@ -40,7 +41,7 @@ def samples(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
 
 def fold(table: Table, index: int, folds: int, shuffle: bool, seed: int) -> Table:
     """Fold `index` (from 0) of `folds` over the training classes: each class validates once."""
-    labels = np.sort(training_rows(table)["label"].unique())
+    labels = np.array(in_order(training_rows(table)["label"]), dtype=object)
     if not 0 <= index < folds <= len(labels):
         raise DatasetError(f"no fold {index} of {folds} over {len(labels)} training classes")
     if shuffle:

@@ -1,6 +1,5 @@
 """What training and evaluation build alike from the configuration of a run."""
 
-import os
 from collections.abc import Sequence
 
 import torch
@@ -9,11 +8,9 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from datasets.images import Images
-from datasets.table import Table
+from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
 from engine.configuration import ConfigurationError
-
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # which of the processes this one is
 
 
 def fabric_of(trainer: DictConfig) -> Fabric:
@@ -37,11 +34,6 @@ def fabric_of(trainer: DictConfig) -> Fabric:
         ) from error
 
 
-def is_first_process() -> bool:
-    """Whether this process keeps the records, of those that Fabric, torchrun or SLURM started."""
-    return not any(int(os.environ.get(name, 0)) for name in RANKS)
-
-
 def disband(fabric: Fabric) -> None:
     """End the talk of several processes; torch may abort one that exits in the middle of it."""
     if fabric.world_size > 1:
@@ -55,9 +47,19 @@ def table_of(config: DictConfig) -> Table:
     return table
 
 
-def images_of(config: DictConfig) -> tuple[Images, dict[str, Images]]:
-    """The images a run trains on, and those of the splits that it evaluates."""
-    table, transform = table_of(config), instantiate(config.transform)
+def images_of(config: DictConfig, table: Table) -> tuple[Images, dict[str, Images]]:
+    """The images a run trains on, and those of the splits that it evaluates.
+
+    Raises:
+        DatasetError: there are none to train on, or none to test.
+    """
+    transform = instantiate(config.transform)
+    if absent := [split for split in ("train", "test") if not (table.split == split).any()]:
+        dataset = config.dataset.get("path") or config.dataset._target_
+        raise DatasetError(
+            f"{dataset} has no images of split {' and '.join(absent)}; a run trains on train and "
+            "is evaluated on test"
+        )
     train = Images(table[table.split == "train"], transform.train)
     names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
     return train, splits_of(table, names, transform.eval)

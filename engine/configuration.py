@@ -3,14 +3,13 @@
 Whatever is wrong is one line, a `ConfigurationError`: which key or choice, and what would be right.
 """
 
-import difflib
 import hashlib
 import inspect
 import json
 import re
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
@@ -22,6 +21,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from core.errors import UserError
+from engine.dataset import CSV
+from engine.errors import ConfigurationError as ConfigurationError
+from engine.errors import suggestion as suggestion
 
 CONF = Path(__file__).parent.parent / "conf"
 INTEGERS = (
@@ -42,10 +44,6 @@ OF_THE_MACHINE = (  # trainer keys that change no result
     "cache_gib",
     "compile",
 )
-
-
-class ConfigurationError(UserError):
-    """The configuration asks for something that does not exist or does not fit together."""
 
 
 def check(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -181,6 +179,8 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
     if content["trainer"]["source"] != "device":  # all others read the same pixels
         content["trainer"].pop("source")
+    if content["dataset"]["_target_"] == CSV:
+        content["dataset"].pop("name", None)  # it names the folder above
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"
@@ -240,9 +240,3 @@ def _root_cause(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException | HydraException) and error.__cause__ is not None:
         return f"{error}".splitlines()[0] + f" {_root_cause(error.__cause__)}"
     return str(error)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`, did you mean 'lr'?`, or nothing where nothing known is like it."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean '{close[0]}'?" if close else ""

@@ -18,7 +18,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from datasets.images import Images, drawing_from
-from datasets.reader import read_bytes, read_image
+from datasets.reader import naming, read_bytes, read_image
+from datasets.table import DatasetError
 from datasets.transforms import Transform
 
 JPEG, PLAIN = b"\xff\xd8\xff", ("RGB", "L")  # other colours are left to PIL
@@ -48,11 +49,12 @@ class Encoded(Dataset[tuple[Tensor, int, int]]):
 
 def content_of(path: str) -> Tensor:
     """The bytes of a whole JPEG in plain colours; any other image as PIL reads it."""
-    content = read_bytes(path)
-    if content.startswith(JPEG) and content.rstrip(b"\0").endswith(b"\xff\xd9"):
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode in PLAIN:
-                return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    with naming(path):
+        content = read_bytes(path)
+        if content.startswith(JPEG) and content.rstrip(b"\0").endswith(b"\xff\xd9"):
+            with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
+                if image.mode in PLAIN:
+                    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return pil_to_tensor(read_image(path))
 
 
@@ -81,4 +83,12 @@ class Decoder:
             return []
         with warnings.catch_warnings():  # torchvision hands its decoders over to TorchCodec
             warnings.simplefilter("ignore")
-            return list(decode_jpeg(contents, mode=ImageReadMode.RGB, device=device))
+            try:
+                return list(decode_jpeg(contents, mode=ImageReadMode.RGB, device=device))
+            except RuntimeError as error:
+                if "jpeg" not in str(error).lower():  # of the device, which may lack memory
+                    raise
+                raise DatasetError(
+                    f"{device} cannot decode an image of a batch: {error}; trainer.source=files "
+                    "names it"
+                ) from error

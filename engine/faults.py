@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from core.errors import UserError
 
 MEMORY = (
@@ -39,6 +37,8 @@ def advised() -> Iterator[None]:
 
 def advice_on(error: RuntimeError | MemoryError) -> str | None:
     """What helps; None where nothing is known to, as for an error of the code."""
+    import torch  # here, so that a finished run is shown without it
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return MEMORY
     if "can't allocate memory" in str(error):  # what torch says of the host's

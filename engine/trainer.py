@@ -1,4 +1,4 @@
-"""Training and evaluation of one configuration, from images to the summary of the run folder."""
+"""Training and evaluation of one configuration, from the images to the summary of its run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from engine.adapt import adaptation
-from engine.build import disband, fabric_of, images_of
+from engine.build import disband, fabric_of, images_of, table_of
 from engine.checkpoint import Checkpoints
 from engine.fit import fit, follow
+from engine.identity import keep_data
 from engine.learner import set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
@@ -34,7 +35,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     keep_freed_memory()
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
-    train, splits = images_of(config)
+    table = keep_data(folder, table_of(config), first=fabric.is_global_zero)
+    train, splits = images_of(config, table)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)

@@ -8,6 +8,7 @@ of its own, all others are those of the run; docs/evaluation.md explains the fil
 """
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +22,11 @@ from torch import nn
 
 from core.files import write_text_atomically
 from datasets.images import Images
-from datasets.table import DatasetError
+from datasets.table import DatasetError, Table
 from engine.build import fabric_of, splits_of, table_of
 from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.dataset import data_root, dataset_name
+from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.progress import busy, watched
@@ -33,6 +36,9 @@ from evaluation.evaluate import Evaluation, Results
 from evaluation.per_query import save
 from tracking.records import finite
 from tracking.report import cell
+from tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -46,7 +52,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     trained, config = read(arguments)
     check(config, [])
     learned = weights(trained.checkpoint)
-    images = images_of(config)
+    images = images_of(config, None if other_data(arguments) else trained.folder)
     embedded = embed_images(config, backbone(config, learned), images)
 
     evaluation: Evaluation = instantiate(config.evaluation.measure)
@@ -93,8 +99,19 @@ def read(arguments: Sequence[str]) -> tuple[Trained, DictConfig]:
     return trained, configuration(saved, others)
 
 
-def images_of(config: DictConfig) -> Images:
-    """The split to evaluate; setting training images aside does not concern a test split."""
+def other_data(arguments: Sequence[str]) -> bool:
+    """Whether the user asks for other data than those of the run."""
+    keys = [argument.lstrip("+").partition("=")[0].split(".")[0] for argument in arguments]
+    return "dataset" in keys or "validation" in keys
+
+
+def images_of(config: DictConfig, run: Path | None = None) -> Images:
+    """The split to evaluate; setting training images aside does not concern a test split.
+
+    Args:
+        config: of the evaluation.
+        run: warn if the split is not what it was in this run.
+    """
     if config.split == "test":
         table = instantiate(config.dataset, _convert_="all")
     else:
@@ -103,11 +120,23 @@ def images_of(config: DictConfig) -> Images:
     if config.split not in splits:
         there = ", ".join(sorted(table["split"].unique()))
         raise DatasetError(f"{dataset_of(config)} has no split {config.split}; it has {there}")
+    if run is not None and (changed := change_since(run, config, table)) is not None:
+        log.warning("the data are not those of %s: %s", run, changed)
     return splits[config.split]
 
 
+def change_since(run: Path, config: DictConfig, table: Table) -> str | None:
+    """What differs in the split that is evaluated from what it was in the run."""
+    folder = RunFolder(run, data_root(config))
+    before = recorded(folder)
+    if before is None:
+        return None
+    now = described(table[table["split"] == config.split], folder.data_root)
+    return change(before[before["split"] == config.split].reset_index(drop=True), now)
+
+
 def dataset_of(config: DictConfig) -> str:
-    return str(config.dataset._target_).rpartition(".")[2]
+    return dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
 
 
 def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedded:

@@ -27,7 +27,7 @@ from core.files import write_text_atomically
 from datasets.csv import with_relative_paths, write_csv
 from datasets.findings import findings
 from datasets.fingerprint import Fingerprint, Fingerprints
-from datasets.reader import is_inline
+from datasets.path import is_inline
 from datasets.table import DatasetError, Table
 from engine.acquisition import table_of
 from engine.compose import compose_run

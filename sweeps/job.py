@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tracking.run_folder import RunFolder, RunLockedError
+from tracking.sources import same_files
 
 MAIN = Path(__file__).parent.parent / "main.py"
 PATIENCE = 10  # seconds a process may take to stop before it is killed
@@ -48,7 +49,7 @@ class Job:
 
     @property
     def done_before(self) -> bool:
-        return self.folder.finished and not self.force
+        return self.folder.finished and not self.force and same_files(self.folder)
 
     def start(self, gpus: str | None) -> None:
         """On these GPUs alone, such as `0` or `0,1`; None leaves the choice to the run."""

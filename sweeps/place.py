@@ -8,6 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from engine.configuration import group_name
+from engine.dataset import data_root, dataset_name
 from tracking.run_folder import RunFolder
 
 
@@ -18,8 +19,9 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
         config: of the run, without the node `hydra`.
         choices: of every group, `hydra.runtime.choices`.
     """
-    group = Path(config.paths.runs, choices["dataset"], group_name(config, dict(choices)))
-    return RunFolder(group / f"seed{config.seed}")
+    dataset = dataset_name(config.dataset, choices["dataset"])
+    group = Path(config.paths.runs, dataset, group_name(config, dict(choices)))
+    return RunFolder(group / f"seed{config.seed}", data_root(config))
 
 
 class Composed(NamedTuple):

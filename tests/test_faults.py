@@ -34,7 +34,7 @@ KILLS = 20
 SERVER = """
 import json, os, resource, runpy, sys
 sys.path.insert(0, os.getcwd())
-import main  # once: what follows starts in a moment
+import main, engine.trainer  # once: what follows starts in a moment
 for line in sys.stdin:
     order = json.loads(line)
     pid = os.fork()
@@ -247,6 +247,24 @@ def test_an_image_that_becomes_unreadable_is_named(runs: Runs, table: Path) -> N
     for file, content in images.items():
         file.write_bytes(content)
     assert_ended_alike(reference, runs.finished(*rows))
+
+
+def test_a_run_is_neither_shown_nor_resumed_with_another_table(runs: Runs, table: Path) -> None:
+    """A user edited a label in the CSV file, and gave the command again."""
+    small = ("transform=small", "backbone=convnet", "validation=none", "sampler=few_classes")
+    rows = ("dataset=csv", f"dataset.path={table}", *small, "trainer.workers=0")
+    folder = runs.finished(*rows, "trainer.iterations=2")
+    assert folder.parents[1].name == "digits", "the name of the file"
+    whole = table.read_text()
+    table.write_text(whole.replace("images/1.png,1,", "images/1.png,2,"))
+    refused = ("label of 1 of 1,797 images", "images/1.png: it was '1' and is '2'", "force=true")
+    runs.start(*rows, "trainer.iterations=2")
+    assert_one_line(runs.end(), *refused)
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    (folder / "summary.json").unlink()
+    runs.start(*rows, "trainer.iterations=2")
+    assert_one_line(runs.end(), *refused)
+    runs.finished(*rows, "trainer.iterations=2", "force=true")
 
 
 def test_a_gradient_that_is_not_finite_reaches_no_checkpoint(runs: Runs) -> None:

@@ -32,19 +32,29 @@ class RunFolder:
         environment.json  commit, versions, hardware
         output.log        what the processes of a sweep printed
         plan.json         its length and rhythm, in optimizer steps
+        data.json         of what files its data were read, and how these looked
+        table.csv.gz      its data: path, label, split, roles, category and size of each image
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
     Every file is whole or absent. A lock, which the system releases when its process dies, keeps
     two processes from writing one run.
+
+    Args:
+        path: the folder.
+        data_root: the folder of the data that the run would read now, if it is to be compared.
+
+    Attributes:
+        failure: of a run that was resumed, why it had failed, if it had.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, data_root: Path | None = None) -> None:
+        self.path, self.data_root, self.failure = path, data_root, ""
         self.config, self.status = path / "config.yaml", path / "status.json"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
         self.plan = path / "plan.json"
+        self.data, self.table = path / "data.json", path / "table.csv.gz"
         self.cost, self.log = path / "cost.json", path / "output.log"
 
     @property
@@ -104,6 +114,7 @@ class RunFolder:
     def running(self) -> Iterator[None]:
         """Status `running`, then `finished`; `failed` with the traceback if an exception passes."""
         started = time.time()
+        self.failure = str(self._read_status().get("error", ""))
         self._write_status("running", started)
         try:
             yield

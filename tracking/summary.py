@@ -32,9 +32,19 @@ def summarise(records: Sequence[Record], select_on: str, higher_is_better: Direc
         summary["selected"] = reading(best) | {"selected_on": select_on}
     else:
         summary["selected"] = None
-        summary["selected_reason"] = f"{select_on} was never measured: there is no validation split"
+        summary["selected_reason"] = f"{select_on} was never measured: {unmeasured(measured)}"
     summary["oracle"] = oracle(measured, f"test/{metric_of(select_on)}", higher_is_better)
     return summary
+
+
+def unmeasured(measured: Sequence[Record]) -> str:
+    """Why a validation metric has no value."""
+    queries = [record.get("val/num_queries") for record in measured]
+    if any(queries):
+        return "it is none of the metrics of this run"
+    if any(name.startswith("val/") for record in measured for name in record):
+        return "no validation image has another one of its class to be found"
+    return "there is no validation split"
 
 
 def evaluations(records: Sequence[Record]) -> list[Record]:

@@ -12,11 +12,13 @@ from datasets.cars196 import cars196
 from datasets.csv import csv
 from datasets.cub200 import cub200
 from datasets.digits import digits
+from datasets.images import Images
 from datasets.inshop import inshop
 from datasets.omniglot_small import omniglot_small
 from datasets.reader import read_image
 from datasets.sop import sop
-from datasets.table import DatasetError
+from datasets.table import DatasetError, in_order
+from datasets.transforms import small
 from tests.trees import (
     CLASSES,
     PER_CLASS,
@@ -90,7 +92,7 @@ def test_cars196_image_and_label_belong_together(tmp_path: Path) -> None:
 
 def test_sop_has_numbers_as_labels_and_super_classes(sop_tree: Path) -> None:
     table = sop(str(sop_tree))
-    assert sorted(table["label"].unique()) == list(range(1, CLASSES + 1))
+    assert in_order(table["label"]) == [str(number) for number in range(1, CLASSES + 1)]
     assert table["category"].tolist()[::PER_CLASS] == ["bicycle", "coffee_maker"] * (CLASSES // 2)
 
 
@@ -179,8 +181,8 @@ def test_digits_need_no_file() -> None:
     counts = yaml.safe_load((CONF / "digits.yaml").read_text())["counts"]
     table = digits(counts)
     assert table.groupby("split")["label"].unique().map(sorted).to_dict() == {
-        "train": [0, 1, 2, 3, 4],
-        "test": [5, 6, 7, 8, 9],
+        "train": ["0", "1", "2", "3", "4"],
+        "test": ["5", "6", "7", "8", "9"],
     }
     first = read_image(table["path"][0])
     assert first.size == (8, 8)
@@ -229,9 +231,60 @@ def test_empty_flags_are_false_except_in_training_rows(cub200_tree: Path) -> Non
     assert table["is_gallery"].tolist() == [True, False, True]
 
 
+ALIKE = (
+    *(["4", "04", "6", "006"], ["1", "1.0"], ["1e3", "1000"], ["true", "True"], ["-0", "0", "+0"]),
+    *(["inf", "Infinity"], ["1e400", "2e400"], [str(2**53), str(2**53 + 1), "0.5"]),
+    *(["NA", "nan", "None", "null", "-"], [" a", "a"], ["4", "04", "A16"]),
+)
+
+
+@pytest.mark.parametrize("labels", ALIKE, ids=", ".join)
+def test_labels_that_are_equal_as_numbers_are_classes_of_their_own(
+    cub200_tree: Path, labels: list[str]
+) -> None:
+    """A user numbered classes 4 and 04, and got one class of both."""
+    image = "CUB_200_2011/images/001.Bird_H/Bird_H_0000.jpg"
+    rows = [f"{image},{label},train" for label in labels]
+    table = csv(write_csv(cub200_tree, "path,label,split", *rows))
+    assert table["label"].tolist() == labels
+    images = Images(table, small().eval)
+    assert [images.class_names[number] for number in images.labels] == labels
+    assert len(set(images.labels.tolist())) == len(labels)
+
+
+def test_one_text_at_the_end_of_a_large_table_leaves_its_numbers_alone(cub200_tree: Path) -> None:
+    """A user's table of 65,616 rows and 16 columns was read in two pieces, `4` unequal to `4`."""
+    image = "CUB_200_2011/images/001.Bird_H/Bird_H_0000.jpg"
+    rows = [f"{image},{number % 10},train" + 13 * ",0" for number in range(2**16 + 79)]
+    header = "path,label,split" + "".join(f",x{number}" for number in range(13))
+    table = csv(write_csv(cub200_tree, header, *rows, f"{image},A16,train" + 13 * ",0"))
+    assert in_order(table["label"]) == [*map(str, range(10)), "A16"]
+
+
+@pytest.mark.parametrize("content", [b"", "path,label,split\na,b,train\n".encode("utf-16"), b"\0"])
+def test_a_file_that_is_no_csv_is_named(content: bytes, tmp_path: Path) -> None:
+    """A user saved a table as UTF-16, or emptied it, and was not told which file."""
+    (tmp_path / "some.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"/some\.csv (cannot be read|lacks)"):
+        csv(str(tmp_path / "some.csv"))
+
+
+def test_an_index_file_that_was_cut_is_named(sop_tree: Path, inshop_tree: Path) -> None:
+    """A user's copy of an official list ended in its header."""
+    for read, file in (
+        (sop, sop_tree / "Stanford_Online_Products" / "Ebay_test.txt"),
+        (inshop, inshop_tree / "inshop" / "list_eval_partition.txt"),
+    ):
+        file.write_text("\n".join(file.read_text().split("\n")[:1]))
+        with pytest.raises(DatasetError, match=str(file)):
+            read(str(file.parents[1]))
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        (["path,label,split"], "a header and no rows"),
+        (["path,label,split", "a.png,1,train,x"], "cannot be read"),
         (["path,label", "a.png,1"], r"lacks the columns \['split'\]"),
         (["path,label,split", "a.png,1,validation"], r"has splits \['validation'\]"),
         (["path,label,split", "a.png,x,train", "b.png,,train"], "no label in line 3"),

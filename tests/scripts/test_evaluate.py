@@ -1,5 +1,7 @@
 """A finished run, evaluated again: the same numbers, the files it promises, one line for errors."""
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -219,3 +221,25 @@ def test_no_checkpoint_is_one_line(
 def test_without_arguments_it_says_what_it_takes() -> None:
     with pytest.raises(SystemExit, match="run=<run folder or checkpoint>"):
         main([])
+
+
+def test_an_evaluation_of_other_data_than_the_run_says_so(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user evaluated a run after its test images had changed, and was not told."""
+    evaluate(run)
+    assert "data" not in caplog.text
+    copied = shutil.copytree(run, tmp_path / "run")
+    recorded = pd.read_csv(copied / "table.csv.gz", dtype=str, na_filter=False)
+    recorded.loc[recorded["split"] == "test", "label"] = "5"
+    text = recorded.to_csv(index=False, lineterminator="\n").encode()
+    (copied / "table.csv.gz").write_bytes(gzip.compress(text))
+    content = json.loads((copied / "data.json").read_text())
+    content["table"] = hashlib.sha256(text).hexdigest()
+    (copied / "data.json").write_text(json.dumps(content))
+    evaluate(copied)
+    assert "the data are not those of" in caplog.text
+    assert "label of 714 of 896 images" in caplog.text
+    caplog.clear()
+    evaluate(copied, "dataset.counts=null")
+    assert "data" not in caplog.text, "other data were asked for"

@@ -56,7 +56,21 @@ def test_the_oracle_never_looks_at_validation() -> None:
 def test_nothing_is_selected_without_validation_and_it_says_why() -> None:
     summary = summarise([evaluation(10, None, recall_at_1=0.5)], "val/recall@1", DIRECTIONS)
     assert summary["selected"] is None
-    assert "val/recall@1 was never measured" in summary["selected_reason"]
+    assert summary["selected_reason"] == (
+        "val/recall@1 was never measured: there is no validation split"
+    )
+
+
+@pytest.mark.parametrize(
+    ("queries", "reason"),
+    [(0, "no validation image has another one of its class"), (9, "none of the metrics")],
+)
+def test_a_validation_split_that_is_there_is_not_denied(queries: int, reason: str) -> None:
+    """A user set one image of each class aside, and read that there is no validation split."""
+    record = {"step": 1, "epoch": 1, "test/recall@1": 0.5, "val/num_queries": queries}
+    summary = summarise([record], "val/recall@1", {"recall@1": True})
+    assert summary["selected"] is None
+    assert reason in summary["selected_reason"]
     assert summary["last"]["test/recall@1"] == 0.5
 
 

@@ -1,0 +1,29 @@
+"""What the dataset of a configuration is called, and which folder its images lie below."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from engine.names import check_name
+
+CSV = "datasets.csv.csv"
+
+
+def dataset_name(dataset: DictConfig, choice: str) -> str:
+    """Of a CSV file `dataset.name`, or else its name without suffix; of another, its choice.
+
+    Raises:
+        ConfigurationError: it is no name of a folder.
+    """
+    if dataset.get("_target_") != CSV or "name" not in dataset:
+        return choice
+    name = str(dataset.name or Path(str(dataset.path)).stem)
+    check_name("dataset.name", name)
+    return name
+
+
+def data_root(config: DictConfig) -> Path:
+    """The folder that may be moved with all images: of a CSV file its own, else `paths.data`."""
+    file = config.dataset.get("path")
+    folder = Path(str(file)).parent if file else Path(str(config.paths.data or ""))
+    return folder.expanduser().absolute()
