@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from tracking.contents import Status, read_json
 
 
 class RunLockedError(UserError):
@@ -126,13 +127,10 @@ class RunFolder:
         write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _read_status(self) -> dict[str, Any]:
-        content: dict[str, Any] = (
-            json.loads(self.status.read_text()) if self.status.exists() else {}
-        )
-        return content
+        return read_json(self.status, Status)
 
     def _write_status(self, state: str, started: float, **details: str) -> None:
-        seconds = round(time.time() - started, 1)
+        seconds = round(max(0.0, time.time() - started), 1)  # the clock may have been set back
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
 

@@ -64,7 +64,7 @@ def read_run(folder: Path) -> Run:
         seed=int(told["seed"]),
         state="finished" if ended.exists() else "interrupted",
         config={name: told[name] for name in PARAMETERS if name in told},
-        readings=summarise(records, "val/recall@1", directions({}, names)) if measured else {},
+        readings=summarise(records, "val/recall@1", directions([], names)) if measured else {},
         records=records,
         cost={"seconds": seconds(ended)},
         claim="experiment=roth2020",

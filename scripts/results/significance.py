@@ -29,7 +29,7 @@ def render(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str
             )
         parts.append(f"### {dataset}, {metric}\n\n" + "\n".join(lines) + "\n")
     found = values_of(runs, metrics, reading, split)
-    higher = directions(runs[0].config, metrics)
+    higher = directions([run.config for run in runs], metrics)
     parts += [ranks(metric, found, higher[metric]) for metric in metrics]
     return "\n".join(filter(None, parts))
 
