@@ -74,7 +74,7 @@ def read_wandb(project: str, cache: Path, refresh: bool) -> Iterator[Run]:
         try:
             yield stored(file)
         except DamagedError as error:
-            yield Run(*project.split("/"), 0, state=DAMAGED, error=str(error))
+            yield Run(project, name, 0, state=DAMAGED, error=str(error))
 
 
 def download(project: str, folder: Path) -> None:
