@@ -108,7 +108,8 @@ def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
         raise DamagedError(f"{folder.config}: its seed is {own}; name the folder seed{own} again")
     data = config.get("dataset", {})
     target = data.get("_target_")
-    if target and dataset != data.get("name") and dataset_targets().get(dataset, target) != target:
+    expected = datasets().get(dataset, {}).get("_target_", target)
+    if target and target != expected and dataset != data.get("name"):
         raise DamagedError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
     name = config.get("group")
     if name and not group.startswith(f"{name}_"):
@@ -116,10 +117,10 @@ def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
 
 
 @cache
-def dataset_targets() -> dict[str, str]:
-    """Dataset -> `_target_`, of conf/dataset/."""
+def datasets() -> dict[str, dict[str, Any]]:
+    """Dataset -> its settings, of conf/dataset/."""
     files = (CONF / "dataset").glob("*.yaml")
-    return {file.stem: yaml.safe_load(file.read_text())["_target_"] for file in files}
+    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
 
 
 def unfinished(records: list[Record], config: dict[str, Any]) -> dict[str, Any]:
