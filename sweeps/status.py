@@ -6,9 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
-from tracking.contents import Cost, DamagedError, Plan, last_step, read_json
+from tracking.contents import Content, Cost, DamagedError, Plan, last_step, read_json
 from tracking.contents import Status as StatusFile
 from tracking.run_folder import RunFolder
 
@@ -57,7 +55,7 @@ def _read(folder: RunFolder) -> Status:
 
 def _state(folder: RunFolder) -> tuple[str, str]:
     if folder.finished:
-        read_json(folder.summary, BaseModel)
+        read_json(folder.summary, Content)
         return "finished", ""
     holder = folder.holder
     if holder is not None:

@@ -1,7 +1,7 @@
 """What the files of a run hold, checked as it is read: a folder may be damaged, or a stranger's."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ Reading = dict[str, Value]
 
 class DamagedError(UserError):
     """A file of a run does not hold what a run writes into it; the message begins with its path."""
+
+
+class Content(BaseModel):
+    """Of any of these files."""
 
 
 class Status(BaseModel):
@@ -148,10 +152,10 @@ def checked_config(content: object, place: str) -> dict[str, Any]:
     """
     if not isinstance(content, dict):
         raise DamagedError(f"{place}: holds no configuration")
-    for number, (key, value) in enumerate(_leaves(content)):
+    for number, (key, value) in enumerate(_nodes(content)):
         if number >= MOST_VALUES:
             raise DamagedError(f"{place}: more than {MOST_VALUES:,} values")
-        if not isinstance(value, str | int | float | None):
+        if not isinstance(value, dict | list | str | int | float | None):
             raise DamagedError(f"{place}: {key} is a {type(value).__name__}, no plain value")
     for key in GROUPS:
         if not isinstance(content.get(key, {}), dict):
@@ -178,17 +182,16 @@ def valid(content: object, kind: type[BaseModel], place: str) -> None:
         raise DamagedError(f"{place}: {key} {first['msg']}".replace(":  ", ": ")) from error
 
 
-def _leaves(content: object) -> Iterator[tuple[str, Any]]:
-    """Values under the last of their keys; lazily, for a node may hold itself."""
-    left = [("", content)]
+def _nodes(content: object) -> Iterator[tuple[str, object]]:
+    """Every node under the last of its keys; lazily, for one may hold itself."""
+    left: list[tuple[str, object]] = [("", content)]
     while left:
         key, node = left.pop()
-        if isinstance(node, Mapping):
+        yield key, node
+        if isinstance(node, dict):
             left += [(str(name), child) for name, child in node.items()]
         elif isinstance(node, list):
             left += [(key, child) for child in node]
-        if not isinstance(node, Mapping | list) or not node:
-            yield key, None if isinstance(node, Mapping | list) else node
 
 
 def _record(line: str, kind: type[BaseModel], place: str) -> Record:

@@ -143,3 +143,8 @@ def number(value: float, digits: int, signed: bool = False) -> str:
     """Rounded; what rounds to zero has no sign."""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text if float(text) else text.lstrip("+-")
+
+
+def printable(text: str) -> str:
+    """The same on one line: a name may hold a line break, which no table takes."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -152,6 +152,19 @@ def test_every_pair_is_tested(study: Path, capsys: pytest.CaptureFixture[str]) -
     assert "Mean ranks over 2 datasets" in text
 
 
+def test_what_cannot_be_tested_is_left_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user tests methods that have one seed in common, or none."""
+    root = write_study(tmp_path, {d: {"a": [0.5, 0.6], "b": [0.4]} for d in ("cub200", "sop")})
+    write_run(root, "cub200/c_00000009/seed7", {"test/recall@1": 0.3})
+    text = printed(capsys, root, "--metrics", "recall@1", "--tests", "--allow-missing")
+    assert "nan" not in text
+    assert "| a | b | +10.00 |  | 1 |  |  |" in text
+    assert "| a | c |  |  | 0 |  |  |" in text
+    assert "no Friedman test; critical difference" in text
+
+
 def test_cost_of_each_row(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = printed(capsys, study / "cub200", "--metrics", "recall@1", "--cost")
     assert "| minutes per run | images/s | peak GiB | GPU hours, all runs |" in table
