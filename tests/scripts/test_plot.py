@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from scripts.plot import main
+from scripts.plot import file_name, main
 from scripts.results.figures.correlations import correlations
 from scripts.results.figures.critical_difference import critical_difference, groups
 from scripts.results.figures.means import means
@@ -189,3 +189,9 @@ def test_two_methods_have_no_friedman_test() -> None:
     values = pd.DataFrame({"a": [0.5, 0.6, 0.7], "b": [0.4, 0.7, 0.6]}, index=["x", "y", "z"])
     figure = critical_difference(values, "Recall@1")
     assert titles(figure) == ["Mean rank in Recall@1 over 3 datasets (1 is best), no Friedman test"]
+
+
+def test_a_figure_stays_in_its_folder() -> None:
+    """A user plots the W&B project of somebody who calls a dataset `../x`."""
+    assert file_name("ranking_../../x") == "ranking_.._.._x"
+    assert file_name("recall_rho_cub200") == "recall_rho_cub200"
