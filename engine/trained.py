@@ -15,7 +15,7 @@ from core.errors import UserError
 from engine.checkpoint import CheckpointError, whole
 from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError, suggestion
-from engine.targets import check_targets
+from engine.foreign import check_targets
 from tracking.contents import GROUPS, read_config
 
 

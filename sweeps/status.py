@@ -1,16 +1,15 @@
 """What became of the runs below a folder, read from their files alone."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tracking.contents import Content, Cost, DamagedError, Plan, last_step, read_json
-from tracking.contents import Status as StatusFile
 from tracking.run_folder import RunFolder
 
-STATES = ("finished", "running", "interrupted", "failed", "damaged", "missing")
+STATES = ("finished", "running", "interrupted", "failed", "missing")
 
 
 class Status(NamedTuple):
@@ -21,7 +20,7 @@ class Status(NamedTuple):
         state: one of `STATES`; an interrupted run was killed, and nothing has resumed it yet.
         done: the part of its steps that is behind it, 0 to 1.
         seconds: it took so far, over all its processes.
-        note: who runs it, why it failed, or which file is damaged.
+        note: who runs it, or why it failed.
     """
 
     folder: Path
@@ -38,40 +37,45 @@ def runs_below(root: Path) -> list[RunFolder]:
 
 
 def status(folder: RunFolder) -> Status:
-    try:
-        return _read(folder)
-    except DamagedError as error:
-        return Status(folder.path, "damaged", 0.0, 0.0, str(error))
-
-
-def _read(folder: RunFolder) -> Status:
     state, note = _state(folder)
-    paid = read_json(folder.cost, Cost)
-    seconds = max(0.0, float(paid.get("seconds", 0.0)))  # a clock that was set back took no time
+    paid = _json(folder.cost)
+    seconds = float(paid.get("seconds", 0.0))
     if state == "running" and paid:
-        seconds += max(0.0, time.time() - folder.cost.stat().st_mtime)
+        seconds += time.time() - folder.cost.stat().st_mtime
     return Status(folder.path, state, 1.0 if state == "finished" else _done(folder), seconds, note)
 
 
 def _state(folder: RunFolder) -> tuple[str, str]:
     if folder.finished:
-        read_json(folder.summary, Content)
         return "finished", ""
     holder = folder.holder
     if holder is not None:
         return "running", holder
     if folder.state == "failed":
-        return "failed", str(read_json(folder.status, StatusFile).get("error", ""))
+        return "failed", str(_json(folder.status).get("error", ""))
     if folder.state in ("running", "finished"):
         return "interrupted", ""
     if folder.log.exists():  # it ended before it began
-        return "failed", next(iter(folder.log.read_text(errors="replace").split("\n")[-2:]), "")
+        return "failed", next(iter(folder.log.read_text().split("\n")[-2:]), "")
     return "missing", ""
 
 
 def _done(folder: RunFolder) -> float:
-    total = read_json(folder.plan, Plan).get("total_steps", 0)
-    return max(0.0, min(1.0, last_step(folder.metrics) / total)) if total > 0 else 0.0
+    total = _json(folder.plan).get("total_steps", 0)
+    return min(1.0, _last_step(folder) / total) if total else 0.0
+
+
+def _last_step(folder: RunFolder) -> int:
+    """Of the last whole record; another process may be writing the next one."""
+    if not folder.metrics.exists():
+        return 0
+    *lines, _ = folder.metrics.read_bytes().split(b"\n")
+    return int(json.loads(lines[-1])["step"]) if lines else 0
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return content
 
 
 def seconds_left(runs: Sequence[Status]) -> float | None:

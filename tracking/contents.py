@@ -27,10 +27,6 @@ class DamagedError(UserError):
     """A file of a run does not hold what a run writes into it; the message begins with its path."""
 
 
-class Content(BaseModel):
-    """Of any of these files."""
-
-
 class Status(BaseModel):
     """`status.json`."""
 
@@ -56,12 +52,6 @@ class Environment(BaseModel):
     protocol: Claim | None = None
 
 
-class Plan(BaseModel):
-    """`plan.json`."""
-
-    total_steps: int = 0
-
-
 class Cost(BaseModel):
     """`cost.json`, and `cost` in `summary.json`."""
 
@@ -81,15 +71,10 @@ class Summary(BaseModel):
     cost: Cost = Cost()
 
 
-class Step(BaseModel):
-    """What a line of `metrics.jsonl` says at least."""
-
-    step: int
-
-
-class Place(Step):
+class Place(BaseModel):
     """Where in the run a line of `metrics.jsonl` was measured."""
 
+    step: int
     epoch: Number
 
 
@@ -117,15 +102,7 @@ def read_records(path: Path) -> list[Record]:
         DamagedError: a line is no record; names it by its number, from 1.
     """
     lines = _text(path).split("\n")[:-1] if path.exists() else []
-    return [
-        _record(line, Place, f"{path}, line {number}") for number, line in enumerate(lines, start=1)
-    ]
-
-
-def last_step(path: Path) -> int:
-    """Of the last whole line of `metrics.jsonl`, 0 without any; raises as `read_records` does."""
-    lines = _text(path).split("\n")[:-1] if path.exists() else []
-    return int(_record(lines[-1], Step, f"{path}, line {len(lines)}")["step"]) if lines else 0
+    return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -194,9 +171,9 @@ def _nodes(content: object) -> Iterator[tuple[str, object]]:
             left += [(key, child) for child in node]
 
 
-def _record(line: str, kind: type[BaseModel], place: str) -> Record:
+def _record(line: str, place: str) -> Record:
     content = _parsed(line, place)
-    valid(content, kind, place)
+    valid(content, Place, place)
     valid(content, Values, place)
     return dict(content)
 

@@ -1,5 +1,6 @@
 """The end of a run on the screen: its metrics in three readings, and where they are kept."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tracking.contents import Summary, read_json
-
 READINGS = ("last", "selected", "oracle")
 
 
 def report(summary: Path) -> None:
     """Print the table of `summary.json`, and its path as the last line."""
-    content = read_json(summary, Summary)
+    content = json.loads(summary.read_text())
     Console().print(table(content))
     if content["selected"] is None:
         Console().print(f"selected: {content['selected_reason']}", highlight=False)

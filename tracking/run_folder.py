@@ -14,7 +14,6 @@ from typing import IO, Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from tracking.contents import Status, read_json
 
 
 class RunLockedError(UserError):
@@ -127,10 +126,13 @@ class RunFolder:
         write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _read_status(self) -> dict[str, Any]:
-        return read_json(self.status, Status)
+        content: dict[str, Any] = (
+            json.loads(self.status.read_text()) if self.status.exists() else {}
+        )
+        return content
 
     def _write_status(self, state: str, started: float, **details: str) -> None:
-        seconds = round(max(0.0, time.time() - started), 1)  # the clock may have been set back
+        seconds = round(time.time() - started, 1)
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError
-from engine.targets import check_targets
+from engine.foreign import check_targets
 from scripts.results.run import HASHED, Run
 
 GROUPS = (  # config groups of one choice, found by their _target_

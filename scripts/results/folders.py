@@ -109,7 +109,8 @@ def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
     data = config.get("dataset", {})
     target = data.get("_target_")
     expected = datasets().get(dataset, {}).get("_target_", target)
-    if target and target != expected and dataset != data.get("name"):
+    own_names = (data.get("name"), Path(str(data.get("path", ""))).stem)  # a table has its own
+    if target and target != expected and dataset not in own_names:
         raise DamagedError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
     name = config.get("group")
     if name and not group.startswith(f"{name}_"):

@@ -143,30 +143,3 @@ def test_the_command_shows_what_is_not_finished(
 def test_a_folder_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^error: .*does not exist"):
         main([str(tmp_path / "nowhere")])
-
-
-def test_a_clock_that_was_set_back_takes_no_time(
-    runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The clock of the machine was set back while a run trained, and its cost is of tomorrow."""
-    folder = RunFolder(runs / "digits" / "margin-convnet_12345678" / "seed1")
-    tomorrow = time.time() + 10**6
-    os.utime(folder.cost, (tomorrow, tomorrow))
-    with folder.locked():
-        main([str(runs)])
-    assert "61 s used" in capsys.readouterr().out
-    folder.write_json(folder.cost, {"seconds": -5.0})
-    assert status(folder).seconds == 0
-
-
-@pytest.mark.parametrize("name", ["status.json", "cost.json", "plan.json", "metrics.jsonl"])
-def test_a_damaged_file_is_named_and_the_others_are_shown(
-    name: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A disk lost a part of one run, and a user asks what became of the sweep."""
-    file = runs / "digits" / "margin-convnet_12345678" / "seed1" / name
-    file.write_text('{"step": [/]\n')
-    main([str(runs)])
-    shown = capsys.readouterr().out
-    assert f"{file}" in shown
-    assert shown.splitlines()[-1].startswith("4 runs: 1 finished, 2 failed, 1 damaged; 51 s used")
