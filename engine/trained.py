@@ -15,6 +15,8 @@ from core.errors import UserError
 from engine.checkpoint import CheckpointError, whole
 from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError, suggestion
+from engine.foreign import check_targets
+from tracking.contents import GROUPS, read_config
 
 
 class NoRunError(UserError):
@@ -58,6 +60,28 @@ def find(path: Path) -> Trained:
     return Trained(folder, checkpoint)
 
 
+def saved_configuration(folder: Path, trusted: Sequence[str] = ()) -> DictConfig:
+    """What `config.yaml` of a run says, if it builds nothing but what `check_targets` accepts.
+
+    Args:
+        folder: of the run, which may come from anybody.
+        trusted: packages besides this project's that it may build objects of.
+
+    Raises:
+        DamagedError: the file is no configuration.
+        ConfigurationError: it names other code.
+    """
+    path = folder / "config.yaml"
+    read_config(path)  # of a size and shape that can be built
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    try:
+        check_targets(OmegaConf.to_container(config, resolve=False), trusted)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return config
+
+
 def weights(checkpoint: Path) -> Weights:
     """What `last.pt` and `best_<metric>.pt` say about the backbone.
 
@@ -92,7 +116,9 @@ def backbone(config: DictConfig, trained: Weights) -> nn.Module:
     return model
 
 
-def configuration(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+def configuration(
+    config: DictConfig, overrides: Sequence[str], recorded_data: bool = False
+) -> DictConfig:
     """The configuration of a run, for this machine, with other choices and values.
 
     A choice, such as `dataset=cub200` or `metric=[recall,nmi]`, puts the group of that name from
@@ -102,8 +128,16 @@ def configuration(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
     Args:
         config: as `config.yaml` of the run has it, and whatever else may be overridden.
+        recorded_data: read the datasets where the run did, if that folder is here, whatever
+            `DML_DATA` says.
+
+    Raises:
+        ConfigurationError: the run lacks a group of settings, or an override does not fit.
     """
-    config = _for_this_machine(config)
+    lacking = [name for name in GROUPS if name not in config]
+    if lacking:
+        raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
+    config = _for_this_machine(config, recorded_data)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
@@ -137,14 +171,15 @@ def _is_choice(override: Override, config: DictConfig) -> bool:
     return override.key_or_group in config and (CONF / override.key_or_group).is_dir()
 
 
-def _for_this_machine(config: DictConfig) -> DictConfig:
+def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:
     """Ties together again what `config.yaml` holds twice, and forgets what the machine decided."""
     config = config.copy()
     if config.dataset.get("root") == config.paths.data and "root" in config.dataset:
         config.dataset.root = "${paths.data}"
     if config.evaluation.measure.metrics == config.metric:
         config.evaluation.measure.metrics = "${metric}"
-    config.paths.data = os.environ.get("DML_DATA") or config.paths.data
+    if not (recorded_data and config.paths.data and Path(config.paths.data).is_dir()):
+        config.paths.data = os.environ.get("DML_DATA") or config.paths.data
     config.trainer.accelerator = config.trainer.workers = config.trainer.strategy = "auto"
     config.trainer.devices = config.trainer.num_nodes = 1
     return config

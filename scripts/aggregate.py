@@ -21,7 +21,7 @@ from scripts.results import comma, cost, latex, markdown, significance
 from scripts.results.caption import caption
 from scripts.results.command import command
 from scripts.results.published import compared, sources
-from scripts.results.run import Run, labels
+from scripts.results.run import DAMAGED, Run, labels
 from scripts.results.source import CACHE, read_all
 from scripts.results.table import Table, absent, tabulate
 from tracking.report import READINGS
@@ -42,16 +42,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     """The finished runs, or all that have numbers; a seed that is not there is an error.
 
+    A damaged run, which was named before, is none, unless its seed is asked for.
+
     Raises:
         UserError: names the seeds, and those that are there and not finished.
     """
     kept = [run for run in runs if run.state == "finished" or arguments.unfinished]
     kept = [run for run in kept if any(run.readings.values())]
-    left_out = {run.name: run.state for run in runs if run not in kept}
+    damaged = {run.name for run in runs if run.state == DAMAGED}
+    left_out = {run.name: run.state for run in runs if run not in kept and run.name not in damaged}
     told = [f"{name} ({state})" for name, state in left_out.items()]
     if not kept:
-        raise UserError(f"no finished run in {' '.join(arguments.sources)}; {len(told)} are not")
+        unusable = len(told) + len(damaged)
+        raise UserError(f"no finished run in {' '.join(arguments.sources)}; {unusable} are not")
+    excused = set() if arguments.seeds else damaged
     missing = [*dict.fromkeys([*absent(kept, arguments.seeds), *left_out])]
+    missing = [name for name in missing if name not in excused]
     if missing and not arguments.allow_missing:
         named = [f"{name} ({left_out[name]})" if name in left_out else name for name in missing]
         raise UserError(f"missing {', '.join(named)}; --allow-missing prints n per cell")

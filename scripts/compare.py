@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from pandas.api.types import is_numeric_dtype
+from pyarrow import ArrowException
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -20,6 +22,7 @@ from evaluation.bootstrap import intervals
 from evaluation.per_query import PerQuery, compare
 
 FILE = "queries.parquet"
+NUMBERS = ("query", "label", "num_relevant", "first_hit", "average_precision")
 SHOWN = 5  # queries at each end
 
 
@@ -39,7 +42,16 @@ def read(path: Path) -> PerQuery:
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
         raise UserError(f"{file} does not exist; python -m scripts.evaluate run=... writes it")
-    return pd.read_parquet(file)
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError, ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file} is damaged, or no Parquet file ({reason})") from error
+    wrong = [name for name in (*NUMBERS, "category") if name not in table]
+    wrong += [name for name in NUMBERS if name in table and not is_numeric_dtype(table[name])]
+    if wrong:
+        raise UserError(f"{file} is no file of python -m scripts.evaluate: no {', '.join(wrong)}")
+    return table
 
 
 def report(both: pd.DataFrame) -> None:

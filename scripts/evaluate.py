@@ -1,6 +1,7 @@
 """Evaluate a trained run again, and look at it:  python -m scripts.evaluate run=<run folder>.
 
     run=<run folder or checkpoint> [split=val] [dataset=...] [metric=[...]] [any other key=value]
+    [trust=[mypackage]]     of a run whose config.yaml names objects of a package of your own
 
 Writes metrics.json, one row per query, pictures and the hardest classes into
 <run>/evaluation/<name>/ and ends with the path of metrics.json. conf/evaluate.yaml has the keys
@@ -14,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
 from torch import nn
 
-from core.files import write_text_atomically
+from core.files import child, write_text_atomically
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import fabric_of, splits_of, table_of
@@ -30,7 +32,14 @@ from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.progress import busy, watched
-from engine.trained import Trained, backbone, configuration, find, weights
+from engine.trained import (
+    Trained,
+    backbone,
+    configuration,
+    find,
+    saved_configuration,
+    weights,
+)
 from evaluation.embed import Embedded, embed
 from evaluation.evaluate import Evaluation, Results
 from evaluation.per_query import save
@@ -51,6 +60,8 @@ def main(arguments: Sequence[str]) -> None:
 def evaluate(arguments: Sequence[str]) -> None:
     trained, config = read(arguments)
     check(config, [])
+    name = str(config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}")
+    folder = child(trained.folder / "evaluation", name)
     learned = weights(trained.checkpoint)
     images = images_of(config, None if other_data(arguments) else trained.folder)
     embedded = embed_images(config, backbone(config, learned), images)
@@ -62,8 +73,6 @@ def evaluate(arguments: Sequence[str]) -> None:
         )
     queries.insert(2, "class", [images.class_names[label] for label in queries["label"]])
 
-    name = config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}"
-    folder = trained.folder / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {f"{config.split}/{metric}": value for metric, value in results.items()}
     content = {
@@ -86,17 +95,31 @@ def evaluate(arguments: Sequence[str]) -> None:
     print(metrics)
 
 
-def read(arguments: Sequence[str]) -> tuple[Trained, DictConfig]:
-    """The run that `run=` names, and its configuration with all other arguments applied."""
+def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained, DictConfig]:
+    """The run that `run=` names, and its configuration with all other arguments applied.
+
+    Args:
+        recorded_data: see `engine.trained.configuration`.
+    """
     paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("run=")]
     if len(paths) != 1:
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
     trained = find(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
-    saved = OmegaConf.merge(OmegaConf.load(trained.folder / "config.yaml"), own)
-    assert isinstance(saved, DictConfig)
     others = [argument for argument in arguments if not argument.startswith("run=")]
-    return trained, configuration(saved, others)
+    saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others)), own)
+    assert isinstance(saved, DictConfig)
+    return trained, configuration(saved, others, recorded_data)
+
+
+def trusted(arguments: Sequence[str]) -> list[str]:
+    """The packages of `trust=[...]`."""
+    found: list[str] = []
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        if override.key_or_group == "trust":
+            value = override.value()
+            found = [str(name) for name in (value if isinstance(value, list) else [value])]
+    return found
 
 
 def other_data(arguments: Sequence[str]) -> bool:

@@ -25,12 +25,13 @@ from rich.table import Table as Grid
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from engine.configuration import explained
+from engine.configuration import ConfigurationError, explained
 from engine.protocol import differences
-from engine.trained import backbone, weights
+from engine.trained import backbone, saved_configuration, weights
 from evaluation.combine import singly_and_combined
 from scripts.evaluate import embed_images, images_of, read
 from scripts.results.statistics import half_interval
+from tracking.contents import DamagedError
 from tracking.run_folder import RunFolder
 
 Numbers = dict[str, float]
@@ -46,11 +47,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("groups", nargs="+", type=Path, help="folders that hold seed<k>/")
     parser.add_argument("--split", default="test")
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--trust", nargs="+", default=[], help="packages that the runs may build objects of"
+    )
     options = parser.parse_args(arguments)
     with explained():
-        by_seed = {
-            s: measure(f, options.split) for s, f in by_seed_and_fold(options.groups).items()
-        }
+        runs = by_seed_and_fold(options.groups, options.trust)
+        by_seed = {s: measure(folds, options.split, options.trust) for s, folds in runs.items()}
         rows = over_seeds(by_seed)
     Console().print(table(rows, sorted(by_seed), options.split))
     if options.out:
@@ -58,39 +61,51 @@ def main(arguments: Sequence[str]) -> None:
         print(options.out)
 
 
-def by_seed_and_fold(groups: Sequence[Path]) -> dict[int, Folds]:
+def by_seed_and_fold(groups: Sequence[Path], trusted: Sequence[str] = ()) -> dict[int, Folds]:
     """The finished runs of these groups; every seed has each fold once, of one configuration.
+
+    A seed of which a run is damaged, or builds objects of packages that are not trusted, is left
+    out and named.
 
     Raises:
         UserError: one is missing, there twice, or another configuration.
     """
     found: dict[int, Folds] = {}
-    runs = sorted(run for group in groups for run in group.glob("seed*") if RunFolder(run).finished)
-    if not runs:
-        raise UserError(f"no finished run in {', '.join(map(str, groups))}")
-    first = configuration(runs[0])
-    for run in runs:
-        config = configuration(run)
-        if "folds" not in config.validation:
+    configs, left_out = configurations(groups, trusted)
+    for run, config in configs.items():
+        first = next(iter(configs))
+        if "folds" not in (config.get("validation") or {}):
             raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
-        if other := differences(plain(first), plain(config)):
+        if other := differences(plain(configs[first]), plain(config)):
             changed = ", ".join(difference.key for difference in other)
-            raise UserError(f"{run} is another configuration than {runs[0]}: {changed}")
+            raise UserError(f"{run} is another configuration than {first}: {changed}")
         folds = found.setdefault(config.seed, {})
         if config.validation.index in folds:
             raise UserError(f"fold {config.validation.index} is there twice, the second in {run}")
         folds[config.validation.index] = run
-    for seed, folds in sorted(found.items()):
-        missing = sorted(set(range(first.validation.folds)) - set(folds))
+    found = {seed: folds for seed, folds in sorted(found.items()) if f"seed{seed}" not in left_out}
+    if not found:
+        raise UserError(f"no finished run in {', '.join(map(str, groups))}")
+    for seed, folds in found.items():
+        missing = sorted(set(range(config.validation.folds)) - set(folds))
         if missing:
             raise UserError(f"seed {seed} lacks fold {', '.join(map(str, missing))}")
-    return dict(sorted(found.items()))
+    return found
 
 
-def configuration(run: Path) -> DictConfig:
-    config = OmegaConf.load(run / "config.yaml")
-    assert isinstance(config, DictConfig)
-    return config
+def configurations(
+    groups: Sequence[Path], trusted: Sequence[str]
+) -> tuple[dict[Path, DictConfig], set[str]]:
+    """Finished run -> its configuration, and the names of the folders that cannot be read."""
+    configs, left_out = {}, set()
+    for run in sorted(run for group in groups for run in group.glob("seed*")):
+        try:
+            if RunFolder(run).finished:
+                configs[run] = saved_configuration(run, trusted)
+        except (DamagedError, ConfigurationError) as error:
+            print(f"left out: {run.name}, for {error}", file=sys.stderr)
+            left_out.add(run.name)
+    return configs, left_out
 
 
 def plain(node: object) -> object:
@@ -102,12 +117,14 @@ def plain(node: object) -> object:
     return {key: plain(value) for key, value in node.items() if key not in OF_THE_FOLD}
 
 
-def measure(folds: Folds, split: str) -> dict[str, Numbers]:
-    """What the models of one seed reach, `separated` and `concatenated`."""
+def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, Numbers]:
+    """What the models of one seed reach, `separated` and `concatenated`, on the recorded data."""
     parts, labels = {}, None
     for index, run in sorted(folds.items()):
-        checkpoint = run / "checkpoints" / f"best_{selected_on(run).replace('/', '_')}.pt"
-        trained, config = read([f"run={checkpoint}", f"split={split}"])
+        select_on = str(saved_configuration(run, trusted).evaluation.select_on)
+        checkpoint = run / "checkpoints" / f"best_{select_on.replace('/', '_')}.pt"
+        told = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
+        trained, config = read(told, recorded_data=True)
         images = images_of(config)
         embedded = embed_images(config, backbone(config, weights(trained.checkpoint)), images)
         parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels
@@ -122,10 +139,6 @@ def measure(folds: Folds, split: str) -> dict[str, Numbers]:
         for metric in concatenated
     }
     return {"separated": separated, "concatenated": concatenated}
-
-
-def selected_on(run: Path) -> str:
-    return str(configuration(run).evaluation.select_on)
 
 
 def scalars(results: Mapping[str, object]) -> Numbers:

@@ -7,6 +7,7 @@ with the reason. Sources are those of `python -m scripts.aggregate`.
 """
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,8 +45,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"{name} left out: {reason}")
                 continue
             for kind in KINDS:
-                save(figure, arguments.out / f"{name}.{kind}")
-                print(arguments.out / f"{name}.{kind}")
+                file = arguments.out / f"{file_name(name)}.{kind}"
+                save(figure, file)
+                print(file)
+
+
+def file_name(name: str) -> str:
+    """The same without what leads to another folder; whoever trained on a dataset named it."""
+    return re.sub(r"[^\w.@+=-]", "_", name)
 
 
 def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:

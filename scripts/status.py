@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from core.errors import UserError
 from engine.configuration import explained
@@ -72,7 +73,7 @@ def table(root: Path, runs: Sequence[Status]) -> Grid:
     for run in sorted(runs, key=lambda run: (STATES.index(run.state), run.folder)):
         path = run.folder.relative_to(root) if run.folder.is_relative_to(root) else run.folder
         used = clock(run.seconds) if run.seconds else ""
-        grid.add_row(run.state, str(path), f"{run.done:.0%}", used, run.note)
+        grid.add_row(run.state, Text(str(path)), f"{run.done:.0%}", used, Text(run.note))
     return grid
 
 

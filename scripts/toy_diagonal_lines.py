@@ -1,6 +1,6 @@
 """The toy experiment of Roth et al. 2020: four classes on a diagonal, two dimensions, one circle.
 
-    python -m scripts.toy_diagonal_lines [--out toy_diagonal_lines] [--seed 1]
+    python -m scripts.toy_diagonal_lines [--out outputs/toy_diagonal_lines] [--seed 1]
 
 Four training classes are segments of the line y = x, the test classes vertical and horizontal ones.
 A network of 2-30-30-2 units embeds them on the unit circle, over 200 steps of Adam, by all triplets
@@ -16,7 +16,7 @@ singular values on the training points, which the regularised one makes flatter.
 out the attraction d(a, p). The other two take the differences one at a time: it is the missing
 attraction that flattens the spectrum here, not the switching. Neither this nor the recall on these
 test classes, which stays where it is, is evidence that ρ-regularisation generalises better.
-Writes a PNG and a PDF.
+Writes a PNG and a PDF, `<out>.png` and `<out>.pdf`.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path("toy_diagonal_lines"))
+    parser.add_argument("--out", type=Path, default=Path("outputs/toy_diagonal_lines"))
     parser.add_argument("--seed", type=int, default=1, help="the first one; the authors' is 1")
     parser.add_argument(
         "--seeds", type=int, default=1, help="how many; the picture is of the first"

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.compose import compose_run
-from engine.configuration import CONF
+from engine.configuration import CONF, ConfigurationError
+from engine.foreign import check_targets
 from scripts.results.run import HASHED, Run
 
 GROUPS = (  # config groups of one choice, found by their _target_
@@ -32,10 +34,15 @@ def command(run: Run, seeds: Sequence[int]) -> str:
     """`python main.py -m ... seed=0,1`, of all seeds of the run's group.
 
     The choices are those whose YAML names the run's objects, the rest is set key by key. What
-    comes out is composed again; only if it is the run's configuration it is returned.
+    comes out is composed again; only if it is the run's configuration it is returned. A run that
+    names other code than this project's has none: nobody should paste what a stranger wrote.
     """
-    found = experiment(run) or choices(run)
-    if found is None:
+    try:
+        check_targets(run.config)
+        found = experiment(run) or choices(run)
+    except (ConfigurationError, HydraException, OmegaConfBaseException):
+        return UNKNOWN
+    if found is None or not "".join(found).isprintable():
         return UNKNOWN
     multirun = ["-m"] if len(seeds) > 1 else []
     words = ["python", "main.py", *multirun, *found, f"seed={','.join(map(str, sorted(seeds)))}"]
@@ -156,5 +163,18 @@ def written(value: Any) -> str:  # noqa: ANN401
         return f"[{','.join(map(written, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = str(value)
-    return text if not isinstance(value, str) or text.replace("_", "").isalnum() else repr(text)
+    return str(value) if not isinstance(value, str) or is_plain(value) else quoted(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether Hydra reads a text as itself without quotes, alone and inside of a list."""
+    try:
+        (override,) = OverridesParser.create().parse_overrides([f"key=[{text}]"])
+        return bool(override.value() == [text])
+    except HydraException:
+        return False
+
+
+def quoted(text: str) -> str:
+    """In double quotes, which the shell's single quotes can hold."""
+    return '"' + text.replace('"', '\\"') + '"'

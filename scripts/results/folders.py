@@ -1,68 +1,127 @@
 """Runs read from their folders: `<root>/.../<dataset>/<group>/seed<k>/`."""
 
-import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from core.errors import UserError
+from engine.configuration import CONF
 from scripts.results.directions import directions
-from scripts.results.run import Run
+from scripts.results.run import DAMAGED, Run
+from sweeps.status import runs_below, status
+from tracking.contents import (
+    Cost,
+    DamagedError,
+    Environment,
+    Status,
+    Summary,
+    read_config,
+    read_json,
+    read_records,
+)
 from tracking.records import Record
 from tracking.report import READINGS
 from tracking.run_folder import RunFolder
 from tracking.summary import evaluations, summarise
 
 SEED = re.compile(r"seed\d+")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
 
 
 def read_folders(root: Path) -> Iterator[Run]:
-    """Every run at or below `root`, finished or not, in the order of their names."""
+    """Every run at or below `root`, finished or not, in the order of their names.
+
+    One that was refused before it began has only the reason; one of which a file is damaged, or
+    which stands where its configuration does not belong, is of the state `damaged` and has only
+    that.
+    """
     if not root.is_dir():
         raise UserError(f"{root} is no folder; give a folder of runs or wandb=<entity>/<project>")
-    for config in sorted(root.resolve().glob("**/config.yaml")):
-        folder = config.parent
-        if SEED.fullmatch(folder.name):
-            yield read_folder(RunFolder(folder))
+    root = root.resolve()
+    configured = {config.parent for config in root.glob("**/config.yaml")}
+    started = {folder.path for folder in runs_below(root)}
+    for path in sorted(configured | started):
+        if SEED.fullmatch(path.name):
+            yield read_folder(RunFolder(path))
 
 
 def read_folder(folder: RunFolder) -> Run:
+    try:
+        return read_whole(folder) if folder.config.exists() else read_refused(folder)
+    except DamagedError as error:
+        return Run(*place_of(folder), state=DAMAGED, error=str(error))
+
+
+def place_of(folder: RunFolder) -> tuple[str, str, int]:
+    """Dataset, group and seed, as the folder is named."""
     dataset, group, seed = folder.path.parts[-3:]
-    config = yaml.load(folder.config.read_text(), LOADER)
-    status, environment = (content(file) for file in (folder.status, folder.environment))
+    return dataset, group, int(seed.removeprefix("seed"))
+
+
+def read_refused(folder: RunFolder) -> Run:
+    """A run that ended before it wrote its configuration."""
+    told = status(folder)
+    if told.state == "finished":
+        raise DamagedError(f"{folder.config}: is missing")
+    return Run(*place_of(folder), state=told.state, error=told.note or None)
+
+
+def read_whole(folder: RunFolder) -> Run:
+    config = read_config(folder.config)
+    check_place(folder, config)
+    told = read_json(folder.status, Status)
+    environment = read_json(folder.environment, Environment)
     records = read_records(folder.metrics)
-    summary = content(folder.summary) if folder.finished else unfinished(records, config)
+    finished, state = folder.finished, folder.state
+    summary = read_json(folder.summary, Summary) if finished else unfinished(records, config)
+    if finished and summary["last"].get("step") not in {record["step"] for record in records}:
+        raise DamagedError(f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has")
+    cost = read_json(folder.cost, Cost)
     commit, claim = environment.get("commit"), environment.get("protocol") or {}
     return Run(
-        dataset=dataset,
-        group=group,
-        seed=int(seed.removeprefix("seed")),
-        state=folder.state,
+        *place_of(folder),
+        state="interrupted" if state == "finished" and not finished else state,
         config=config,
         readings={name: summary.get(name) for name in READINGS},
         records=records,
-        cost=summary.get("cost") or content(folder.cost) or {"seconds": status.get("seconds")},
+        cost=summary.get("cost") or cost or {"seconds": told.get("seconds")},
         claim=claim.get("claim"),
         departures=claim.get("differences", {}),
         commit=commit and commit + "+" * bool(environment.get("dirty")),
-        error=status.get("error"),
-        traceback=status.get("traceback"),
+        error=told.get("error"),
+        traceback=told.get("traceback"),
     )
 
 
-def content(file: Path) -> dict[str, Any]:
-    """Of a JSON file; nothing where there is none."""
-    return dict(json.loads(file.read_text())) if file.exists() else {}
+def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
+    """A folder that was renamed or moved must not count as what its name says.
+
+    Raises:
+        DamagedError: its configuration is of another seed, dataset or group.
+    """
+    dataset, group, seed = folder.path.parts[-3:]
+    own = config.get("seed")
+    if own is not None and seed != f"seed{own}":
+        raise DamagedError(f"{folder.config}: its seed is {own}; name the folder seed{own} again")
+    data = config.get("dataset", {})
+    target = data.get("_target_")
+    expected = datasets().get(dataset, {}).get("_target_", target)
+    own_names = (data.get("name"), Path(str(data.get("path", ""))).stem)  # a table has its own
+    if target and target != expected and dataset not in own_names:
+        raise DamagedError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
+    name = config.get("group")
+    if name and not group.startswith(f"{name}_"):
+        raise DamagedError(f"{folder.config}: its group is {name}, which is not that of {group}")
 
 
-def read_records(file: Path) -> list[Record]:
-    """The whole lines; a run that is being written is left as it is."""
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+@cache
+def datasets() -> dict[str, dict[str, Any]]:
+    """Dataset -> its settings, of conf/dataset/."""
+    files = (CONF / "dataset").glob("*.yaml")
+    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
 
 
 def unfinished(records: list[Record], config: dict[str, Any]) -> dict[str, Any]:
@@ -73,4 +132,4 @@ def unfinished(records: list[Record], config: dict[str, Any]) -> dict[str, Any]:
         name.split("/", 1)[1] for record in evaluations(records) for name in record if "/" in name
     }
     select_on = config.get("evaluation", {}).get("select_on", "val/recall@1")
-    return summarise(records, select_on, directions(config, names))
+    return summarise(records, select_on, directions([config], names))

@@ -4,7 +4,7 @@ import re
 from itertools import groupby
 from math import isnan
 
-from scripts.results.table import Cell, Column, Table, number
+from scripts.results.table import Cell, Column, Table, number, printable
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -23,7 +23,7 @@ TIED = r"^{\dagger}"
 
 def render(table: Table, spread: str = "spread", show_n: bool = False) -> str:
     """A `table` environment; commands, which belong into no paper, are comments before it."""
-    lines = [f"% {method}: {command}" for method, command in table.commands.items()]
+    lines = [f"% {printable(f'{row}: {command}')}" for row, command in table.commands.items()]
     lines += [
         r"\begin{table}[t]",
         r"  \centering",
@@ -70,5 +70,6 @@ def after(cell: Cell, column: Column, spread: str, show_n: bool) -> str:
 
 
 def escape(text: str) -> str:
-    text = re.sub(r"`([^`]*)`", r"\1", text)
-    return "".join(SPECIAL.get(character, character) for character in text)
+    text = re.sub(r"`([^`]*)`", r"\1", printable(text))
+    guard = "{}" if text.startswith(("[", "*")) else ""  # else the argument of the \\ before
+    return guard + "".join(SPECIAL.get(character, character) for character in text)

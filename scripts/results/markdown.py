@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from scripts.results.table import Cell, Column, Table, number
+from scripts.results.table import Cell, Column, Table, number, printable
 
 TIED = "†"
 
@@ -14,13 +14,13 @@ def render(table: Table, spread: str = "spread", show_n: bool = False) -> str:
         spread: which field of a cell follows ±: `spread` or `interval`.
         show_n: whether every cell names its number of seeds.
     """
-    heads = [heading(column, table.several_datasets) for column in table.columns]
-    lines = [". ".join(table.caption) + ".", ""] if table.caption else []
+    heads = [escape(heading(column, table.several_datasets)) for column in table.columns]
+    lines = [escape(". ".join(table.caption)) + ".", ""] if table.caption else []
     lines += ["| method | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for row in table.rows:
         cells = [shown(column, row, spread, show_n) for column in table.columns]
         lines.append(f"| {escape(row)} | " + " | ".join(cells) + " |")
-    lines += [line for note in table.notes for line in ("", note)]
+    lines += [line for note in table.notes for line in ("", printable(note))]
     if table.commands:
         lines += ["", "```bash", *table.commands.values(), "```"]
     return "\n".join(lines) + "\n"
@@ -47,4 +47,6 @@ def after(cell: Cell, column: Column, spread: str, show_n: bool) -> str:
 
 
 def escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    """A name as text: no tag, no link, no end of a cell or a line."""
+    text = printable(text).replace("\\", "\\\\").replace("|", "\\|")
+    return text.replace("<", "&lt;").replace(">", "&gt;").replace("](", "]\\(")

@@ -47,7 +47,7 @@ def page(runs: Sequence[Run], metrics: Sequence[str], title: str) -> str:
 
 def data(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, Any]:
     methods = labels(runs)
-    higher = directions(runs[0].config, metrics)
+    higher = directions([run.config for run in runs], metrics)
     rates = {name: higher[name] is not None for name in metrics}
     return {
         "readings": READINGS,

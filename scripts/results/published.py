@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from core.errors import UserError
+from scripts.results.folders import datasets
 from scripts.results.run import Run
 from scripts.results.table import Cell, Column, Table
 
@@ -47,8 +48,8 @@ def compared(
 ) -> Table:
     """The table with the published figure and the difference beside each of our columns.
 
-    A figure belongs to a row if it is of the same dataset, metric and method, and of the same
-    backbone and dimensions where the source says them. Each setting of a source is its own column.
+    A figure belongs to a row if it is of the same data, metric and method, and of the same backbone
+    and dimensions where the source says them. Each setting of a source is its own column.
 
     Args:
         methods: (dataset, group) -> row.
@@ -65,7 +66,9 @@ def compared(
             f"compare: use --reading {theirs}"
         )
     published = figures(source)
-    models = {(run.dataset, methods[run.dataset, run.group]): run for run in runs}
+    found_data = {(run.dataset, methods[run.dataset, run.group]): run for run in runs}
+    other = {row for row, run in found_data.items() if not same_data(run)}
+    models = {row: run for row, run in found_data.items() if row not in other}
     columns: list[Column] = []
     for column in table.columns:
         columns.append(column)
@@ -83,11 +86,30 @@ def compared(
                 ),
             ]
     if columns == table.columns:
+        reason = f"; {apart(other)}" if other else ""
         raise UserError(
-            f"{source} has no figure for these methods, datasets, metrics and backbones; "
+            f"{source} has no figure for these methods, datasets, metrics and backbones{reason}; "
             f"its methods are {', '.join(sorted(published.run.unique()))}"
         )
-    return Table(table.caption, table.rows, columns, [*table.notes, note(source)], table.commands)
+    notes = [*table.notes, note(source), *([f"{apart(other)}."] if other else [])]
+    return Table(table.caption, table.rows, columns, notes, table.commands)
+
+
+def same_data(run: Run) -> bool:
+    """Whether a run demanded the numbers of classes and images that conf/dataset/ has.
+
+    With `dataset.counts=null`, with other counts or by another reader, its data may be any.
+    A run without a dataset in its configuration is one of the code that published the figures.
+    """
+    own = run.config.get("dataset")
+    known = datasets().get(run.dataset, {})
+    return own is None or all(own.get(key) == known.get(key) for key in ("_target_", "counts"))
+
+
+def apart(rows: Iterable[tuple[str, str]]) -> str:
+    """Which rows have no figure beside them because of their data."""
+    named = ", ".join(f"{method} ({dataset})" for dataset, method in sorted(rows))
+    return f"not on the data of the literature, by their dataset.counts: {named}"
 
 
 def matches(
@@ -97,7 +119,9 @@ def matches(
     found: dict[str, dict[str, Cell]] = {}
     for row in rows.itertuples():
         for method in column.cells:
-            run = models[column.dataset, method]
+            run = models.get((column.dataset, method))
+            if run is None:
+                continue
             if plain(str(row.run)) in names(run, source) and same_model(
                 run, row.backbone, row.dimensions
             ):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from core.errors import UserError
 from scripts.results.directions import directions
-from scripts.results.run import Run
+from scripts.results.run import DAMAGED, Run
 from tracking.records import Record, finite
 from tracking.summary import summarise
 
@@ -47,7 +47,11 @@ def read_rdml(root: Path) -> Iterator[Run]:
     if not root.is_dir():
         raise UserError(f"{root} is no folder of logs")
     for logs in sorted(root.resolve().glob("**/CSV_Logs")):
-        yield read_run(logs.parent)
+        try:
+            yield read_run(logs.parent)
+        except (ValueError, OSError) as error:
+            reason = f"{logs.parent}: cannot be read ({' '.join(str(error).split())})"
+            yield Run("rdml", logs.parent.name, 0, state=DAMAGED, error=reason)
 
 
 def read_run(folder: Path) -> Run:
@@ -64,7 +68,7 @@ def read_run(folder: Path) -> Run:
         seed=int(told["seed"]),
         state="finished" if ended.exists() else "interrupted",
         config={name: told[name] for name in PARAMETERS if name in told},
-        readings=summarise(records, "val/recall@1", directions({}, names)) if measured else {},
+        readings=summarise(records, "val/recall@1", directions([], names)) if measured else {},
         records=records,
         cost={"seconds": seconds(ended)},
         claim="experiment=roth2020",

@@ -11,6 +11,7 @@ from tracking.records import Record
 from tracking.report import READINGS
 from tracking.summary import best_of, evaluations
 
+DAMAGED = "damaged"  # the state of a run that cannot be used: a file of it is not what it was
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 MOST = 3  # keys that may tell two configurations of one name apart
@@ -41,7 +42,7 @@ class Run:
         claim: what it claims to follow, `experiment=...` or `protocol=...`.
         departures: the settings in which it does not.
         commit: of the code, with `+` where it was changed.
-        error, traceback: of a failed run.
+        error, traceback: of a failed run; of a damaged one, which file is, and there is no more.
     """
 
     dataset: str
@@ -97,7 +98,7 @@ def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
     are added, as in `margin-distance-resnet50 [beta=0.6]`; if these are many, the hash stays.
     """
     configs: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: not run.config):  # a damaged run has none
         configs.setdefault(HASHED.sub("", run.group), {}).setdefault(
             (run.dataset, run.group), scientific(run.config)
         )

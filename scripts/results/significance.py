@@ -1,12 +1,14 @@
 """Every pair of methods, tested over seeds, as Markdown."""
 
 from collections.abc import Sequence
+from math import isnan
 from statistics import mean
 
 import pandas as pd
 
 from scripts.results import statistics
 from scripts.results.directions import directions
+from scripts.results.markdown import escape
 from scripts.results.run import Run
 from scripts.results.table import Columns, Values, values_of
 
@@ -20,18 +22,23 @@ def render(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str
     for (dataset, metric), values in values_of(runs, metrics, reading, split).items():
         lines = ["| method | other | difference | 95 % interval | n | p | p (Holm) |"]
         lines.append("|---|---|---:|---:|---:|---:|---:|")
-        for row in tests(values).itertuples():
-            interval = f"{row.low:+.2f} .. {row.high:+.2f}"
-            p_values = f"{row.p:.2g} | {row.p_holm:.2g}"
-            lines.append(
-                f"| {row.method} | {row.other} | {row.mean:+.2f} | {interval} | {row.n} "
-                f"| {p_values} |"
-            )
-        parts.append(f"### {dataset}, {metric}\n\n" + "\n".join(lines) + "\n")
+        lines += [shown(*row) for row in tests(values).itertuples(index=False, name=None)]
+        parts.append(f"### {escape(dataset)}, {escape(metric)}\n\n" + "\n".join(lines) + "\n")
     found = values_of(runs, metrics, reading, split)
-    higher = directions(runs[0].config, metrics)
+    higher = directions([run.config for run in runs], metrics)
     parts += [ranks(metric, found, higher[metric]) for metric in metrics]
     return "\n".join(filter(None, parts))
+
+
+def shown(
+    method: str, other: str, mean: float, low: float, high: float, p: float, n: int, p_holm: float
+) -> str:
+    """A row; what one common seed, or none, cannot tell is left empty."""
+    difference = "" if isnan(mean) else f"{mean:+.2f}"
+    interval = "" if isnan(low) else f"{low:+.2f} .. {high:+.2f}"
+    p_values = ["" if isnan(value) else f"{value:.2g}" for value in (p, p_holm)]
+    cells = [escape(method), escape(other), difference, interval, str(n), *p_values]
+    return f"| {' | '.join(cells)} |"
 
 
 def ranks(metric: str, columns: Columns, higher_is_better: bool | None) -> str:
@@ -44,8 +51,8 @@ def ranks(metric: str, columns: Columns, higher_is_better: bool | None) -> str:
         return ""
     return (
         f"Mean ranks over {found.num_datasets} datasets, {metric}: "
-        + ", ".join(f"{name} {rank:.2f}" for name, rank in found.mean.items())
-        + f". Friedman p = {found.p:.2g}; "
+        + ", ".join(f"{escape(str(name))} {rank:.2f}" for name, rank in found.mean.items())
+        + f". {found.friedman}; "
         f"critical difference {found.critical:.2f} (Nemenyi, 5 %).\n"
     )
 

@@ -1,7 +1,7 @@
 """What seeds can tell: spread, intervals, paired tests, ranks over datasets."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from math import isnan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,8 @@ class Ranks(NamedTuple):
     Args:
         mean: by method, best first.
         num_datasets: all of which every method has.
-        p: of Friedman's test, that all methods rank alike; NaN for fewer than three methods.
+        p: of Friedman's test, that all methods rank alike; NaN for fewer than three methods, and
+            where all of them are equal everywhere.
         critical: mean ranks that differ by less are not significantly different, by Nemenyi's test.
     """
 
@@ -38,6 +39,11 @@ class Ranks(NamedTuple):
     num_datasets: int
     p: float
     critical: float
+
+    @property
+    def friedman(self) -> str:
+        """The outcome of the test as text."""
+        return "no Friedman test" if isnan(self.p) else f"Friedman p = {self.p:.2g}"
 
 
 def spread(values: Sequence[float]) -> float:

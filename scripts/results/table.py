@@ -70,20 +70,20 @@ def tabulate(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: s
         UserError: no run has the reading, or none has a metric; names what there is.
     """
     values = values_of(runs, metrics, reading, split)
-    higher = directions(runs[0].config, metrics)
+    higher = directions([run.config for run in runs], metrics)
     columns = [column(dataset, name, own, higher[name]) for (dataset, name), own in values.items()]
     rows = sorted({row for own in values.values() for row in own})
     return Table([], best_first(rows, columns[0], higher[metrics[0]]), columns)
 
 
-def values_of(runs: Iterable[Run], metrics: Iterable[str], reading: str, split: str) -> Columns:
+def values_of(runs: Sequence[Run], metrics: Iterable[str], reading: str, split: str) -> Columns:
     """(dataset, metric) -> method -> seed -> value, a rate in percent; likewise `Raises`."""
     numbers = tidy(runs)
     numbers = numbers[(numbers.reading == reading) & numbers.metric.str.startswith(f"{split}/")]
     if numbers.empty:
         raise UserError(f"no run has a reading {reading} of the split {split}")
     measured = {str(name).removeprefix(f"{split}/") for name in numbers.metric.unique()}
-    rates = directions(next(iter(runs)).config, metrics)
+    rates = directions([run.config for run in runs], metrics)
     found: Columns = {}
     for dataset, own in numbers.groupby("dataset", sort=True):
         for name in metrics:
@@ -143,3 +143,8 @@ def number(value: float, digits: int, signed: bool = False) -> str:
     """Rounded; what rounds to zero has no sign."""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text if float(text) else text.lstrip("+-")
+
+
+def printable(text: str) -> str:
+    """The same on one line: a name may hold a line break, which no table takes."""
+    return "".join(character if character.isprintable() else " " for character in text)

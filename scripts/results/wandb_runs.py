@@ -5,8 +5,9 @@ metadata, and `runs.parquet`, the listing, written last: where it is, nothing is
 """
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -14,11 +15,13 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from core.errors import UserError
-from core.files import write_atomically
+from core.files import child, write_atomically
 from scripts.results.folders import unfinished
-from scripts.results.run import Run
+from scripts.results.run import DAMAGED, Run
+from tracking.contents import DamagedError, Number, checked_config, valid
 from tracking.records import Record
 from tracking.report import READINGS
 
@@ -26,8 +29,23 @@ LISTING = "runs.parquet"
 TIMEOUT = 60  # seconds that one request may take
 PATIENCE = 600  # seconds for the listing, and for the history of one run, retries included
 PER_PAGE = 100  # runs per request
+PROJECT = re.compile(r"[\w-][\w. -]*/[\w-][\w. -]*")
+UNUSABLE = (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException)  # of what was told
 
 T = TypeVar("T")
+
+
+class Rest(BaseModel):
+    """What a download has besides the history."""
+
+    version: str
+    dataset: str
+    group: str
+    seed: int
+    state: str
+    config: dict[str, Any]
+    summary: dict[str, Number | str]
+    commit: str | None
 
 
 def read_wandb(project: str, cache: Path, refresh: bool) -> Iterator[Run]:
@@ -40,12 +58,23 @@ def read_wandb(project: str, cache: Path, refresh: bool) -> Iterator[Run]:
 
     Raises:
         UserError: W&B does not answer; what has arrived is kept, the same call goes on from there.
+            Or `project` is none.
     """
+    if not PROJECT.fullmatch(project):
+        raise UserError(f"wandb={project}: must be <entity>/<project>")
     folder = cache / project
     if refresh or not (folder / LISTING).exists():
         download(project, folder)
-    for name in sorted(pd.read_parquet(folder / LISTING)["id"]):
-        yield stored(folder / f"{name}.parquet")
+    try:
+        names = sorted(map(str, pd.read_parquet(folder / LISTING)["id"]))
+    except (OSError, *UNUSABLE) as error:
+        raise UserError(f"{folder / LISTING} is damaged; --refresh downloads it again") from error
+    for name in names:
+        file = child(folder, f"{name}.parquet")
+        try:
+            yield stored(file)
+        except DamagedError as error:
+            yield Run(project, name, 0, state=DAMAGED, error=str(error))
 
 
 def download(project: str, folder: Path) -> None:
@@ -55,12 +84,17 @@ def download(project: str, folder: Path) -> None:
     try:
         for run in within(PATIENCE, lambda: listed(project)):
             version = f"{run.state} {run.history_line_count} {run.heartbeat}"
-            file = folder / f"{run.id}.parquet"
+            file = child(folder, f"{run.id}.parquet")
             if not (file.exists() and kept_version(file) == version):
-                store(file, run, version, within(PATIENCE, run.rows))
+                rows = within(PATIENCE, run.rows)
+                try:
+                    store(file, run, version, rows)
+                except UNUSABLE as error:
+                    print(f"left out, {run.id} is no run: {one_line(error)}", file=sys.stderr)
+                    continue
             arrived.append(run.id)
     except Exception as error:  # the client raises errors of its own, of requests, of its service
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(error)
         kept = len(list(folder.glob("*.parquet"))) - (folder / LISTING).exists()
         raise UserError(
             f"W&B stopped answering ({reason}); {kept} runs of {project} are in {folder}, "
@@ -68,6 +102,10 @@ def download(project: str, folder: Path) -> None:
         ) from error
     frame = pd.DataFrame({"id": arrived})
     write_atomically(folder / LISTING, frame.to_parquet)
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 class Listed:
@@ -85,14 +123,12 @@ class Listed:
     @property
     def ours(self) -> bool:
         """Whether it is a training that our mirror made: it has a group, a dataset and a seed."""
-        return bool(self.job_type == "training" and self.group and self.tags) and isinstance(
-            self.config.get("seed"), int
-        )
+        named = bool(self.job_type == "training" and self.group and self.tags)
+        return named and isinstance(self.config.get("seed"), int) and self.id != Path(LISTING).stem
 
-    def rows(self) -> list[Record]:
-        """The whole history, a step once, whatever the pages repeat."""
-        rows = {int(row["_step"]): row for row in self.run.scan_history(use_cache=False)}
-        return [record(step, rows[step]) for step in sorted(rows)]
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The whole history as it arrives, whatever the pages repeat."""
+        return list(self.run.scan_history(use_cache=False))
 
 
 def listed(project: str) -> list[Listed]:
@@ -129,9 +165,15 @@ def within(seconds: float, action: Callable[[], T]) -> T:
     return results[0]
 
 
+def records(rows: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """A step once, in order."""
+    by_step = {int(row["_step"]): row for row in rows}
+    return [record(step, by_step[step]) for step in sorted(by_step)]
+
+
 def record(step: int, row: Mapping[str, Any]) -> Record:
     """A row of W&B under our names; histograms, which are no numbers, stay there."""
-    place = {"step": step, "epoch": row.get("epoch", 0), "time": row.get("_timestamp")}
+    place = {"step": step, "epoch": float(row.get("epoch", 0)), "time": row.get("_timestamp")}
     return place | {k: v for k, v in row.items() if "/" in k and isinstance(v, float | int)}
 
 
@@ -139,8 +181,9 @@ def plain(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in summary.items() if isinstance(v, float | int | str)}
 
 
-def store(file: Path, run: Listed, version: str, rows: list[Record]) -> None:
+def store(file: Path, run: Listed, version: str, history: list[Mapping[str, Any]]) -> None:
     """Write one run; a finished one whose history has not all arrived is not called finished."""
+    rows = records(history)
     state, whole = run.state, len(rows) >= run.history_line_count
     if state == "finished" and not whole:
         state = f"incomplete: {len(rows)} of {run.history_line_count} rows"
@@ -160,17 +203,33 @@ def store(file: Path, run: Listed, version: str, rows: list[Record]) -> None:
 
 
 def kept_version(file: Path) -> str:
-    return str(rest_of(pq.read_schema(file))["version"])
+    """Of a download; none of one that is damaged."""
+    try:
+        return str(rest_of(pq.read_schema(file), file)["version"])
+    except (DamagedError, OSError, *UNUSABLE):
+        return ""
 
 
-def rest_of(schema: pa.Schema) -> dict[str, Any]:
-    return dict(json.loads(schema.metadata[b"run"]))
+def rest_of(schema: pa.Schema, file: Path) -> dict[str, Any]:
+    rest = json.loads(schema.metadata[b"run"])
+    valid(rest, Rest, str(file))
+    checked_config(rest["config"], str(file))
+    return dict(rest)
 
 
 def stored(file: Path) -> Run:
-    """The run of a downloaded file."""
-    table = pq.read_table(file)
-    rest = rest_of(table.schema)
+    """The run of a downloaded file.
+
+    Raises:
+        DamagedError: it is none.
+    """
+    try:
+        table = pq.read_table(file)
+        rest = rest_of(table.schema, file)
+    except (OSError, *UNUSABLE) as error:
+        raise DamagedError(
+            f"{file}: cannot be read ({one_line(error)}); --refresh downloads it again"
+        ) from error
     rows = [{k: v for k, v in row.items() if v is not None} for row in table.to_pylist()]
     summary, config = rest["summary"], rest["config"]
     readings = {name: below(summary, name) or None for name in READINGS}

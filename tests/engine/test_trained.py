@@ -45,6 +45,16 @@ def test_datasets_are_where_they_are_now(monkeypatch: pytest.MonkeyPatch) -> Non
     assert configuration(saved("dataset.root=/own"), []).dataset.root == "/own"
 
 
+def test_folds_are_measured_where_they_were_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A user joins folds in a shell whose DML_DATA names another folder than the runs had."""
+    monkeypatch.setenv("DML_DATA", "/now")
+    before = saved(f"paths.data={tmp_path}")
+    assert configuration(before, [], recorded_data=True).dataset.root == str(tmp_path)
+    assert configuration(saved(), [], recorded_data=True).dataset.root == "/now", "gone since"
+
+
 def test_a_choice_replaces_its_group_and_nothing_else() -> None:
     before = saved("dataset=omniglot_small")
     after = configuration(before, ["dataset=sop", "paths.data=/now", "dataset.counts=null"])

@@ -2,13 +2,17 @@
 
 import csv
 import io
+import math
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from engine.configuration import CONF
 from scripts.aggregate import main
+from scripts.results import published
 from scripts.results.command import UNKNOWN
 from tests.run_folders import CONFIG, write_run, write_study
 
@@ -148,6 +152,19 @@ def test_every_pair_is_tested(study: Path, capsys: pytest.CaptureFixture[str]) -
     assert "Mean ranks over 2 datasets" in text
 
 
+def test_what_cannot_be_tested_is_left_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user tests methods that have one seed in common, or none."""
+    root = write_study(tmp_path, {d: {"a": [0.5, 0.6], "b": [0.4]} for d in ("cub200", "sop")})
+    write_run(root, "cub200/c_00000009/seed7", {"test/recall@1": 0.3})
+    text = printed(capsys, root, "--metrics", "recall@1", "--tests", "--allow-missing")
+    assert "nan" not in text
+    assert "| a | b | +10.00 |  | 1 |  |  |" in text
+    assert "| a | c |  |  | 0 |  |  |" in text
+    assert "no Friedman test; critical difference" in text
+
+
 def test_cost_of_each_row(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = printed(capsys, study / "cub200", "--metrics", "recall@1", "--cost")
     assert "| minutes per run | images/s | peak GiB | GPU hours, all runs |" in table
@@ -174,6 +191,55 @@ def test_published_figures_stand_beside_ours(
         main([*map(str, command), "--reading", "last"])
     with pytest.raises(SystemExit, match="hier2023 has no figure for these methods"):
         main([*map(str, command[:-1]), "hier2023"])
+
+
+@pytest.mark.parametrize("change", [{"counts": None}, {"_target_": "datasets.csv.csv"}], ids=str)
+def test_no_difference_is_shown_for_other_data_than_the_published(
+    change: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user tries a few images of his own as cub200 and compares with the literature."""
+    real = yaml.safe_load((CONF / "dataset" / "cub200.yaml").read_text())
+    for number, (name, data) in enumerate({"margin": real, "tiny": real | change}.items()):
+        loss = {"_target_": "criteria.margin.Margin", "beta": number}
+        own = {**CONFIG, "loss": loss, "dataset": {**data, "name": "cub200"}}
+        group = f"cub200/{name}_0000000{number}"
+        write_run(tmp_path, f"{group}/seed0", {"test/recall@1": 0.99}, config=own)
+    found = published.figures("roth2020")
+    row = found[(found.dataset == "cub200") & (found.metric == "test/recall@1")].iloc[0]
+    settings = ["--metrics", "recall@1", "--reading", "oracle", "--published", "roth2020"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "names", lambda *_: {published.plain(str(row.run))})
+        table = printed(capsys, tmp_path, *settings)
+        assert f"| margin | 99.0 (n=1) | {row['mean']:.1f} ± " in table.replace("**", "")
+        assert "| tiny | <ins>99.0</ins> (n=1) |  |  |" in table
+        assert "not on the data of the literature, by their dataset.counts: tiny (cub200)." in table
+        shutil.rmtree(tmp_path / "cub200" / "margin_00000000")
+        with pytest.raises(SystemExit, match=r"by their dataset\.counts: tiny"):
+            main([str(tmp_path), *settings])
+
+
+def test_every_published_figure_is_a_whole_row() -> None:
+    """A comma without quotes moves the columns of a row, and its figure is never found."""
+    for file in sorted(published.FOLDER.glob("*.csv")):
+        header, *rows = csv.reader(file.read_text().splitlines())
+        assert rows, file.name
+        value = header.index("mean" if "mean" in header else "pearson")
+        for line, row in enumerate(rows, start=2):
+            assert len(row) == len(header), f"{file.name}:{line}"
+            assert math.isfinite(float(row[value])), f"{file.name}:{line}"
+
+
+def test_a_run_that_was_refused_before_it_began_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sweep had a job that the configuration refused: its folder holds what it said, no more."""
+    root = write_study(tmp_path, {"cub200": {"triplet": [0.5, 0.6]}})
+    refused = root / "cub200" / "margin_00000001" / "seed0"
+    refused.mkdir(parents=True)
+    (refused / "output.log").write_text("error: no such key\n")
+    with pytest.raises(SystemExit, match=r"missing .*cub200/margin_00000001/seed0 \(failed\)"):
+        main([str(root), "--metrics", "recall@1"])
+    assert "| triplet |" in printed(capsys, root, "--metrics", "recall@1", "--allow-missing")
 
 
 def test_the_command_of_a_row_is_checked(

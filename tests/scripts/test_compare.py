@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -50,3 +51,20 @@ def test_a_mistake_is_one_line(files: tuple[Path, Path], change: str) -> None:
         main(list(map(str, files)))
     with pytest.raises(SystemExit, match="query by query"):
         main([])
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "a list of runs", "text for a number"])
+def test_a_file_of_something_else_is_named(files: tuple[Path, Path], damage: str) -> None:
+    """A user compares a file that a disk damaged, or another Parquet file."""
+    file = files[1] / "queries.parquet"
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-50])
+    elif damage == "text":
+        file.write_text("query,label")
+    elif damage == "a list of runs":
+        pd.DataFrame({"id": ["a"]}).to_parquet(file)
+    else:
+        pd.read_parquet(file).assign(first_hit="x").to_parquet(file)
+    with pytest.raises(SystemExit, match=f"error: {file} is ") as ended:
+        main([str(files[0]), str(files[1])])
+    assert "\n" not in str(ended.value)

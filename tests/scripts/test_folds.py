@@ -121,3 +121,20 @@ def test_one_seed_has_no_interval() -> None:
     numbers = {"separated": {"map@r": 0.25}, "concatenated": {"map@r": 0.5}}
     rows = over_seeds({0: numbers})
     assert [cell(rows["map@r"][way]) for way in numbers] == ["25.00 (n=1)", "50.00 (n=1)"]
+
+
+def test_a_seed_that_cannot_be_read_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user joins folds of which one is damaged, and one is of a stranger and names other code."""
+    groups = [run(tmp_path, "a", seed, 0) for seed in (0, 1, 2)][:1]
+    groups += [run(tmp_path, "b", seed, 1) for seed in (0, 1, 2)][:1]
+    (tmp_path / "a" / "seed0" / "config.yaml").write_text("{")
+    evil = OmegaConf.load(tmp_path / "b" / "seed2" / "config.yaml")
+    evil.loss = {"_target_": "os.system"}
+    OmegaConf.save(evil, tmp_path / "b" / "seed2" / "config.yaml")
+    folders = {index: tmp_path / name / "seed1" for index, name in enumerate("ab")}
+    assert by_seed_and_fold(groups) == {1: folders}
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"left out: seed0, for {tmp_path}/a/seed0/config.yaml: no YAML" in first
+    assert f"{tmp_path}/b/seed2/config.yaml: loss._target_: os.system is no component" in second

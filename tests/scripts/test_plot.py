@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from scripts.plot import main
+from scripts.plot import file_name, main
 from scripts.results.figures.correlations import correlations
 from scripts.results.figures.critical_difference import critical_difference, groups
 from scripts.results.figures.means import means
@@ -172,3 +172,26 @@ def test_a_figure_without_numbers_is_left_out_with_the_reason(
     assert (tmp_path / "out" / "ranking_cub200.pdf").exists()
     with pytest.raises(SystemExit, match="no finished run has test/recall@1 in the"):
         main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--reading", "selected"])
+
+
+def test_a_dataset_with_two_methods_has_no_empty_panel(tmp_path: Path) -> None:
+    """A user trained four methods on one dataset and two of them on another."""
+    write_runs(tmp_path, ("cub200",))
+    for number, method in enumerate(list(RECALLS)[:2]):
+        values = {"test/recall@1": 0.5 + number / 10, "test/nmi": 0.5 - number / 10}
+        write_run(tmp_path, f"sop/{method}_{number:08x}/seed0", values)
+    figure = correlations(means(list(read_folders(tmp_path)), "oracle"))
+    assert titles(figure) == ["cub200"]
+
+
+def test_two_methods_have_no_friedman_test() -> None:
+    """A user compares two methods on three datasets, for which the test does not exist."""
+    values = pd.DataFrame({"a": [0.5, 0.6, 0.7], "b": [0.4, 0.7, 0.6]}, index=["x", "y", "z"])
+    figure = critical_difference(values, "Recall@1")
+    assert titles(figure) == ["Mean rank in Recall@1 over 3 datasets (1 is best), no Friedman test"]
+
+
+def test_a_figure_stays_in_its_folder() -> None:
+    """A user plots the W&B project of somebody who calls a dataset `../x`."""
+    assert file_name("ranking_../../x") == "ranking_.._.._x"
+    assert file_name("recall_rho_cub200") == "recall_rho_cub200"

@@ -72,8 +72,14 @@ def test_a_switched_triplet_pushes_the_positive_away() -> None:
     assert float(objective(pair, labels, always, torch.Generator())) == pytest.approx(0.1)
 
 
-def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--out", str(tmp_path / "toy")])
-    assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "toy.pdf").read_bytes().startswith(b"%PDF")
+def test_the_command_draws_and_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user gives the command in the folder of the repository, which stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    main([])
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    picture = tmp_path / "outputs" / "toy_diagonal_lines"
+    assert picture.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     assert "no attraction" in capsys.readouterr().out

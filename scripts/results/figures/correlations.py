@@ -11,20 +11,24 @@ METRICS = ("recall@1", "recall@2", "recall@4", "nmi", "f1", "map_c", "map@r")
 
 
 def correlations(table: pd.DataFrame) -> Figure:
-    """A matrix per dataset, the numbers written in; over the means of the methods."""
+    """A matrix per dataset, the numbers written in; over the means of the methods.
+
+    A dataset with fewer than three methods that differ has none.
+    """
     measured = table.columns.get_level_values(0)
     columns = [f"test/{metric}" for metric in METRICS if f"test/{metric}" in measured]
     if len(columns) < 2:
         raise ValueError(f"no run measured two of {', '.join(NAMES[m] for m in METRICS)}")
-    datasets = list(table.index.get_level_values("dataset").unique())
-    matrices = [matrix(table.loc[dataset], columns) for dataset in datasets]
-    if np.isnan(matrices).all():
+    names = table.index.get_level_values("dataset").unique()
+    every = {dataset: matrix(table.loc[dataset], columns) for dataset in names}
+    matrices = {dataset: own for dataset, own in every.items() if not np.isnan(own).all()}
+    if not matrices:
         raise ValueError("a correlation needs three methods that differ, on one dataset")
     with styled():
         width = 1.2 + 0.62 * len(columns)
-        figure = Figure(figsize=(width * len(datasets), width), layout="constrained")
-        grid = figure.subplots(1, len(datasets), squeeze=False)[0]
-        for axes, dataset, values in zip(grid, datasets, matrices, strict=True):
+        figure = Figure(figsize=(width * len(matrices), width), layout="constrained")
+        grid = figure.subplots(1, len(matrices), squeeze=False)[0]
+        for axes, (dataset, values) in zip(grid, matrices.items(), strict=True):
             axes.imshow(values, cmap="cividis", vmin=-1, vmax=1)  # alike for every colour vision
             axes.grid(visible=False)
             axes.set_title(dataset)

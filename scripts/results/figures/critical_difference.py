@@ -36,7 +36,7 @@ def critical_difference(means: pd.DataFrame, metric: str, higher_is_better: bool
         axes.text(1, 1.75, f"critical difference {found.critical:.2f}{beyond}", va="bottom")
         axes.set_title(
             f"Mean rank in {metric} over {found.num_datasets} datasets (1 is best), "
-            f"Friedman p = {found.p:.2g}"
+            f"{found.friedman}"
         )
         axes.set_ylim(top=2.6)
         axes.set_xlim(1 - 0.45 * last, last + 0.45 * last)

@@ -104,3 +104,17 @@ def test_old_runs_join_our_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "| margin | **70.0** (n=1) |",
         "| rdml_r_margin_b12_distance | <ins>65.0</ins> (n=1) |",
     ]
+
+
+def test_damaged_logs_are_named_and_the_others_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk damaged the logs of one of two runs."""
+    write_logs(tmp_path)
+    write_logs(tmp_path, "CUB_Other_s4", seed="4", group="CUB_Other")
+    broken = tmp_path / "CUB_Other_s4"
+    (broken / "CSV_Logs" / "Data_Test_discriminative_nmi.csv").write_bytes(b"nmi\n\xff\xfe,1,2\n")
+    main([f"rdml={tmp_path}", "--metrics", "recall@1", "--reading", "oracle"])
+    told = capsys.readouterr()
+    assert "rdml_r_margin_b12_distance" in told.out
+    assert f"left out: {broken}: cannot be read" in told.err

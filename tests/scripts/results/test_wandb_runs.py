@@ -252,3 +252,38 @@ def test_runs_of_others_are_left_out(
     names = [run.name for run in read_wandb(PROJECT, tmp_path, False)]
     assert len(names) == 4
     assert "left out, no training of this project: foreign, evaluation" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_project_of_a_stranger_is_data(
+    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user tabulates a project whose runs name other code, other folders and no numbers."""
+    cache, marker = tmp_path / "cache", tmp_path / "executed"
+    honest = server.runs["digits_margin_1a2b3c4d_s0"]
+    code = {"_target_": "sympy.sympify", "a": f"open({str(marker)!r}, 'w')"}
+    changes: dict[str, dict[str, object]] = {
+        "evil_s0": {"config": honest.config | {"metric": {"recall@1": code}, "loss": code}},
+        "group_s0": {"group": "../../../out"},
+        "runs": {},
+        "text_s0": {"history": [{"_step": 1, "epoch": "one", "test/recall@1": 0.5}]},
+        "huge_s0": {"history": [{"_step": 1, "epoch": 1.0, "test/recall@1": 10**30}]},
+        "shape_s0": {"config": honest.config | {"backbone": [1]}},
+        "select_s0": {"config": honest.config | {"evaluation": {"select_on": "recall@1"}}},
+    }
+    server.runs = {"digits_margin_1a2b3c4d_s0": honest}
+    for name, change in changes.items():
+        own = deepcopy(honest)
+        own.name, own.group = name, name
+        vars(own).update(change)
+        server.runs[name] = own
+    main([f"wandb={PROJECT}", "--metrics", "recall@1", "--cache", str(cache)])
+    told = capsys.readouterr()
+    assert not marker.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["cache"]
+    assert "| margin | " in told.out
+    assert "| evil_s0 | " in told.out
+    for name in ("runs", "text_s0", "shape_s0", "select_s0"):
+        assert name not in told.out
+        (line,) = [line for line in told.err.splitlines() if name in line]
+        assert line.startswith("left out")

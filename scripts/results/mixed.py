@@ -1,0 +1,57 @@
+"""Seeds of one group are of one configuration; a run that was moved between groups is not."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from engine.configuration import OF_THE_MACHINE
+from scripts.results.run import DAMAGED, Run, scientific
+
+OF_A_SEED = ("num_classes", "num_clusters")  # wherever the resolved configuration repeats them
+FREE = {"optimizer.fused", "trainer.source", *(f"trainer.{name}" for name in OF_THE_MACHINE)}
+
+
+def without_strangers(runs: Sequence[Run]) -> list[Run]:
+    """The same runs; one that differs from most of its group is `damaged` and says in what."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.state != DAMAGED:
+            groups.setdefault((run.dataset, run.group), []).append(run)
+    strangers = {run.name: run for own in groups.values() for run in strangers_of(own)}
+    return [strangers.get(run.name, run) for run in runs]
+
+
+def strangers_of(group: Sequence[Run]) -> list[Run]:
+    configs = [settings(run) for run in group]
+    if not any(apart(configs[0], config) for config in configs):
+        return []
+    agreeing = [sum(not apart(one, other) for other in configs) for one in configs]
+    usual = agreeing.index(max(agreeing))
+    return [
+        replace(
+            run,
+            state=DAMAGED,
+            readings={},
+            error=f"{run.name}: another configuration than {group[usual].name}: {told(keys)}",
+        )
+        for run, config in zip(group, configs, strict=True)
+        if (keys := apart(configs[usual], config))
+    ]
+
+
+def settings(run: Run) -> dict[str, str]:
+    """`a.b.c` -> value as text, of what the seeds of a group share."""
+    return {
+        key: str(value)
+        for key, value in scientific(run.config).items()
+        if key not in FREE and key.rpartition(".")[2] not in OF_A_SEED
+    }
+
+
+def apart(first: dict[str, str], second: dict[str, str]) -> list[str]:
+    """Keys in which two differ; one that an older version did not write is no difference."""
+    return sorted(key for key in first.keys() & second.keys() if first[key] != second[key])
+
+
+def told(keys: Iterable[str]) -> str:
+    first, *more = keys
+    return first + (f" and {len(more)} more" if more else "")
