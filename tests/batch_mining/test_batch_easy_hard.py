@@ -6,7 +6,7 @@ import pytest
 
 from batch_mining.batch_easy_hard import BatchEasyHardMiner
 from core.tuples import to_triplets
-from tests.batches import LABELS, batch, euclidean
+from tests.batches import LABELS, batch, euclidean, listed
 
 STRATEGIES = [
     pair
@@ -54,7 +54,7 @@ def test_chooses_what_the_strategies_say(
     embeddings, targets = batch(labels, dim=3, seed=2)
     pairs = BatchEasyHardMiner(*strategies, limits, limits)(embeddings, targets)
     triplets = to_triplets(pairs)
-    found = set(zip(*(part.tolist() for part in triplets), strict=True))
+    found = set(listed(triplets))
     assert found == by_definition(embeddings.tolist(), labels, strategies, limits)
     complete = pairs.positives.any(dim=1) == pairs.negatives.any(dim=1)
     assert complete.all(), "an anchor keeps both kinds or nothing"
