@@ -5,9 +5,10 @@ devices. Here each fake tensor has its numbers too, computed on the CPU, so that
 behind the places where it waits for the device, and its result can be compared.
 """
 
+# ruff: noqa: ANN401  # an operator takes and gives anything
+
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +63,25 @@ class FakeDevice(TorchDispatchMode):
         return tensor
 
     def __torch_dispatch__(
-        self, func: Any, _types: object, args: Any = (), kwargs: Any = None  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        self, func: Any, _types: object, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
-        if func.namespace == "dml":
-            with self:
-                return self.operators[func._opname](*args, **kwargs)
         if func is torch.ops.prim.device.default:
             return func(*args, **kwargs)
+        if func.namespace == "dml" or func._can_decompose():  # made of others, which are seen here
+            with self:
+                made_of = self.operators.get(func._opname, func.decompose)
+                return made_of(*args, **kwargs)
         waits = self._waits(func, args, kwargs)
         if waits:
             self.waits.add(place())
         with unset_fake_temporarily():
             given = tree_map(self._on_host, (args, kwargs))
             value = func(*given[0], **given[1])
+        return self._result(func, args, kwargs, value)
+
+    def _result(self, func: Any, args: Any, kwargs: Any, value: Any) -> Any:
+        """What the device would give, its numbers being those of the value, on the CPU."""
         if decided_by_data(func):
             device = DEVICE if any(map(on_device, tree_leaves(args))) else torch.device("cpu")
             return tree_map(lambda x: self.placed(x, device) if isinstance(x, Tensor) else x, value)
@@ -87,12 +93,12 @@ class FakeDevice(TorchDispatchMode):
                 tensor.numbers = numbers  # type: ignore[attr-defined]
         return result
 
-    def _on_host(self, argument: Any) -> Any:  # noqa: ANN401
+    def _on_host(self, argument: Any) -> Any:
         if isinstance(argument, Tensor):
             return self.value(argument)
         return torch.device("cpu") if isinstance(argument, torch.device) else argument
 
-    def _waits(self, func: Any, args: Any, kwargs: Any) -> bool:  # noqa: ANN401
+    def _waits(self, func: Any, args: Any, kwargs: Any) -> bool:
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         if func is aten._to_copy.default:
             target = kwargs.get("device", args[0].device)
@@ -112,7 +118,7 @@ def on_device(argument: object) -> bool:
     return getattr(argument, "fake_device", None) == DEVICE
 
 
-def decided_by_data(func: Any) -> bool:  # noqa: ANN401
+def decided_by_data(func: Any) -> bool:
     """Whether the operator's result is a number on the host, or its shape is not known before."""
     return func is aten.index.Tensor or bool(DATA_DECIDE & set(func.tags))
 
