@@ -22,14 +22,17 @@ def triplet_hinges(distances: Distances, tuples: Tuples, margin: float | Tensor)
 
 
 def _listed(distances: Distances, triplets: Triplets, margin: float | Tensor) -> Terms:
-    anchors, positives, negatives = triplets
+    anchors, positives, negatives, valid = triplets
     losses = (distances[anchors, positives] - distances[anchors, negatives] + margin).relu()
-    return collected(losses, torch.ones_like(losses), anchors, len(distances))
+    return collected(losses, valid, anchors, len(distances))
 
 
-def collected(losses: Tensor, counts: Tensor, anchors: Tensor, num_anchors: int) -> Terms:
-    """Losses of T tuples and how often each counts, (T,), as terms by anchor, (num_anchors,)."""
-    each = torch.stack([losses, counts, losses.sign()], dim=1)
+def collected(losses: Tensor, where: Tensor | None, anchors: Tensor, num_anchors: int) -> Terms:
+    """Losses of T tuples, all of them or the marked ones, (T,), as terms by anchor."""
+    counts = torch.ones_like(losses)
+    if where is not None:
+        losses, counts = losses.where(where, 0), where.to(losses.dtype)
+    each = torch.stack([losses, counts, (losses > 0).to(losses.dtype)], dim=1)
     totals = losses.new_zeros(num_anchors, 3).index_add(0, anchors, each)
     return Terms(*totals.unbind(dim=1))
 

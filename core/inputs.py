@@ -119,8 +119,9 @@ def _check_masks(pairs: Pairs, num_anchors: int, num_references: int) -> None:
 
 
 def _check_indices(triplets: Triplets, num_anchors: int, num_references: int) -> None:
+    *parts, valid = triplets
     limits = (num_anchors, num_references, num_references)
-    for name, indices, limit in zip(Triplets._fields, triplets, limits, strict=True):
+    for name, indices, limit in zip(Triplets._fields, parts, limits, strict=False):
         if indices.dtype != torch.long or indices.shape != triplets.anchors.shape[:1]:
             raise ValueError(
                 f"tuples.{name} must be int64 indices of shape (T,), "
@@ -128,6 +129,11 @@ def _check_indices(triplets: Triplets, num_anchors: int, num_references: int) ->
             )
         if values_are_at_hand(indices) and ((indices < 0) | (indices >= limit)).any():
             raise ValueError(f"tuples.{name} must be in 0..{limit - 1}")
+    if valid is not None and (valid.dtype != torch.bool or valid.shape != parts[0].shape):
+        raise ValueError(
+            f"tuples.valid must be None or a boolean mask of shape {tuple(parts[0].shape)}, "
+            f"got {valid.dtype} of shape {tuple(valid.shape)}"
+        )
 
 
 def _all_finite(vectors: Tensor) -> bool:

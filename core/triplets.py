@@ -45,7 +45,7 @@ def triplets_where(condition: Condition, pairs: Pairs, most: int | None, draw: D
         listed = _listed(*block)
         ranks = torch.arange(seen, seen + len(listed.anchors), device=anchors.device)
         taken = (ranks * wanted + offset) % total >= total - wanted
-        found.append(Triplets(*(part[taken] for part in listed)))
+        found.append(Triplets(*(part[taken] for part in listed[:3])))
         seen += len(ranks)
     return _joined(found)
 
@@ -56,4 +56,4 @@ def _listed(anchors: Tensor, positives: Tensor, negatives: Mask) -> Triplets:
 
 
 def _joined(parts: Iterable[Triplets]) -> Triplets:
-    return Triplets(*map(torch.cat, zip(*parts, strict=True)))
+    return Triplets(*(torch.cat(indices) for indices in zip(*(p[:3] for p in parts), strict=True)))

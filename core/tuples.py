@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from core.inputs import check_inputs, check_tuples
+from core.inputs import check_inputs, check_tuples, values_are_at_hand
 from core.types import (
     Embeddings,
     Labels,
@@ -47,7 +47,7 @@ def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -
 
 
 def to_pairs(tuples: Tuples, num_anchors: int, num_references: int) -> Pairs:
-    """A triplet (a, p, n) names the pairs (a, p) and (a, n); each pair counts once.
+    """A valid triplet (a, p, n) names the pairs (a, p) and (a, n); each pair counts once.
 
     Differences:
         pytorch-metric-learning: counts a pair as often as triplets name it in contrastive, SNR
@@ -56,16 +56,30 @@ def to_pairs(tuples: Tuples, num_anchors: int, num_references: int) -> Pairs:
     """
     if isinstance(tuples, Pairs):
         return tuples
+    anchors, positives, negatives, valid = tuples
     shape = num_anchors, num_references
-    positives = torch.zeros(shape, dtype=torch.bool, device=tuples.anchors.device)
-    negatives = torch.zeros_like(positives)
-    positives[tuples.anchors, tuples.positives] = True
-    negatives[tuples.anchors, tuples.negatives] = True
-    return Pairs(positives, negatives)
+    return Pairs(
+        _mask_of(anchors, positives, valid, shape), _mask_of(anchors, negatives, valid, shape)
+    )
+
+
+def _mask_of(rows: Tensor, columns: Tensor, valid: Tensor | None, shape: tuple[int, int]) -> Mask:
+    """Where the valid (row, column) are; the others mark one entry behind all rows."""
+    if valid is None:
+        mask = torch.zeros(shape, dtype=torch.bool, device=rows.device)
+        mask[rows, columns] = True
+        return mask
+    size = shape[0] * shape[1]
+    places = (rows * shape[1] + columns).masked_fill_(~valid, size)
+    marks = torch.zeros(size + 1, dtype=torch.bool, device=rows.device)
+    return marks.index_fill_(0, places, True)[:size].view(shape)
 
 
 def to_triplets(tuples: Tuples) -> Triplets:
-    """Every positive and negative pair with the same anchor make a triplet."""
+    """Every positive and negative pair with the same anchor make a triplet.
+
+    Their number depends on the data: on an accelerator the host waits here.
+    """
     if isinstance(tuples, Triplets):
         return tuples
     anchors, positives = tuples.positives.nonzero(as_tuple=True)
@@ -89,17 +103,22 @@ def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
     if isinstance(tuples, Pairs):
         named = tuples.positives.long() + tuples.negatives.long()
         return named.sum(dim=1) + named.sum(dim=0)
-    named = torch.cat(tuples)
-    return torch.zeros_like(labels, dtype=torch.long).index_add(0, named, torch.ones_like(named))
+    named, valid = torch.cat(tuples[:3]), tuples.valid
+    counts = torch.ones_like(named) if valid is None else valid.to(named.dtype).repeat(3)
+    return torch.zeros_like(labels, dtype=torch.long).index_add(0, named, counts)
 
 
 def one_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
-    """Triplet (i, positives[i], negatives[i]) of each anchor i marked in `where`; all are (N,).
+    """Triplet (i, positives[i], negatives[i]) of each anchor i, valid where `where` is, (N,)."""
+    anchors = torch.arange(len(where), device=where.device)
+    return Triplets(anchors, positives, negatives, where)
 
-    The number of triplets depends on the data: on an accelerator the host waits here once.
-    """
-    anchors = where.nonzero().squeeze(1)
-    return Triplets(anchors, positives[anchors], negatives[anchors])
+
+def valid_ones(triplets: Triplets) -> Triplets:
+    """The valid triplets alone, without a mask; as they are where the host would have to wait."""
+    if triplets.valid is None or not values_are_at_hand(triplets.valid):
+        return triplets
+    return Triplets(*(indices[triplets.valid] for indices in triplets[:3]))
 
 
 def or_else(preferred: Mask, otherwise: Mask) -> Mask:

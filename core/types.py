@@ -30,11 +30,17 @@ class Pairs(NamedTuple):
 
 
 class Triplets(NamedTuple):
-    """Indices of T triplets: anchors into the batch, the others into the references."""
+    """Indices of T triplets: anchors into the batch, the others into the references.
+
+    A mask marks the triplets that take part; None means all. The others have indices in range too,
+    and count nowhere: neither in a loss nor in a mean nor in a gradient. With a mask, T need not
+    depend on the data, and the host need not wait for an accelerator to know it.
+    """
 
     anchors: Int[Tensor, " T"]
     positives: Int[Tensor, " T"]
     negatives: Int[Tensor, " T"]
+    valid: Bool[Tensor, " T"] | None = None
 
 
 Tuples = Pairs | Triplets

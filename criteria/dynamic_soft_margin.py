@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from core.distance import Lp
+from core.hinges import collected
 from core.positives import positives_of
-from core.reducer import Mean, Reducer, Terms, terms_of
+from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distances,
@@ -85,12 +86,11 @@ class DynamicSoftMargin(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         if isinstance(chosen, Triplets):
-            anchors, positives, negatives = chosen
+            anchors, positives, negatives, valid = chosen
             gaps = distances[anchors, positives] - distances[anchors, negatives]
-            losses = self._weights(gaps, torch.ones_like(gaps, dtype=torch.bool)) * gaps
-            each = torch.stack([losses, torch.ones_like(losses), (losses > 0).to(losses)], dim=1)
-            totals = losses.new_zeros(len(distances), 3).index_add(0, anchors, each)
-            return self.reducer(labels, triplets=Terms(*totals.unbind(dim=1)))
+            where = torch.ones_like(gaps, dtype=torch.bool) if valid is None else valid
+            losses = self._weights(gaps, where) * gaps
+            return self.reducer(labels, triplets=collected(losses, valid, anchors, len(distances)))
         pairs = to_pairs(chosen, *distances.shape)
         hardest, found = hardest_negative(distances, pairs)
         gaps, where = positives_of(distances - hardest, pairs.positives & found)

@@ -9,7 +9,7 @@ from core.hinges import collected, triplet_hinges
 from core.positives import positives_of
 from core.quadruplets import quadruplet_hinges
 from core.reducer import Mean, Reducer, Terms
-from core.tuples import select_tuples, to_pairs
+from core.tuples import select_tuples, to_pairs, valid_ones
 from core.types import (
     Distance,
     Distances,
@@ -93,6 +93,7 @@ class Quadruplet(nn.Module):
         gap = gap_between_means(distances, pairs) if self.adaptive else 1.0
         second_margin = self.second_margin * gap
         if self.draw is not None and isinstance(chosen, Triplets):
+            chosen = valid_ones(chosen)  # one k is drawn for each
             among = distances if references is None else self.distance(references)
             third = draw_of_third_class(
                 labels[chosen.anchors], others[chosen.negatives], others, self.draw
@@ -126,10 +127,10 @@ def drawn_hinges(
     exists: Tensor,
 ) -> Terms:
     """[d_ap - d_kn + margin]₊ of each triplet and its k, if that exists; d_kn is in `among`."""
-    anchors, positives, negatives = triplets
+    anchors, positives, negatives, valid = triplets
     hinges = (distances[anchors, positives] - among[k, negatives] + margin).relu()
-    losses = hinges.where(exists, 0)
-    return collected(losses, exists.to(losses.dtype), anchors, len(distances))
+    where = exists if valid is None else exists & valid
+    return collected(hinges, where, anchors, len(distances))
 
 
 def draw_of_third_class(

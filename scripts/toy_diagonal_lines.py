@@ -139,7 +139,7 @@ def objective(
     embeddings: Tensor, labels: Tensor, variant: Variant, generator: torch.Generator
 ) -> Tensor:
     distances = Lp()(embeddings)
-    anchors, positives, negatives = to_triplets(all_pairs(labels))
+    anchors, positives, negatives, _ = to_triplets(all_pairs(labels))
     switch = torch.rand(len(anchors), generator=generator) < variant.p_switch
     negatives = torch.where(switch, positives, negatives)
     repulsion = (MARGIN - distances[anchors, negatives]).relu().mean()

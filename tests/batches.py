@@ -7,6 +7,8 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from core.types import Triplets
+
 LABELS = {
     "balanced": [0, 0, 1, 1, 2, 2, 3, 3],
     "unbalanced": [0, 1, 1, 0, 2, 1, 5, 1, 0],  # 2 and 5 are alone
@@ -16,6 +18,7 @@ LABELS = {
 }
 
 Vector = Sequence[float]
+Triple = tuple[int, int, int]
 
 
 def batch(labels: Sequence[int], dim: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -49,7 +52,14 @@ def negative_pairs(labels: Sequence[int]) -> list[tuple[int, int]]:
     return [(i, j) for i in n for j in n if labels[i] != labels[j]]
 
 
-def all_triplets(labels: Sequence[int]) -> list[tuple[int, int, int]]:
+def listed(triplets: Triplets) -> list[Triple]:
+    """The valid ones, (anchor, positive, negative)."""
+    *indices, valid = triplets
+    rows = list(zip(*(part.tolist() for part in indices), strict=True))
+    return rows if valid is None else [rows[i] for i in range(len(rows)) if valid[i]]
+
+
+def all_triplets(labels: Sequence[int]) -> list[Triple]:
     """(anchor, positive, negative)"""
     return [
         (a, p, n) for a, p in positive_pairs(labels) for b, n in negative_pairs(labels) if a == b

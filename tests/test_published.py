@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from scipy.stats import chi2_contingency
 
 from core.types import Miner, Pairs
+from tests.batches import listed
 from tests.configured import CONF, composed
 from tests.published import EXPERIMENTS, GOLDEN, STUDIES, agreement, batch, golden, runs
 
@@ -119,7 +120,7 @@ def drawn_by(
         if isinstance(tuples, Pairs):  # one positive and all negatives of each anchor
             drawn.update((a, p, -1) for a, p in tuples.positives.nonzero().tolist())
         else:
-            drawn.update(zip(*(part.tolist() for part in tuples), strict=True))
+            drawn.update(listed(tuples))
     return drawn
 
 

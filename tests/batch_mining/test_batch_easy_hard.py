@@ -6,7 +6,7 @@ import pytest
 
 from batch_mining.batch_easy_hard import BatchEasyHardMiner
 from core.tuples import to_triplets
-from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
+from tests.batches import LABELS, batch, euclidean, listed, negative_pairs, positive_pairs
 
 STRATEGIES = [
     pair
@@ -54,7 +54,7 @@ def test_chooses_what_the_strategies_say(
     embeddings, targets = batch(labels, dim=3, seed=2)
     pairs = BatchEasyHardMiner(*strategies, limits, limits)(embeddings, targets)
     triplets = to_triplets(pairs)
-    found = set(zip(*(part.tolist() for part in triplets), strict=True))
+    found = set(listed(triplets))
     assert found == by_definition(embeddings.tolist(), labels, strategies, limits)
     complete = pairs.positives.any(dim=1) == pairs.negatives.any(dim=1)
     assert complete.all(), "an anchor keeps both kinds or nothing"
@@ -89,7 +89,7 @@ def test_each_positive_has_the_nearest_negative_beyond_it_else_the_farthest(
             n = min(beyond, key=beyond.get) if beyond else max(far, key=far.get)
             expected.append((a, p, n))
     triplets = BatchEasyHardMiner("all", "semihard")(embeddings, targets)
-    assert list(zip(*(part.tolist() for part in triplets), strict=True)) == expected
+    assert listed(triplets) == expected
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
@@ -106,7 +106,7 @@ def test_each_negative_has_the_farthest_positive_before_it_else_the_nearest(
             p = max(before, key=before.get) if before else min(far, key=far.get)
             expected.append((a, p, n))
     triplets = BatchEasyHardMiner("semihard", "all")(embeddings, targets)
-    assert list(zip(*(part.tolist() for part in triplets), strict=True)) == expected
+    assert listed(triplets) == expected
 
 
 def test_an_anchor_can_be_one_of_its_own_positives() -> None:

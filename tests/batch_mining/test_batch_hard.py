@@ -4,7 +4,7 @@ import pytest
 
 from batch_mining.batch_hard import BatchHardMiner
 from core.distance import Lp
-from tests.batches import LABELS, batch, euclidean
+from tests.batches import LABELS, batch, euclidean, listed
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
@@ -19,7 +19,7 @@ def test_takes_the_farthest_positive_and_the_nearest_negative(labels: list[int])
         if positives and negatives:
             expected.append((a, max(positives, key=far.get), min(negatives, key=far.get)))
     triplets = BatchHardMiner()(embeddings, targets)
-    assert list(zip(*(part.tolist() for part in triplets), strict=True)) == expected
+    assert listed(triplets) == expected
 
 
 def test_another_distance_may_see_other_neighbours() -> None:

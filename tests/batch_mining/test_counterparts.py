@@ -5,7 +5,7 @@ import torch
 
 from core.types import Triplets
 from scripts.counterparts import MINERS
-from tests.batches import LABELS, batch
+from tests.batches import LABELS, batch, listed
 from tests.configured import build_miner
 
 DRAWN = {"distance", "uniform_histogram"}  # other random numbers
@@ -15,7 +15,7 @@ SYMMETRIC = {"hdc"}  # one of two equally far pairs, (i, j) or (j, i), may be th
 Found = list[set[tuple[int, ...]]]
 
 
-def listed(*indices: torch.Tensor) -> set[tuple[int, ...]]:
+def combined(*indices: torch.Tensor) -> set[tuple[int, ...]]:
     return set(zip(*(part.tolist() for part in indices), strict=True))
 
 
@@ -28,10 +28,10 @@ def test_chooses_the_same_tuples(miner: str, labels: list[int]) -> None:
     ours = build_miner(miner)(embeddings, targets)
     theirs = MINERS[miner]()(embeddings, targets)
     if isinstance(ours, Triplets):
-        found, expected = [listed(*ours)], [listed(*theirs)]
+        found, expected = [set(listed(ours))], [combined(*theirs)]
     else:
-        found = [listed(*mask.nonzero(as_tuple=True)) for mask in ours]
-        expected = [listed(*theirs[:2]), listed(*theirs[2:])]
+        found = [combined(*mask.nonzero(as_tuple=True)) for mask in ours]
+        expected = [combined(*theirs[:2]), combined(*theirs[2:])]
     if miner in SYMMETRIC:
         found, expected = unordered(found), unordered(expected)
     assert found == expected
@@ -53,13 +53,13 @@ def test_draws_from_the_same_pairs(miner: str) -> None:
     for _ in range(200):
         drawn, other = ours(embeddings, targets), theirs(embeddings, targets)
         if isinstance(drawn, Triplets):
-            found[0] |= listed(drawn.anchors, drawn.positives)
-            found[1] |= listed(drawn.anchors, drawn.negatives)
-            expected[0] |= listed(other[0], other[1])
-            expected[1] |= listed(other[0], other[2])
+            found[0] |= {(a, p) for a, p, _ in listed(drawn)}
+            found[1] |= {(a, n) for a, _, n in listed(drawn)}
+            expected[0] |= combined(other[0], other[1])
+            expected[1] |= combined(other[0], other[2])
         else:
             for known, mask in zip(found, drawn, strict=True):
-                known |= listed(*mask.nonzero(as_tuple=True))
-            expected[0] |= listed(*other[:2])
-            expected[1] |= listed(*other[2:])
+                known |= combined(*mask.nonzero(as_tuple=True))
+            expected[0] |= combined(*other[:2])
+            expected[1] |= combined(*other[2:])
     assert found == expected

@@ -6,7 +6,7 @@ import pytest
 
 from batch_mining.hard_cluster import HardClusterMiner
 from core.distance import Lp
-from tests.batches import LABELS, batch, unit
+from tests.batches import LABELS, batch, listed, unit
 
 
 def by_definition(
@@ -39,12 +39,12 @@ def by_definition(
 def test_one_triplet_of_centres_per_class(labels: list[int], unit_vectors: bool) -> None:
     embeddings, targets = batch(labels, dim=3, seed=1)
     triplets = HardClusterMiner(Lp(normalize=unit_vectors))(embeddings, targets)
-    listed = list(zip(*(part.tolist() for part in triplets), strict=True))
+    found = listed(triplets)
     expected = by_definition(embeddings.tolist(), labels, unit_vectors)
     if 2 in (labels.count(c) for c in labels) and not unit_vectors:
         return  # both samples of a class are equally near to their mean: either is right
-    assert len(listed) == len(expected)
-    assert set(listed) == expected
+    assert len(found) == len(expected)
+    assert set(found) == expected
 
 
 def test_references_have_the_means() -> None:
@@ -53,10 +53,11 @@ def test_references_have_the_means() -> None:
     miner = HardClusterMiner(Lp(normalize=False))
     triplets = miner(embeddings, labels, references, reference_labels)
     y, other_labels = references.tolist(), reference_labels.tolist()
-    assert other_labels[int(triplets.positives[0])] == 0
+    ((anchor, positive, _), *_) = listed(triplets)
+    assert other_labels[positive] == 0
     zeros = [y[i] for i in range(7) if other_labels[i] == 0]
     mean = [sum(v[k] for v in zeros) / 3 for k in range(3)]
     farthest = max((1, 2, 3), key=lambda i: math.dist(y[i], mean))
-    assert triplets.positives[0] == farthest
+    assert positive == farthest
     nearest = min((0, 1), key=lambda i: math.dist(embeddings[i].tolist(), mean))
-    assert triplets.anchors[0] == nearest
+    assert anchor == nearest

@@ -16,8 +16,9 @@ def test_a_positive_is_any_other_sample_equally_often() -> None:
 
 def test_the_three_differ_and_their_labels_need_not_agree() -> None:
     embeddings, labels = batch([0, 1, 2, 3] * 4)
-    anchors, positives, negatives = LabelShuffledMiner()(embeddings, labels)
+    anchors, positives, negatives, valid = LabelShuffledMiner()(embeddings, labels)
     assert anchors.tolist() == list(range(16))
+    assert valid.all()
     assert (anchors != positives).all()
     assert (anchors != negatives).all()
     assert (positives != negatives).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from batch_mining.random import RandomMiner
-from tests.batches import all_triplets, batch, chi_square_p
+from tests.batches import all_triplets, batch, chi_square_p, listed
 
 
 def test_positives_and_negatives_are_uniform_and_independent() -> None:
@@ -35,8 +35,8 @@ def test_all_triplets_of_unequal_classes_are_equally_likely_if_anchors_are_drawn
     miner, drawn = RandomMiner(seed=0, per_anchor=False), Counter[tuple[int, ...]]()
     for _ in range(600):
         triplets = miner(embeddings, targets)
-        assert len(triplets.anchors) == len(labels)
-        drawn.update(zip(*(part.tolist() for part in triplets), strict=True))
+        assert len(listed(triplets)) == len(labels)
+        drawn.update(listed(triplets))
     cells = all_triplets(labels)
     assert set(drawn) == set(cells)
     assert chi_square_p([drawn[cell] for cell in cells], [1 / len(cells)] * len(cells)) > 0.001

@@ -7,7 +7,7 @@ import pytest
 
 from batch_mining.semihard import SemiHardMiner
 from core.distance import Lp
-from tests.batches import batch, chi_square_p, euclidean
+from tests.batches import batch, chi_square_p, euclidean, listed
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -19,7 +19,7 @@ def test_negatives_are_semihard_wherever_there_are_any(fallback: bool, power: fl
     miner = SemiHardMiner(margin=0.05, fallback=fallback, distance=Lp(power=power))
     kept = fallen_back = 0
     for _ in range(20):
-        for a, p, n in zip(*(part.tolist() for part in miner(embeddings, targets)), strict=True):
+        for a, p, n in listed(miner(embeddings, targets)):
             near = euclidean(x[a], x[p]) ** power
             far = [
                 near < euclidean(x[a], x[j]) ** power < near + 0.05 and labels[j] != labels[a]

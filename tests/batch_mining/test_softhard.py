@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from batch_mining.softhard import SoftHardMiner
-from tests.batches import batch, euclidean
+from tests.batches import batch, euclidean, listed
 
 
 def candidates_by_definition(
@@ -26,7 +26,7 @@ def test_draws_exactly_the_candidates_of_the_definition() -> None:
     positives, negatives = defaultdict(set), defaultdict(set)
     miner = SoftHardMiner(seed=0)
     for _ in range(300):
-        for a, p, n in zip(*(part.tolist() for part in miner(embeddings, targets)), strict=True):
+        for a, p, n in listed(miner(embeddings, targets)):
             positives[a].add(p)
             negatives[a].add(n)
     x = embeddings.tolist()

@@ -5,7 +5,7 @@ import torch
 
 import core.triplets
 from batch_mining.triplet_margin import TripletMarginMiner
-from tests.batches import LABELS, all_triplets, batch, chi_square_p, euclidean
+from tests.batches import LABELS, all_triplets, batch, chi_square_p, euclidean, listed
 
 KINDS = {
     "all": lambda m, margin: m <= margin,
@@ -35,9 +35,9 @@ def test_lists_exactly_the_triplets_of_the_kind(
     monkeypatch.setattr(core.triplets, "BLOCK", block)
     embeddings, targets = batch(labels, dim=3)
     triplets = TripletMarginMiner(0.2, kind, most)(embeddings, targets)
-    listed = list(zip(*(part.tolist() for part in triplets), strict=True))
-    assert len(set(listed)) == len(listed)
-    assert set(listed) == by_definition(embeddings.tolist(), labels, kind, 0.2)
+    found = listed(triplets)
+    assert len(set(found)) == len(found)
+    assert set(found) == by_definition(embeddings.tolist(), labels, kind, 0.2)
 
 
 @pytest.mark.parametrize("block", [40, 2**22])
@@ -50,7 +50,7 @@ def test_of_too_many_each_is_equally_likely(block: int, monkeypatch: pytest.Monk
     counts = dict.fromkeys(expected, 0)
     miner = TripletMarginMiner(0.2, "all", max_triplets=7)
     for _ in range(1500):
-        drawn = list(zip(*(part.tolist() for part in miner(embeddings, targets)), strict=True))
+        drawn = listed(miner(embeddings, targets))
         assert len(set(drawn)) == 7
         for triplet in drawn:
             counts[triplet] += 1

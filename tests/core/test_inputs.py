@@ -75,5 +75,9 @@ def test_tuples_of_another_shape_or_kind() -> None:
         check_tuples(Triplets(index + 1, index, index), 3, 5)
     with pytest.raises(ValueError, match=r"^tuples.negatives must be int64"):
         check_tuples(Triplets(index, index, index[:1]), 3, 5)
+    check_tuples(Triplets(index, index, index, index > 0), 3, 5)
+    for valid in (index, index[:1] > 0):
+        with pytest.raises(ValueError, match=r"^tuples\.valid must be None or a boolean mask"):
+            check_tuples(Triplets(index, index, index, valid), 3, 5)
     with pytest.raises(TypeError, match=r"^tuples must be Pairs or Triplets, got tuple"):
         check_tuples((index, index, index), 3, 5)

@@ -95,7 +95,7 @@ def test_value_on_triplets_is_that_of_pytorch_metric_learning() -> None:
     """Whose gradient takes the histogram for differentiable."""
     embeddings, labels = batch(LABELS["unbalanced"])
     triplets = to_triplets(all_pairs(labels))
-    theirs = pml.DynamicSoftMarginLoss(num_bins=10)(embeddings, labels, tuple(triplets))
+    theirs = pml.DynamicSoftMarginLoss(num_bins=10)(embeddings, labels, triplets[:3])
     ours = DynamicSoftMargin(bins=11).double()(embeddings, labels, triplets)
     torch.testing.assert_close(ours, theirs.double())
 

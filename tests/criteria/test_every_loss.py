@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.classification import LastLayer
-from core.tuples import all_pairs, to_triplets
+from core.draw import Draw
+from core.tuples import all_pairs, to_triplets, valid_ones
 from core.types import Pairs, Triplets
 from scripts.counterparts import COUNTERPARTS
 from tests.batches import LABELS, batch
@@ -144,6 +145,29 @@ def test_nothing_mined_is_a_loss_without_a_slope(loss: str) -> None:
         value, gradient = value_and_gradient(criterion, embeddings, labels, tuples)
         assert value.isfinite()
         assert not gradient.any()
+
+
+@pytest.mark.parametrize("wrong", ["at random", "everyone with himself"])
+@every_loss
+def test_an_invalid_triplet_is_as_good_as_none(loss: str, wrong: str) -> None:
+    """A miner of one triplet per anchor marks the anchors without one, on any device."""
+    embeddings, labels = batch(LABELS["unbalanced"])
+    generator = torch.Generator().manual_seed(1)
+    indices = torch.randint(len(labels), (3, 30), generator=generator)
+    valid = torch.rand(30, generator=generator) < 0.5
+    if wrong == "everyone with himself":
+        indices[1:, ~valid] = indices[0, ~valid]
+    masked = Triplets(*indices, valid=valid)
+    criterion = settled(loss)
+    if loss == "quadruplet":
+        criterion.draw = Draw(seed=0)
+    twin = copy.deepcopy(criterion)
+    expected = value_and_gradient(twin, embeddings, labels, valid_ones(masked))
+    torch.testing.assert_close(value_and_gradient(criterion, embeddings, labels, masked), expected)
+    nothing = Triplets(*indices, valid=torch.zeros_like(valid))
+    none_at_all = Triplets(*indices[:, :0])
+    expected = value_and_gradient(twin, embeddings, labels, none_at_all)
+    torch.testing.assert_close(value_and_gradient(criterion, embeddings, labels, nothing), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
@@ -393,9 +417,10 @@ def test_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
     ours = build_loss(loss, **counterpart.options)
     theirs = counterpart.build(num_classes=6, embedding_dim=8)
     share_parameters(ours, theirs)
-    triplets = build_miner("random")(embeddings, labels)
+    triplets = valid_ones(build_miner("random")(embeddings, labels))
     tuples = (triplets,) if counterpart.on_triplets else ()
-    expected = value_and_gradient(theirs, embeddings.float(), labels, *map(tuple, tuples))
+    listed = [triplets[:3]] if counterpart.on_triplets else []
+    expected = value_and_gradient(theirs, embeddings.float(), labels, *listed)
     got = value_and_gradient(ours, embeddings.float(), labels, *tuples)
     torch.testing.assert_close(got[0], expected[0], rtol=1e-5, atol=0)
     torch.testing.assert_close(
