@@ -65,7 +65,7 @@ def fit(
                 for metric in filter(run.improved, storage_metrics):
                     checkpoints.save_best(metric, learner.embedder(), step)
             if plan.saves(step):
-                checkpoints.save(learner.state(), Position(step, run.size))
+                checkpoints.save(learner.state(), step)
                 cost.save()
                 window.restart()
 
