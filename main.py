@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from engine.build import is_first_process
-from engine.configuration import check, explained
+from engine.configuration import check, explain, explained
 from engine.faults import advised
 from engine.protocol import claim_of, warn
 from engine.trainer import train_and_evaluate
@@ -44,9 +44,9 @@ def main(config: DictConfig) -> Outcome | None:
             if not folder.finished:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
-                with folder.running(), advised():  # so that the status says it, too
+                with folder.running(explain), advised():  # so that the status says it, too
                     train_and_evaluate(config, folder, claim)
-        report(folder.summary)
+        report(folder)
     return None
 
 

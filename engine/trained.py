@@ -1,7 +1,7 @@
 """A trained embedder, back from the folder of its run, and the configuration to measure it with."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +9,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
+from yaml import YAMLError
 
 from core.errors import UserError
+from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError, whole
 from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError, suggestion
+from engine.misfit import misfit
+from tracking.run_folder import RESTORE, RunFolder
+
+MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # with these groups
 
 
 class NoRunError(UserError):
@@ -33,6 +40,7 @@ class Weights(NamedTuple):
 
     model: dict[str, Any]
     step: int
+    checkpoint: Path | None = None  # they are from
 
 
 def find(path: Path) -> Trained:
@@ -58,6 +66,27 @@ def find(path: Path) -> Trained:
     return Trained(folder, checkpoint)
 
 
+def recorded(folder: Path, needed: Set[str] = frozenset()) -> DictConfig:
+    """The configuration that a run folder holds, as the run wrote it.
+
+    Args:
+        needed: groups that it must have.
+
+    Raises:
+        DamagedFileError: its `config.yaml` is something else.
+    """
+    path = folder / "config.yaml"
+    RunFolder(folder).verify(path)
+    try:
+        config = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DamagedFileError(f"{path} is damaged ({reason}); {RESTORE}") from error
+    if not isinstance(config, DictConfig) or not config.keys() >= {"seed", *needed}:
+        raise DamagedFileError(f"{path} is damaged (it is no configuration of a run); {RESTORE}")
+    return config
+
+
 def weights(checkpoint: Path) -> Weights:
     """What `last.pt` and `best_<metric>.pt` say about the backbone.
 
@@ -67,7 +96,7 @@ def weights(checkpoint: Path) -> Weights:
     content = whole(checkpoint)
     try:
         step = content["step"] if "step" in content else content["position"][0]
-        return Weights(content["parts"]["model"], int(step))
+        return Weights(content["parts"]["model"], int(step), checkpoint)
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
@@ -82,13 +111,10 @@ def backbone(config: DictConfig, trained: Weights) -> nn.Module:
     if "pretrained" in choice:
         choice.pretrained = False
     model: nn.Module = instantiate(choice)
-    try:
-        model.load_state_dict(trained.model)
-    except RuntimeError as error:
-        reason = " ".join(str(error).splitlines()[:2])  # the others are of the same kind
-        raise CheckpointError(
-            f"the checkpoint does not fit {choice._target_} as configured: {reason}"
-        ) from error
+    if reason := misfit(model, trained.model):
+        named = f"the checkpoint {trained.checkpoint or ''}".strip()
+        raise CheckpointError(f"{named} does not fit {choice._target_} as configured: {reason}")
+    model.load_state_dict(trained.model)
     return model
 
 

@@ -27,7 +27,7 @@ from engine.configuration import CONF, ConfigurationError, check, explained
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.progress import busy, watched
-from engine.trained import Trained, backbone, configuration, find, weights
+from engine.trained import MEASURED, Trained, backbone, configuration, find, recorded, weights
 from evaluation.embed import Embedded, embed
 from evaluation.evaluate import Evaluation, Results
 from evaluation.per_query import save
@@ -87,7 +87,7 @@ def read(arguments: Sequence[str]) -> tuple[Trained, DictConfig]:
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
     trained = find(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
-    saved = OmegaConf.merge(OmegaConf.load(trained.folder / "config.yaml"), own)
+    saved = OmegaConf.merge(recorded(trained.folder, MEASURED), own)
     assert isinstance(saved, DictConfig)
     others = [argument for argument in arguments if not argument.startswith("run=")]
     return trained, configuration(saved, others)

@@ -27,7 +27,7 @@ from core.errors import UserError
 from core.files import write_text_atomically
 from engine.configuration import explained
 from engine.protocol import differences
-from engine.trained import backbone, weights
+from engine.trained import backbone, recorded, weights
 from evaluation.combine import singly_and_combined
 from scripts.evaluate import embed_images, images_of, read
 from scripts.results.statistics import half_interval
@@ -68,9 +68,9 @@ def by_seed_and_fold(groups: Sequence[Path]) -> dict[int, Folds]:
     runs = sorted(run for group in groups for run in group.glob("seed*") if RunFolder(run).finished)
     if not runs:
         raise UserError(f"no finished run in {', '.join(map(str, groups))}")
-    first = configuration(runs[0])
+    first = recorded(runs[0])
     for run in runs:
-        config = configuration(run)
+        config = recorded(run)
         if "folds" not in config.validation:
             raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
         if other := differences(plain(first), plain(config)):
@@ -85,12 +85,6 @@ def by_seed_and_fold(groups: Sequence[Path]) -> dict[int, Folds]:
         if missing:
             raise UserError(f"seed {seed} lacks fold {', '.join(map(str, missing))}")
     return dict(sorted(found.items()))
-
-
-def configuration(run: Path) -> DictConfig:
-    config = OmegaConf.load(run / "config.yaml")
-    assert isinstance(config, DictConfig)
-    return config
 
 
 def plain(node: object) -> object:
@@ -125,7 +119,7 @@ def measure(folds: Folds, split: str) -> dict[str, Numbers]:
 
 
 def selected_on(run: Path) -> str:
-    return str(configuration(run).evaluation.select_on)
+    return str(recorded(run).evaluation.select_on)
 
 
 def scalars(results: Mapping[str, object]) -> Numbers:
