@@ -78,17 +78,17 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints, and none can be used; says why the newest.
         """
-        refused: list[CheckpointError] = []
+        refused: list[str] = []
         for path in filter(Path.exists, (self.last, self.previous)):
             try:
                 content = whole(path)
                 position = position_of(path, content, parts)
                 self.check_records(path, position)
             except CheckpointError as error:
-                refused.append(error)
+                refused.append(str(error))
                 continue
-            for error in refused:
-                log.warning("%s; falling back to %s", error, path.name)
+            for reason in refused:
+                log.warning("%s; falling back to %s", reason, path.name)
             self.last_is_good = not refused
             for name, part in parts.items():
                 part.load_state_dict(content["parts"][name])

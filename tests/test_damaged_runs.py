@@ -13,44 +13,22 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
 
-import main
 from core.errors import UserError
-from engine.configuration import CONF
 from engine.trained import backbone, weights
 from scripts.evaluate import read
 from sweeps.status import status
+from tests.commands import command
 from tests.test_main import assert_same, only, records, state
 from tracking.run import Run
 from tracking.run_folder import RunFolder
 
-SMALL = (
-    *("dataset=digits", "metric=[recall]", "tracker.mode=disabled", "trainer.source=files"),
-    *("trainer.workers=0", "trainer.iterations=4", "trainer.evaluate_every_iterations=2"),
-    *("trainer.log_every=1", "trainer.checkpoint_every=1"),
-)
-CASES = 60
+CASES = 40
 Start = Callable[[Path], Path]
 
 
 class Killed(BaseException):
     """Ends a run in the middle."""
-
-
-def command(runs: Path, *overrides: str) -> Path:
-    """`python main.py`, whose error, if it has one, is a SystemExit."""
-    given = [f"paths.runs={runs}", *SMALL, *overrides]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        whole = compose("config", overrides=given, return_hydra_config=True)
-    whole.hydra.runtime.choices = dict(whole.hydra.runtime.choices)
-    HydraConfig.instance().set_config(whole)
-    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    assert isinstance(config, DictConfig)
-    main.main.__wrapped__(config)
-    return only(runs)
 
 
 def error_of(runs: Path) -> str:
@@ -61,18 +39,6 @@ def error_of(runs: Path) -> str:
     assert said.startswith("error: "), said
     assert "\n" not in said
     return said
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hydra_as_it_was() -> Iterator[None]:
-    before = HydraConfig.instance().cfg
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)
-    HydraConfig.instance().cfg = before
 
 
 @pytest.fixture(scope="module")
