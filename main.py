@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from engine.configuration import check, explained
+from engine.configuration import check, explain, explained
 from engine.faults import advised
 from engine.process import is_first_process
 from engine.protocol import claim_of, warn
@@ -54,7 +54,7 @@ def main(config: DictConfig) -> Outcome | None:
             else:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
-                with folder.running(), advised():  # so that the status says it, too
+                with folder.running(explain), advised():  # so that the status says it, too
                     train_and_evaluate(config, folder, claim)
         show(folder)
     return None
@@ -62,7 +62,7 @@ def main(config: DictConfig) -> Outcome | None:
 
 def show(folder: RunFolder) -> None:
     if is_first_process():
-        report(folder.summary)
+        report(folder)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core.errors import UserError
+
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # a name that write_atomically gives
 
 
 class WriteError(UserError, OSError):
     """The disk took no more; every file is as it was before."""
+
+
+class DamagedFileError(UserError):
+    """A file is not what was once written; the message names it and says what to do."""
 
 
 @contextmanager
@@ -81,3 +89,31 @@ def child(folder: Path, name: str) -> Path:
     if name in ("", ".", "..") or "/" in name or not name.isprintable():
         raise UserError(f"{name!r} is no name of a file: it must not hold / or be . or ..")
     return folder / name
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed in `write_atomically` left in `folder`.
+
+    Only for a folder in which no other process writes at this time.
+    """
+    for path in folder.glob(".*.*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        advice: what to do if it is damaged, as the end of the error's line.
+
+    Raises:
+        DamagedFileError: the file holds no JSON, or something else than an object.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error}); {advice}") from error
+    if not isinstance(content, dict):
+        raise DamagedFileError(f"{path} is damaged (it holds no JSON object); {advice}")
+    return content

@@ -202,7 +202,7 @@ def explained() -> Iterator[None]:
         raise SystemExit(said) from error
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """One line for what Hydra says in several."""
     message = _root_cause(error)
     if "Original Traceback" in message:  # of a loader's worker; its last line is the error

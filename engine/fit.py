@@ -13,7 +13,7 @@ from engine.plan import Plan
 from engine.prefetch import Batch
 from engine.progress import Progress
 from engine.train import Step
-from engine.window import ADVICE, TrainingError, Window
+from engine.window import ADVICE, IDLE, TrainingError, Window
 from tracking.cost import Cost
 from tracking.run import Run
 
@@ -46,7 +46,7 @@ def fit(
     if together(learner.fabric, lambda: plan.total_steps == 0 and not run.evaluated):
         run.record(0, 0, evaluate())
         cost.evaluated()
-    window = Window(learner.scaled)
+    window = Window(learner.scaled, patience=max(1, min(IDLE, plan.total_steps)))
     cost.save()
     with Progress(plan.total_steps, position.step) as progress:
         agreed = partial(together, learner.fabric, stalled)
@@ -65,7 +65,7 @@ def fit(
                 for metric in filter(run.improved, storage_metrics):
                     checkpoints.save_best(metric, learner.embedder(), step)
             if plan.saves(step):
-                checkpoints.save(learner.state(), Position(step, run.size))
+                checkpoints.save(learner.state(), step)
                 cost.save()
                 window.restart()
 

@@ -4,6 +4,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from datasets.cache import Cache, name_of, write
 from datasets.hold import hold
 from datasets.images import Images
+from datasets.table import DatasetError
 from engine.plan import Plan
 from engine.progress import watched
 
@@ -118,11 +120,20 @@ def cache_of(images: Images, folder: Path, num_workers: int) -> Cache:
         with folder.with_suffix(".lock").open("ab") as lock:
             hold(lock, wait=True)
             if not folder.exists():
+                remove_abandoned(folder.parent)
                 loader = DataLoader(
                     Prepared(images), batch_size=None, num_workers=num_workers, collate_fn=as_it_is
                 )
                 write(folder, watched(loader, len(images), "keeping images"))
     return Cache(folder)
+
+
+def remove_abandoned(caches: Path) -> None:
+    """Remove what processes that were killed left of caches; what one is writing now is locked."""
+    for part in caches.glob("*.part"):
+        with part.with_suffix(".lock").open("ab") as lock, suppress(DatasetError):
+            hold(lock)
+            shutil.rmtree(part, ignore_errors=True)
 
 
 class Prepared(Dataset[np.ndarray]):

@@ -1,7 +1,7 @@
 """A trained embedder, back from the folder of its run, and the configuration to measure it with."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from core.errors import UserError
+from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError, whole
 from engine.compose import compose_run
 from engine.configuration import CONF, ConfigurationError, suggestion
 from engine.foreign import check_targets
+from engine.misfit import misfit
 from tracking.contents import GROUPS, read_config
+from tracking.run_folder import RESTORE, RunFolder
+
+MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # with these groups
 
 
 class NoRunError(UserError):
@@ -35,6 +40,7 @@ class Weights(NamedTuple):
 
     model: dict[str, Any]
     step: int
+    checkpoint: Path | None = None  # they are from
 
 
 def find(path: Path) -> Trained:
@@ -60,21 +66,27 @@ def find(path: Path) -> Trained:
     return Trained(folder, checkpoint)
 
 
-def saved_configuration(folder: Path, trusted: Sequence[str] = ()) -> DictConfig:
+def saved_configuration(
+    folder: Path, trusted: Sequence[str] = (), needed: Set[str] = frozenset()
+) -> DictConfig:
     """What `config.yaml` of a run says, if it builds nothing but what `check_targets` accepts.
 
     Args:
         folder: of the run, which may come from anybody.
         trusted: packages besides this project's that it may build objects of.
+        needed: groups that it must have.
 
     Raises:
-        DamagedError: the file is no configuration.
+        DamagedFileError: the file is not what the run wrote, or is no configuration.
         ConfigurationError: it names other code.
     """
     path = folder / "config.yaml"
+    RunFolder(folder).verify(path)
     read_config(path)  # of a size and shape that can be built
     config = OmegaConf.load(path)
     assert isinstance(config, DictConfig)
+    if missing := sorted({"seed", *needed} - config.keys()):
+        raise DamagedFileError(f"{path} is damaged (it has no {missing[0]}); {RESTORE}")
     try:
         check_targets(OmegaConf.to_container(config, resolve=False), trusted)
     except ConfigurationError as error:
@@ -91,7 +103,7 @@ def weights(checkpoint: Path) -> Weights:
     content = whole(checkpoint)
     try:
         step = content["step"] if "step" in content else content["position"][0]
-        return Weights(content["parts"]["model"], int(step))
+        return Weights(content["parts"]["model"], int(step), checkpoint)
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
@@ -106,13 +118,10 @@ def backbone(config: DictConfig, trained: Weights) -> nn.Module:
     if "pretrained" in choice:
         choice.pretrained = False
     model: nn.Module = instantiate(choice)
-    try:
-        model.load_state_dict(trained.model)
-    except RuntimeError as error:
-        reason = " ".join(str(error).splitlines()[:2])  # the others are of the same kind
-        raise CheckpointError(
-            f"the checkpoint does not fit {choice._target_} as configured: {reason}"
-        ) from error
+    if reason := misfit(model, trained.model):
+        named = f"the checkpoint {trained.checkpoint or ''}".strip()
+        raise CheckpointError(f"{named} does not fit {choice._target_} as configured: {reason}")
+    model.load_state_dict(trained.model)
     return model
 
 

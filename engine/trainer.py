@@ -76,13 +76,14 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         schedule.total_steps,
     )
     batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
+    records = Records(folder.metrics)
     parts = (
         replace(learner, adapt=adapt),
         training_loader(train, batches, workers, fabric.device),
         batches,
         partial(measured, splits),
         schedule,
-        Checkpoints(folder.checkpoints),
+        Checkpoints(folder.checkpoints, records),
     )
     if not fabric.is_global_zero:
         follow(*parts)
@@ -90,7 +91,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
-        run = Run(Records(folder.metrics), mirror, evaluation.higher_is_better)
+        run = Run(records, mirror, evaluation.higher_is_better)
         stalled = partial(run.stalled, config.evaluation.select_on, trainer.patience)
         fit(*parts, run, cost, trainer.storage_metrics, stalled)
         summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}

@@ -1,5 +1,6 @@
 """Training measurements between two log lines: kept on the device, read once."""
 
+import logging
 import math
 import time
 
@@ -8,6 +9,8 @@ import torch
 from core.errors import UserError
 from engine.train import Step
 
+log = logging.getLogger(__name__)
+IDLE = 50  # steps without any gradient after which a run says so
 ADVICE = (
     "checkpoints/last.pt is older. Try a lower optimizer.lr, trainer.precision=32-true "
     "or trainer.max_grad_norm"
@@ -26,11 +29,15 @@ class Window:
     Args:
         scaled: gradients are scaled up, as in float16; the scaler passes over a step whose
             gradient is not finite, and no weight is spoiled.
+        patience: steps in a row whose loss and gradient are exactly 0 before a warning, given
+            once, says so.
     """
 
-    def __init__(self, scaled: bool = False) -> None:
+    def __init__(self, scaled: bool = False, patience: int = IDLE) -> None:
         self.watched = ["train/loss"] if scaled else ["train/loss", "train/grad_norm"]
         self.steps: list[Step] = []
+        self.idle = 0
+        self.patience: float = patience
         self.started = time.perf_counter()
 
     def add(self, step: Step) -> None:
@@ -51,6 +58,7 @@ class Window:
         rows = torch.stack(table).double().tolist()
         for number, row in enumerate(rows, step - len(rows) + 1):
             self._check(number, dict(zip(names, row, strict=True)))
+        self._count_idle(step, rows)
         now = time.perf_counter()
         rate = self.num_images / (now - self.started)
         self.steps, self.started = [], now
@@ -62,6 +70,18 @@ class Window:
         for name in self.watched:
             if not math.isfinite(measured[name]):
                 raise TrainingError(f"step {number}: {SAID[name]} is {measured[name]}; {ADVICE}")
+
+    def _count_idle(self, step: int, rows: list[list[float]]) -> None:
+        """Warn where no tuple has been active for long: a loss of hinges that are all closed."""
+        before, self.idle = self.idle, 0 if any(map(any, rows)) else self.idle + len(rows)
+        if before < self.patience <= self.idle:
+            self.patience = math.inf  # it is said once
+            log.warning(
+                "step %d: loss and gradient were exactly 0 in each of the last %d steps, nothing "
+                "is learned: no tuple is active. Look at the margin of the loss, the batchminer "
+                "and sampler.samples_per_class",
+                *(step, self.idle),
+            )
 
     def restart(self) -> None:
         """Start counting time now: an evaluation is not training."""

@@ -33,6 +33,7 @@ from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.progress import busy, watched
 from engine.trained import (
+    MEASURED,
     Trained,
     backbone,
     configuration,
@@ -107,7 +108,7 @@ def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained
     trained = find(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
     others = [argument for argument in arguments if not argument.startswith("run=")]
-    saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others)), own)
+    saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others), MEASURED), own)
     assert isinstance(saved, DictConfig)
     return trained, configuration(saved, others, recorded_data)
 

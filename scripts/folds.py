@@ -24,14 +24,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from core.errors import UserError
-from core.files import write_text_atomically
+from core.files import DamagedFileError, write_text_atomically
 from engine.configuration import ConfigurationError, explained
 from engine.protocol import differences
 from engine.trained import backbone, saved_configuration, weights
 from evaluation.combine import singly_and_combined
 from scripts.evaluate import embed_images, images_of, read
 from scripts.results.statistics import half_interval
-from tracking.contents import DamagedError
 from tracking.run_folder import RunFolder
 
 Numbers = dict[str, float]
@@ -102,7 +101,7 @@ def configurations(
         try:
             if RunFolder(run).finished:
                 configs[run] = saved_configuration(run, trusted)
-        except (DamagedError, ConfigurationError) as error:
+        except (DamagedFileError, ConfigurationError) as error:
             print(f"left out: {run.name}, for {error}", file=sys.stderr)
             left_out.add(run.name)
     return configs, left_out

@@ -1,15 +1,17 @@
 """What became of the runs below a folder, read from their files alone."""
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from core.files import DamagedFileError
+from tracking.cost import paid
+from tracking.records import record_in
 from tracking.run_folder import RunFolder
 
-STATES = ("finished", "running", "interrupted", "failed", "missing")
+STATES = ("finished", "running", "interrupted", "failed", "damaged", "missing")
 
 
 class Status(NamedTuple):
@@ -17,10 +19,11 @@ class Status(NamedTuple):
 
     Args:
         folder: of the run.
-        state: one of `STATES`; an interrupted run was killed, and nothing has resumed it yet.
+        state: one of `STATES`; an interrupted run was killed, and nothing has resumed it yet; of
+            a damaged one a file cannot be read.
         done: the part of its steps that is behind it, 0 to 1.
         seconds: it took so far, over all its processes.
-        note: who runs it, or why it failed.
+        note: who runs it, why it failed, or which file is damaged and what to do.
     """
 
     folder: Path
@@ -37,22 +40,33 @@ def runs_below(root: Path) -> list[RunFolder]:
 
 
 def status(folder: RunFolder) -> Status:
-    state, note = _state(folder)
-    paid = _json(folder.cost)
-    seconds = float(paid.get("seconds", 0.0))
-    if state == "running" and paid:
-        seconds += time.time() - folder.cost.stat().st_mtime
-    return Status(folder.path, state, 1.0 if state == "finished" else _done(folder), seconds, note)
+    try:
+        state, note = _state(folder)
+        seconds = _seconds(folder, state)
+        done = 1.0 if state == "finished" else _done(folder)
+    except DamagedFileError as error:
+        return Status(folder.path, "damaged", 0.0, 0.0, str(error))
+    return Status(folder.path, state, done, seconds, note)
+
+
+def _seconds(folder: RunFolder, state: str) -> float:
+    """So far; of a run that is running also those since it last said so."""
+    if not folder.cost.exists():
+        return 0.0
+    since = time.time() - folder.cost.stat().st_mtime if state == "running" else 0.0
+    return paid(folder.cost)["seconds"] + max(0.0, since)  # somebody may set the clock back
 
 
 def _state(folder: RunFolder) -> tuple[str, str]:
+    told = folder.read_json(folder.status)
     if folder.finished:
+        folder.verify(folder.summary)
         return "finished", ""
     holder = folder.holder
     if holder is not None:
         return "running", holder
     if folder.state == "failed":
-        return "failed", str(_json(folder.status).get("error", ""))
+        return "failed", str(told.get("error", ""))
     if folder.state in ("running", "finished"):
         return "interrupted", ""
     if folder.log.exists():  # it ended before it began
@@ -61,7 +75,7 @@ def _state(folder: RunFolder) -> tuple[str, str]:
 
 
 def _done(folder: RunFolder) -> float:
-    total = _json(folder.plan).get("total_steps", 0)
+    total = folder.read_json(folder.plan).get("total_steps", 0)
     return min(1.0, _last_step(folder) / total) if total else 0.0
 
 
@@ -70,12 +84,7 @@ def _last_step(folder: RunFolder) -> int:
     if not folder.metrics.exists():
         return 0
     *lines, _ = folder.metrics.read_bytes().split(b"\n")
-    return int(json.loads(lines[-1])["step"]) if lines else 0
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return content
+    return int(record_in(lines[-1], folder.metrics, len(lines))["step"]) if lines else 0
 
 
 def seconds_left(runs: Sequence[Status]) -> float | None:

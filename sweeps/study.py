@@ -130,19 +130,21 @@ def _of(trial: FrozenTrial) -> dict[str, list[str]]:
 
 def diverged(outcome: Outcome) -> bool:
     """Whether training itself failed, as a loss that is not finite makes it."""
-    status = RunFolder(outcome.folder).status
-    if outcome.state != "failed" or not status.exists():
+    folder = RunFolder(outcome.folder)
+    if outcome.state != "failed":
         return False
-    return str(json.loads(status.read_text()).get("error", "")).startswith(DIVERGED)
+    return str(folder.read_json(folder.status).get("error", "")).startswith(DIVERGED)
 
 
 def selected(folder: Path, metric: str) -> float:
     """The validation metric of a run, at the evaluation where it is best.
 
     Raises:
-        UserError: it has none.
+        UserError: it has none, or its summary is damaged.
     """
-    reading = json.loads(RunFolder(folder).summary.read_text())["selected"]
+    run = RunFolder(folder)
+    run.verify(run.summary)
+    reading = run.read_json(run.summary).get("selected")
     if reading is None or reading.get(metric) is None:
         raise UserError(f"{folder} has no {metric}: there is nothing to search by")
     return float(reading[metric])

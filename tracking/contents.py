@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, FiniteFloat, RootModel, ValidationError
 
-from core.errors import UserError
+from core.files import DamagedFileError
 from tracking.records import Record
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
@@ -21,10 +21,6 @@ GROUPS = (  # of settings; no value can stand in their place
 Number = int | FiniteFloat
 Value = Number | str | None | list[Number | None] | dict[str, Any]
 Reading = dict[str, Value]
-
-
-class DamagedError(UserError):
-    """A file of a run does not hold what a run writes into it; the message begins with its path."""
 
 
 class Status(BaseModel):
@@ -86,7 +82,7 @@ def read_json(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
     """The content of a JSON file, which is a `kind`; nothing where there is no file.
 
     Raises:
-        DamagedError: the file cannot be read, is no JSON, or holds something else.
+        DamagedFileError: the file cannot be read, is no JSON, or holds something else.
     """
     if not path.exists():
         return {}
@@ -99,7 +95,7 @@ def read_records(path: Path) -> list[Record]:
     """The whole lines of `metrics.jsonl`; half a last line is one that is being written.
 
     Raises:
-        DamagedError: a line is no record; names it by its number, from 1.
+        DamagedFileError: a line is no record; names it by its number, from 1.
     """
     lines = _text(path).split("\n")[:-1] if path.exists() else []
     return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
@@ -109,12 +105,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """`config.yaml` as plain data: nothing that it names is looked up.
 
     Raises:
-        DamagedError: the file cannot be read, or is no configuration of a run.
+        DamagedFileError: the file cannot be read, or is no configuration of a run.
     """
     try:
         content = yaml.load(_text(path), LOADER)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a bad date is a ValueError
-        raise DamagedError(f"{path}: no YAML ({_one_line(error)})") from error
+        raise DamagedFileError(f"{path}: no YAML ({_one_line(error)})") from error
     return checked_config(content, str(path))
 
 
@@ -125,21 +121,21 @@ def checked_config(content: object, place: str) -> dict[str, Any]:
         place: where it was found, for the error.
 
     Raises:
-        DamagedError: it is something else.
+        DamagedFileError: it is something else.
     """
     if not isinstance(content, dict):
-        raise DamagedError(f"{place}: holds no configuration")
+        raise DamagedFileError(f"{place}: holds no configuration")
     for number, (key, value) in enumerate(_nodes(content)):
         if number >= MOST_VALUES:
-            raise DamagedError(f"{place}: more than {MOST_VALUES:,} values")
+            raise DamagedFileError(f"{place}: more than {MOST_VALUES:,} values")
         if not isinstance(value, dict | list | str | int | float | None):
-            raise DamagedError(f"{place}: {key} is a {type(value).__name__}, no plain value")
+            raise DamagedFileError(f"{place}: {key} is a {type(value).__name__}, no plain value")
     for key in GROUPS:
         if not isinstance(content.get(key, {}), dict):
-            raise DamagedError(f"{place}: {key} is no group of settings")
+            raise DamagedFileError(f"{place}: {key} is no group of settings")
     select_on = content.get("evaluation", {}).get("select_on", "val/recall@1")
     if not (isinstance(select_on, str) and all(select_on.partition("/"))):
-        raise DamagedError(
+        raise DamagedFileError(
             f"{place}: evaluation.select_on={select_on} is no <split>/<metric>, as val/recall@1"
         )
     return content
@@ -149,14 +145,14 @@ def valid(content: object, kind: type[BaseModel], place: str) -> None:
     """Check that plain data are a `kind`, number for number and text for text.
 
     Raises:
-        DamagedError: they are not; names the place, the key and what it should be.
+        DamagedFileError: they are not; names the place, the key and what it should be.
     """
     try:
         kind.model_validate(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise DamagedError(f"{place}: {key} {first['msg']}".replace(":  ", ": ")) from error
+        raise DamagedFileError(f"{place}: {key} {first['msg']}".replace(":  ", ": ")) from error
 
 
 def _nodes(content: object) -> Iterator[tuple[str, object]]:
@@ -180,18 +176,18 @@ def _record(line: str, place: str) -> Record:
 
 def _text(path: Path) -> str:
     if not path.is_file():  # a pipe would never end
-        raise DamagedError(f"{path}: is no file")
+        raise DamagedFileError(f"{path}: is no file")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DamagedError(f"{path}: cannot be read ({_one_line(error)})") from error
+        raise DamagedFileError(f"{path}: cannot be read ({_one_line(error)})") from error
 
 
 def _parsed(text: str, place: str) -> Any:  # noqa: ANN401
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{place}: no JSON ({_one_line(error)})") from error
+        raise DamagedFileError(f"{place}: no JSON ({_one_line(error)})") from error
 
 
 def _one_line(error: BaseException) -> str:

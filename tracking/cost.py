@@ -1,6 +1,7 @@
 """What a run costs: time, speed and memory, over all the processes it took to finish."""
 
 import json
+import math
 import resource
 import sys
 import time
@@ -9,9 +10,18 @@ from typing import Any
 
 import torch
 
-from core.files import write_text_atomically
+from core.files import DamagedFileError, read_json, write_text_atomically
 
 GIB = 2**30
+ADVICE = "put it back, or delete it to count time from here, and give the same command again"
+SUMS = (
+    "seconds",
+    "train_seconds",
+    "evaluation_seconds",
+    "images",
+    "gpu_hours",
+    "peak_memory_gib",
+)
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrss
 
 
@@ -35,20 +45,14 @@ class Cost:
         device: where the run computes.
         name: of that device.
         devices: how many of them the run holds; time and memory are those of the first process.
+
+    Raises:
+        DamagedFileError: what `cost.json` says is no cost.
     """
 
     def __init__(self, path: Path, device: torch.device, name: str, devices: int = 1) -> None:
         self.path, self.on_gpu, self.devices = path, device.type == "cuda", devices
-        before = json.loads(path.read_text()) if path.exists() else {}
-        self.totals: dict[str, Any] = {
-            "seconds": before.get("seconds", 0.0),
-            "train_seconds": before.get("train_seconds", 0.0),
-            "evaluation_seconds": before.get("evaluation_seconds", 0.0),
-            "images": before.get("images", 0),
-            "gpu_hours": before.get("gpu_hours", 0.0),
-            "peak_memory_gib": before.get("peak_memory_gib", 0.0),
-            "device": name,
-        }
+        self.totals: dict[str, Any] = {**paid(path), "device": name}
         self.since = time.perf_counter()
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats()
@@ -81,6 +85,20 @@ class Cost:
         if self.on_gpu:
             return int(torch.cuda.max_memory_allocated())
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+
+
+def paid(path: Path) -> dict[str, float]:
+    """The sums in `cost.json`; zeros where there is none yet.
+
+    Raises:
+        DamagedFileError: it holds no JSON, or something else than sums, which are never negative.
+    """
+    content = read_json(path, ADVICE) if path.exists() else {}
+    sums = {name: content.get(name, 0) for name in SUMS}
+    for name, value in sums.items():
+        if type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise DamagedFileError(f"{path} is damaged ({name} is {value!r}); {ADVICE}")
+    return sums
 
 
 def shown(totals: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Measurements on disk: one JSON object per line, appended, readable while the run is alive."""
 
+import hashlib
 import json
 import math
 import os
@@ -9,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from core.files import writing
+from core.files import DamagedFileError, writing
 
+ADVICE = "put the file back, or start the run again with force=true"
 Record = dict[str, Any]
 
 
@@ -23,17 +25,22 @@ class Records:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.trimmed = path, False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
-        self.truncate(self.size)
 
     @property
     def size(self) -> int:
         """Bytes up to the end of the last whole line."""
         return self.path.read_bytes().rfind(b"\n") + 1
 
+    def checksum(self, size: int) -> str:
+        """SHA-256 of the first `size` bytes."""
+        return hashlib.sha256(self.path.read_bytes()[:size]).hexdigest()
+
     def append(self, record: Mapping[str, Any]) -> None:
+        if not self.trimmed:
+            self.truncate(self.size)
         line = json.dumps(finite(dict(record)), allow_nan=False) + "\n"
         with writing(self.path), self.path.open("ab") as file:
             file.write(line.encode())
@@ -43,13 +50,35 @@ class Records:
     def truncate(self, size: int) -> None:
         """Keep the first `size` bytes: what was recorded when a checkpoint was written."""
         os.truncate(self.path, min(size, self.size))
+        self.trimmed = True
 
     def read(self) -> list[Record]:
-        return [json.loads(line) for line in self.path.read_bytes()[: self.size].splitlines()]
+        """Every whole line.
+
+        Raises:
+            DamagedFileError: a line is no record; names it.
+        """
+        lines = self.path.read_bytes().split(b"\n")[:-1]
+        return [record_in(line, self.path, number) for number, line in enumerate(lines, start=1)]
 
     def frame(self) -> pd.DataFrame:
         """One row per record, one column per name."""
         return pd.DataFrame(self.read())
+
+
+def record_in(line: bytes, path: Path, number: int) -> Record:
+    """The record in a line of `path`, the `number`-th from 1.
+
+    Raises:
+        DamagedFileError: there is none.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path}, line {number}, is damaged ({error}); {ADVICE}") from error
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        raise DamagedFileError(f"{path}, line {number}, is damaged (no step); {ADVICE}")
+    return record
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

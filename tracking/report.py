@@ -1,25 +1,33 @@
 """The end of a run on the screen: its metrics in three readings, and where they are kept."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from core.files import DamagedFileError
+from tracking.run_folder import RunFolder
+
 READINGS = ("last", "selected", "oracle")
 
 
-def report(summary: Path) -> None:
-    """Print the table of `summary.json`, and its path as the last line."""
-    content = json.loads(summary.read_text())
+def report(folder: RunFolder) -> None:
+    """Print the table of `summary.json`, and its path as the last line.
+
+    Raises:
+        DamagedFileError: the file is not what the run wrote.
+    """
+    folder.verify(folder.summary)
+    content = folder.read_json(folder.summary)
+    if missing := [reading for reading in READINGS if reading not in content]:
+        raise DamagedFileError(f"{folder.summary} is damaged: no {missing[0]} in it")
     Console().print(table(content))
     if content["selected"] is None:
         Console().print(f"selected: {content['selected_reason']}", highlight=False)
     if "cost" in content:
         Console().print(price(content["cost"]), highlight=False, soft_wrap=True)
-    print(summary)  # noqa: T201
+    print(folder.summary)  # noqa: T201
 
 
 def table(summary: Mapping[str, Any]) -> Table:

@@ -35,10 +35,6 @@ class Run:
         self.records.truncate(size)
 
     @property
-    def size(self) -> int:
-        return self.records.size
-
-    @property
     def evaluated(self) -> bool:
         return bool(evaluations(self.records.read()))
 

@@ -1,19 +1,33 @@
 """The folder of one run: the truth about it, whatever else shows it."""
 
 import fcntl
+import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from core.errors import UserError
-from core.files import write_text_atomically
+from core.files import DamagedFileError, read_json, remove_leftovers, write_text_atomically
+
+log = logging.getLogger(__name__)
+AGAIN = "delete it, and the run's command"  # names the run, too, for whoever looks at many
+ADVICE = {  # what to do about a damaged file
+    "status.json": f"{AGAIN} goes on from the last checkpoint",
+    "summary.json": f"{AGAIN} makes it again from metrics.jsonl",
+    "cost.json": f"{AGAIN} counts time from here",
+    "plan.json": f"{AGAIN} writes it again",
+    "environment.json": f"{AGAIN} writes it again",
+}
+RESTORE = "put it back, or give the run's command again with force=true"
+CHECKED = ("config.yaml", "metrics.jsonl", "summary.json")  # what numbers are read from
 
 
 class RunLockedError(UserError):
@@ -26,7 +40,8 @@ class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
 
         config.yaml       the resolved configuration
-        status.json       running, finished or failed, with the traceback
+        status.json       running, finished or failed, with the traceback; of a finished run also
+                          the checksums of the files that its numbers are read from
         metrics.jsonl     every record, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
@@ -37,8 +52,8 @@ class RunFolder:
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
-    Every file is whole or absent. A lock, which the system releases when its process dies, keeps
-    two processes from writing one run.
+    Every file is written whole or not at all. A lock, which the system releases when its process
+    dies, keeps two processes from writing one run.
 
     Args:
         path: the folder.
@@ -59,7 +74,10 @@ class RunFolder:
 
     @property
     def state(self) -> str:
-        """new, running, finished or failed; a killed run says running, but is not locked."""
+        """new, running, finished, failed, or damaged, where the status cannot be read.
+
+        A killed run says running, but is not locked.
+        """
         return str(self._read_status().get("state", "new"))
 
     def error_of(self, pid: int) -> str | None:
@@ -81,7 +99,7 @@ class RunFolder:
         lock = self.path / ".lock"
         if not lock.exists():
             return None
-        with lock.open("a+") as file:
+        with lock.open("a+", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -89,15 +107,35 @@ class RunFolder:
                 return file.read()
         return None
 
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """A JSON file of this run; empty if it is absent.
+
+        Raises:
+            DamagedFileError: names the file and what to do.
+        """
+        return read_json(path, ADVICE.get(path.name, RESTORE)) if path.exists() else {}
+
+    def verify(self, path: Path) -> None:
+        """Compare a file of a finished run with the checksum that the status remembers of it.
+
+        Raises:
+            DamagedFileError: the file is not what the run wrote.
+        """
+        checksums = self._read_status().get("checksums")
+        expected = checksums.get(path.name) if isinstance(checksums, dict) else None
+        if expected is not None and (not path.exists() or expected != checksum(path)):
+            advice = ADVICE.get(path.name, RESTORE)
+            raise DamagedFileError(f"{path} is not what the run wrote; {advice}")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process.
+        """Hold the run for this process, and remove what one that was killed left half written.
 
         Raises:
             RunLockedError: another process holds it; names which.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as file:
+        with (self.path / ".lock").open("a+", errors="replace") as file:
             if not _acquired(file):
                 file.seek(0)
                 raise RunLockedError(f"{self.path} is being written by {file.read()}")
@@ -106,24 +144,36 @@ class RunFolder:
             file.flush()
             _held.add(file)
             try:
+                for folder in (self.path, self.checkpoints):
+                    remove_leftovers(folder)
                 yield
             finally:
                 _held.discard(file)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Status `running`, then `finished`; `failed` with the traceback if an exception passes."""
+    def running(self, explain: Callable[[BaseException], str] = str) -> Iterator[None]:
+        """Status `running`, then `finished`; `failed` with the traceback if an exception passes.
+
+        Args:
+            explain: says in one line what an exception means, as the terminal does.
+        """
         started = time.time()
-        self.failure = str(self._read_status().get("error", ""))
+        status = self._read_status()
+        if status.get("state") == "damaged":
+            log.warning("%s is damaged; the run goes on from its last checkpoint", self.status)
+        self.failure = str(status.get("error", ""))
         self._write_status("running", started)
         try:
             yield
         except BaseException as error:
             trace = traceback.format_exc()
             with suppress(UserError):  # a full disk: what went wrong first is what matters
-                self._write_status("failed", started, error=_one_line(error), traceback=trace)
+                said = _one_line(error, explain)
+                self._write_status("failed", started, error=said, traceback=trace)
             raise
-        self._write_status("finished", started)
+        checked = [self.path / name for name in CHECKED]
+        checksums = {path.name: checksum(path) for path in checked if path.exists()}
+        self._write_status("finished", started, checksums=checksums)
 
     def clear(self) -> None:
         """Remove what an earlier run left; the lock and what was printed stay."""
@@ -137,13 +187,13 @@ class RunFolder:
         write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _read_status(self) -> dict[str, Any]:
-        content: dict[str, Any] = (
-            json.loads(self.status.read_text()) if self.status.exists() else {}
-        )
-        return content
+        try:
+            return self.read_json(self.status)
+        except DamagedFileError:
+            return {"state": "damaged"}
 
-    def _write_status(self, state: str, started: float, **details: str) -> None:
-        seconds = round(time.time() - started, 1)
+    def _write_status(self, state: str, started: float, **details: object) -> None:
+        seconds = round(max(0.0, time.time() - started), 1)  # somebody may set the clock back
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
 
@@ -172,5 +222,9 @@ def _acquired(file: IO[str]) -> bool:
     return False
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _one_line(error: BaseException, explain: Callable[[BaseException], str]) -> str:
+    return " ".join(f"{type(error).__name__}: {explain(error)}".split())
+
+
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from core.errors import UserError
+from core.files import DamagedFileError
 from engine.configuration import CONF
 from scripts.results.directions import directions
 from scripts.results.run import DAMAGED, Run
 from sweeps.status import runs_below, status
 from tracking.contents import (
     Cost,
-    DamagedError,
     Environment,
     Status,
     Summary,
@@ -51,7 +51,7 @@ def read_folders(root: Path) -> Iterator[Run]:
 def read_folder(folder: RunFolder) -> Run:
     try:
         return read_whole(folder) if folder.config.exists() else read_refused(folder)
-    except DamagedError as error:
+    except DamagedFileError as error:
         return Run(*place_of(folder), state=DAMAGED, error=str(error))
 
 
@@ -65,11 +65,13 @@ def read_refused(folder: RunFolder) -> Run:
     """A run that ended before it wrote its configuration."""
     told = status(folder)
     if told.state == "finished":
-        raise DamagedError(f"{folder.config}: is missing")
+        raise DamagedFileError(f"{folder.config}: is missing")
     return Run(*place_of(folder), state=told.state, error=told.note or None)
 
 
 def read_whole(folder: RunFolder) -> Run:
+    for file in (folder.config, folder.metrics, folder.summary):
+        folder.verify(file)
     config = read_config(folder.config)
     check_place(folder, config)
     told = read_json(folder.status, Status)
@@ -78,7 +80,9 @@ def read_whole(folder: RunFolder) -> Run:
     finished, state = folder.finished, folder.state
     summary = read_json(folder.summary, Summary) if finished else unfinished(records, config)
     if finished and summary["last"].get("step") not in {record["step"] for record in records}:
-        raise DamagedError(f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has")
+        raise DamagedFileError(
+            f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has"
+        )
     cost = read_json(folder.cost, Cost)
     commit, claim = environment.get("commit"), environment.get("protocol") or {}
     return Run(
@@ -100,21 +104,25 @@ def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
     """A folder that was renamed or moved must not count as what its name says.
 
     Raises:
-        DamagedError: its configuration is of another seed, dataset or group.
+        DamagedFileError: its configuration is of another seed, dataset or group.
     """
     dataset, group, seed = folder.path.parts[-3:]
     own = config.get("seed")
     if own is not None and seed != f"seed{own}":
-        raise DamagedError(f"{folder.config}: its seed is {own}; name the folder seed{own} again")
+        raise DamagedFileError(
+            f"{folder.config}: its seed is {own}; name the folder seed{own} again"
+        )
     data = config.get("dataset", {})
     target = data.get("_target_")
     expected = datasets().get(dataset, {}).get("_target_", target)
     own_names = (data.get("name"), Path(str(data.get("path", ""))).stem)  # a table has its own
     if target and target != expected and dataset not in own_names:
-        raise DamagedError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
+        raise DamagedFileError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
     name = config.get("group")
     if name and not group.startswith(f"{name}_"):
-        raise DamagedError(f"{folder.config}: its group is {name}, which is not that of {group}")
+        raise DamagedFileError(
+            f"{folder.config}: its group is {name}, which is not that of {group}"
+        )
 
 
 @cache

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from core.errors import UserError
-from core.files import child, write_atomically
+from core.files import DamagedFileError, child, write_atomically
 from scripts.results.folders import unfinished
 from scripts.results.run import DAMAGED, Run
-from tracking.contents import DamagedError, Number, checked_config, valid
+from tracking.contents import Number, checked_config, valid
 from tracking.records import Record
 from tracking.report import READINGS
 
@@ -73,7 +73,7 @@ def read_wandb(project: str, cache: Path, refresh: bool) -> Iterator[Run]:
         file = child(folder, f"{name}.parquet")
         try:
             yield stored(file)
-        except DamagedError as error:
+        except DamagedFileError as error:
             yield Run(project, name, 0, state=DAMAGED, error=str(error))
 
 
@@ -206,7 +206,7 @@ def kept_version(file: Path) -> str:
     """Of a download; none of one that is damaged."""
     try:
         return str(rest_of(pq.read_schema(file), file)["version"])
-    except (DamagedError, OSError, *UNUSABLE):
+    except (DamagedFileError, OSError, *UNUSABLE):
         return ""
 
 
@@ -221,13 +221,13 @@ def stored(file: Path) -> Run:
     """The run of a downloaded file.
 
     Raises:
-        DamagedError: it is none.
+        DamagedFileError: it is none.
     """
     try:
         table = pq.read_table(file)
         rest = rest_of(table.schema, file)
     except (OSError, *UNUSABLE) as error:
-        raise DamagedError(
+        raise DamagedFileError(
             f"{file}: cannot be read ({one_line(error)}); --refresh downloads it again"
         ) from error
     rows = [{k: v for k, v in row.items() if v is not None} for row in table.to_pylist()]

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from core.files import WriteError, write_atomically, write_text_atomically
+from core.files import (
+    DamagedFileError,
+    WriteError,
+    read_json,
+    remove_leftovers,
+    write_atomically,
+    write_text_atomically,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -51,3 +58,35 @@ def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert isinstance(raised.value, OSError), "who goes on without the file still can"
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """Every kill in the middle of a write left a hidden file as large as a checkpoint."""
+    left: list[str] = []
+    write_atomically(tmp_path / "last.pt", lambda file: left.append(Path(file.name).name))
+    (tmp_path / left[0]).touch()
+    kept = ["last.pt", ".lock", ".gitignore", ".last.pt", "last.pt.a1b2c3d4"]
+    for name in kept:
+        (tmp_path / name).touch()
+    (tmp_path / ".a.folder12").mkdir()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, ".a.folder12"}
+    remove_leftovers(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b"\xff\xff", "can't decode byte"),
+        (b"[1]", "holds no JSON object"),
+        (b"[" * 99999, "recursion"),
+    ],
+)
+def test_a_file_that_is_no_json_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    """After a crash of the machine a file was empty: "Expecting value: line 1 column 1"."""
+    path = tmp_path / "cost.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=f"cost.json is damaged .*{reason}.*; delete it"):
+        read_json(path, "delete it")

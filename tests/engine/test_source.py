@@ -12,6 +12,7 @@ from torch import Tensor
 
 from datasets import images as images_module
 from datasets.cub200 import cub200
+from datasets.hold import hold
 from datasets.images import Images
 from datasets.table import DatasetError, Table, make_table
 from datasets.transforms import Transforms, base, musgrave, small
@@ -70,6 +71,19 @@ def test_a_cache_is_built_once(
     monkeypatch.setattr(source_module, "write", None)
     assert choose(choice("cache", tmp_path), train, 1) == first
     assert choose(choice("auto", tmp_path), train, 1) == first, "what is there is taken"
+
+
+def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path: Path) -> None:
+    """A run was killed while it kept images, and the next one had another transform."""
+    left, busy = tmp_path / "caches" / "left.part", tmp_path / "caches" / "busy.part"
+    for part in (left, busy):
+        part.mkdir(parents=True)
+        (part / "pixels.bin").touch()
+    with busy.with_suffix(".lock").open("ab") as lock:
+        hold(lock)
+        choose(choice("cache", tmp_path), train, 1)
+    assert not left.exists()
+    assert busy.exists()
 
 
 def test_another_size_is_another_cache(train: Images, tmp_path: Path) -> None:

@@ -8,9 +8,19 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError
 from engine.configuration import CONF, ConfigurationError
-from engine.trained import NoRunError, Weights, backbone, configuration, find, weights
+from engine.trained import (
+    MEASURED,
+    NoRunError,
+    Weights,
+    backbone,
+    configuration,
+    find,
+    recorded,
+    weights,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +125,14 @@ def backbone_state() -> dict[str, torch.Tensor]:
 def test_weights_of_something_else_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"does not fit architectures\.timm\.timm_model"):
         backbone(CHOICE, Weights(nn.Linear(2, 2).state_dict(), 0))
+
+
+@pytest.mark.parametrize("content", [b"", b"a: [", b"[1]", b"\xff\xff", b"seed: 1\npaths: {}\n"])
+def test_a_damaged_configuration_is_named(tmp_path: Path, content: bytes) -> None:
+    """A killed run's config.yaml was damaged, and scripts.evaluate spoke of a missing key."""
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"config\.yaml is damaged .*force=true"):
+        recorded(tmp_path, MEASURED)
 
 
 def test_both_kinds_of_checkpoints_are_read(tmp_path: Path) -> None:

@@ -46,3 +46,27 @@ def test_names_the_step_of_a_non_finite_gradient_unless_a_scaler_passes_over_it(
         else:
             with pytest.raises(TrainingError, match="step 10: the norm of the gradient is"):
                 window.close(step=10)
+
+
+def test_a_loss_without_any_active_tuple_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A user chose one image per class and a triplet loss: every record was 0, and nothing said."""
+    window = Window(patience=4)
+    for step, loss in enumerate([0.0, 0.0, 0.0, 1.0, *[0.0] * 9], start=1):
+        window.add(taken(loss, grad_norm=loss))
+        window.close(step)
+    (said,) = caplog.messages
+    assert "step 8: loss and gradient were exactly 0 in each of the last 4 steps" in said
+    assert "sampler.samples_per_class" in said
+
+
+@pytest.mark.parametrize(("loss", "grad_norm"), [(0.0, 1.0), (1.0, 0.0)])
+def test_a_loss_or_a_gradient_that_is_there_is_no_reason_to_warn(
+    caplog: pytest.LogCaptureFixture, loss: float, grad_norm: float
+) -> None:
+    window = Window(patience=4)
+    for step in range(4, 40, 4):
+        for _ in range(3):
+            window.add(taken(0.0, grad_norm=0.0))
+        window.add(taken(loss, grad_norm))
+        window.close(step)
+    assert not caplog.messages

@@ -183,7 +183,7 @@ def test_where_nothing_can_be_found_there_is_still_a_space(
         ("run={run} neighbours=3", "has the key 'neighbours', did you mean 'neighbors'?"),
         ("run={run} pictures.seeds=3", "did you mean 'seed'?"),
         ("run={run} evaluation.measure.distance=cosin", "did you mean 'cosine'?"),
-        ("run={run} backbone.width=16", "the checkpoint does not fit"),
+        ("run={run} backbone.width=16", "last.pt does not fit architectures"),
         ("run={run} neighbors=0", "must be at least 1, got 0"),
         ("run={run} pictures.queries=0", "at least one query"),
         ("run={run} pictures.map_images=0", "at least one image"),
@@ -206,6 +206,11 @@ def test_what_is_wrong_is_one_line(arguments: str, message: str, run: Path) -> N
         (lambda path: path.write_text("no checkpoint"), "is damaged"),
         (lambda path: torch.save({"weights": 1}, path), "is no checkpoint of a run"),
         (lambda path: torch.save({"a": Path("b")}, path), "is damaged"),
+        (lambda path: torch.save([1], path), r"last\.pt is no checkpoint of a run, but a list"),
+        (
+            lambda path: (path.parents[1] / "config.yaml").write_text(""),
+            r"config\.yaml is not what",
+        ),
     ],
 )
 def test_no_checkpoint_is_one_line(

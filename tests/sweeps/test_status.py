@@ -81,6 +81,29 @@ def test_the_time_a_running_run_uses_goes_on_between_its_checkpoints(runs: Path)
         assert 110 <= status(folder).seconds < 130
 
 
+def test_a_clock_that_was_set_back_gives_no_negative_time(runs: Path) -> None:
+    """The status of a sweep said "-999990 s used"."""
+    folder = RunFolder(runs / "digits" / "margin-convnet_12345678" / "seed1")
+    later = time.time() + 1e6
+    os.utime(folder.cost, (later, later))
+    with folder.locked():
+        assert status(folder).seconds == 10.0
+
+
+@pytest.mark.parametrize("name", ["status.json", "cost.json", "plan.json", "metrics.jsonl"])
+def test_a_damaged_file_is_shown_and_hides_no_other_run(
+    runs: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A file of one run was damaged, and no run of the whole tree was shown."""
+    path = runs / "digits" / "margin-convnet_12345678" / "seed1" / name
+    path.write_text("\0\0\n")
+    main([str(runs)])
+    said = capsys.readouterr().out
+    assert f"{path}" in said
+    assert "is damaged" in said
+    assert "4 runs: 1 finished, 2 failed, 1 damaged" in said
+
+
 def test_what_is_left_by_hand() -> None:
     def run(dataset: str, state: str, done: float, seconds: float) -> Status:
         return Status(Path(dataset, "group", "seed0"), state, done, seconds)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.files import DamagedFileError
 from tracking.cost import Cost
 
 Clock = Callable[[float], None]
@@ -76,3 +77,21 @@ def test_memory_is_the_largest_of_all_processes(tmp_path: Path) -> None:
     Cost(path, torch.device("cpu"), "").save()
     path.write_text(json.dumps(json.loads(path.read_text()) | {"peak_memory_gib": 99.0}))
     assert Cost(path, torch.device("cpu"), "").save()["peak_memory_gib"] == 99.0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "Expecting value"),
+        ('{"seconds": -999990.0}', "seconds is -999990.0"),
+        ('{"images": "many"}', "images is 'many'"),
+        ('{"gpu_hours": NaN}', "gpu_hours is nan"),
+        ('{"train_seconds": true}', "train_seconds is True"),
+    ],
+)
+def test_what_is_no_cost_is_named(tmp_path: Path, content: str, reason: str) -> None:
+    """The clock was set back, or the disk was full, and the totals were wrong without a word."""
+    path = tmp_path / "cost.json"
+    path.write_text(content)
+    with pytest.raises(DamagedFileError, match=f"{path} is damaged .*{reason}.*delete it"):
+        Cost(path, torch.device("cpu"), "")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from core.files import DamagedFileError
 from tracking.records import Records
 
 
@@ -57,3 +58,17 @@ def test_no_record_at_all(records: Records) -> None:
     assert records.read() == []
     assert records.size == 0
     assert records.frame().empty
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[1]", b'{"epoch": 1}', b"\0\0\0", b"\xff"])
+def test_a_damaged_line_is_named(records: Records, line: bytes) -> None:
+    """A line of metrics.jsonl was edited, or lost to the disk."""
+    records.path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    with pytest.raises(DamagedFileError, match=r"metrics\.jsonl, line 2, is damaged .*force=true"):
+        records.read()
+
+
+def test_looking_at_records_does_not_change_them(records: Records) -> None:
+    records.path.write_bytes(bytes(100))
+    assert Records(records.path).read() == []
+    assert records.path.read_bytes() == bytes(100)

@@ -10,6 +10,7 @@ from threading import Timer
 
 import pytest
 
+from core.files import DamagedFileError
 from engine.configuration import explained
 from tracking.run_folder import RunFolder, RunLockedError
 
@@ -45,6 +46,13 @@ def test_without_a_summary_nothing_is_finished(folder: RunFolder) -> None:
     with folder.locked(), folder.running():
         pass
     assert not folder.finished
+
+
+def test_a_failure_is_explained_as_on_the_terminal(folder: RunFolder) -> None:
+    explained = folder.running(lambda _: "what it means")
+    with pytest.raises(ValueError, match="full_key"), folder.locked(), explained:
+        raise ValueError("Error in call to target, full_key: loss")
+    assert json.loads(folder.status.read_text())["error"] == "ValueError: what it means"
 
 
 @pytest.mark.parametrize("error", [ValueError("too\nbad"), KeyboardInterrupt()])
@@ -116,3 +124,23 @@ def test_json_is_strict_and_replaced_whole(folder: RunFolder) -> None:
         folder.write_json(folder.summary, {"last": float("nan")})
     assert json.loads(folder.summary.read_text()) == {"last": 1}
     assert [path.name for path in folder.path.iterdir()] == ["summary.json"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "summary.json"])
+def test_a_finished_run_knows_its_files(folder: RunFolder, name: str) -> None:
+    """A digit of a result changed on the disk."""
+    file = folder.path / name
+    with folder.locked(), folder.running():
+        file.write_text('{"last": 0.95}\n')
+    folder.verify(file)
+    file.write_text('{"last": 0.96}\n')
+    with pytest.raises(DamagedFileError, match=f"{file} is not what the run wrote; "):
+        folder.verify(file)
+    folder.write_json(folder.status, {"state": "finished"})
+    folder.verify(file)  # of an earlier version, which knew no checksums
+
+
+def test_a_lock_that_holds_no_text_is_still_a_lock(folder: RunFolder) -> None:
+    with folder.locked():
+        (folder.path / ".lock").write_bytes(b"\xff\xfe")
+        assert folder.holder

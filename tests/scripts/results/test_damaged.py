@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core.files import DamagedFileError
 from scripts import aggregate, plot, report
 from scripts.results.folders import read_folders
 from tests.run_folders import CONFIG, COST, write_run, write_study
-from tracking.contents import DamagedError, read_config
+from tracking.contents import read_config
 from tracking.run_folder import RunFolder
 
 STUDY = {"cub200": {"a": [0.5, 0.6, 0.7], "b": [0.4, 0.5, 0.6], "c": [0.3, 0.2, 0.1]}}
@@ -197,5 +198,5 @@ def test_yaml_that_repeats_itself_without_end_is_no_configuration(tmp_path: Path
     lines = ["a: &a0 [x, x]", *(f"b{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     for text in ("\n".join(lines), "a: &a [*a]", "a: &a {b: *a}"):
         file.write_text(text)
-        with pytest.raises(DamagedError, match="more than 100,000 values"):
+        with pytest.raises(DamagedFileError, match="more than 100,000 values"):
             read_config(file)

@@ -1,0 +1,44 @@
+"""Why a saved state cannot be loaded into a part of a run, known before anything is loaded."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def misfit(part: object, state: object) -> str | None:
+    """The first difference between a part and a state that was saved, or None if there is none.
+
+    Args:
+        part: a module, of which the names and shapes of parameters and buffers must agree; an
+            optimizer, of which the sizes of the parameter groups must; or anything else with a
+            state of its own.
+    """
+    if not isinstance(state, dict):
+        return f"a {type(state).__name__} takes the place of the state"
+    if isinstance(part, nn.Module):
+        return misfit_of_weights(part.state_dict(), state)
+    expected, found = (
+        group_sizes(groups)
+        for groups in (getattr(part, "param_groups", []), state.get("param_groups", []))
+    )
+    return None if expected == found else f"groups of {found} parameters instead of {expected}"
+
+
+def misfit_of_weights(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """The same for the `state_dict()` of a module; its extra states are compared by name alone."""
+    if others := sorted(expected.keys() ^ found.keys()):
+        return f"{others[0]} is {'missing' if others[0] in expected else 'not of this run'}"
+    for name, tensor in expected.items():
+        if isinstance(tensor, Tensor) and not name.endswith("_extra_state"):
+            if not isinstance(found[name], Tensor):
+                return f"{name} is a {type(found[name]).__name__} instead of a tensor"
+            if found[name].shape != tensor.shape:
+                shapes = tuple(found[name].shape), tuple(tensor.shape)
+                return f"{name} has the shape {shapes[0]} instead of {shapes[1]}"
+    return None
+
+
+def group_sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many parameters each group of an optimizer has."""
+    return [len(group["params"]) for group in groups]
