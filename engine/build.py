@@ -1,6 +1,5 @@
 """What training and evaluation build alike from the configuration of a run."""
 
-import os
 from collections.abc import Sequence
 
 import torch
@@ -12,8 +11,6 @@ from datasets.images import Images
 from datasets.table import Table
 from datasets.transforms import Transform
 from engine.configuration import ConfigurationError
-
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # which of the processes this one is
 
 
 def fabric_of(trainer: DictConfig) -> Fabric:
@@ -35,11 +32,6 @@ def fabric_of(trainer: DictConfig) -> Fabric:
             f"trainer.accelerator={trainer.accelerator} trainer.devices={trainer.devices} "
             f"trainer.strategy={trainer.strategy}: {error}"
         ) from error
-
-
-def is_first_process() -> bool:
-    """Whether this process keeps the records, of those that Fabric, torchrun or SLURM started."""
-    return not any(int(os.environ.get(name, 0)) for name in RANKS)
 
 
 def disband(fabric: Fabric) -> None:

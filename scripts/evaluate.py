@@ -23,9 +23,10 @@ from core.files import write_text_atomically
 from datasets.images import Images
 from datasets.table import DatasetError
 from engine.build import fabric_of, splits_of, table_of
-from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.configuration import CONF, ConfigurationError, check
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
+from engine.one_line import explained
 from engine.progress import busy, watched
 from engine.trained import Trained, backbone, configuration, find, weights
 from evaluation.embed import Embedded, embed

@@ -25,7 +25,7 @@ from rich.table import Table as Grid
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from engine.configuration import explained
+from engine.one_line import explained
 from engine.protocol import differences
 from engine.trained import backbone, weights
 from evaluation.combine import singly_and_combined

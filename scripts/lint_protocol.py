@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from engine.compose import compose_run
-from engine.configuration import ConfigurationError, check, explained
+from engine.configuration import ConfigurationError, check
+from engine.one_line import explained
 from engine.protocol import Claim, claim_of, compare, table
 
 AGAINST = "against="

@@ -31,8 +31,9 @@ from datasets.reader import is_inline
 from datasets.table import DatasetError, Table
 from engine.acquisition import table_of
 from engine.compose import compose_run
-from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.configuration import CONF, ConfigurationError, check
 from engine.loader import worker_count
+from engine.one_line import explained
 from engine.progress import busy, watched
 
 SAID = {

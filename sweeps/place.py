@@ -1,5 +1,6 @@
-"""Which folder a run has: a function of its configuration alone."""
+"""Which folder a run has: a function of its configuration alone; and the command that makes it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from engine.configuration import group_name
+from engine.configuration import CONF, group_name
 from tracking.run_folder import RunFolder
 
 
@@ -22,11 +23,43 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     return RunFolder(group / f"seed{config.seed}")
 
 
+OF_THE_SWEEP = ("mode", "sweep", "sweeper", "launcher")  # below hydra, no business of a run
+
+
+def arguments(hydra: DictConfig) -> list[str]:
+    """What follows `python main.py` to make one run of a sweep again.
+
+    The options that choose configuration files, such as `--config-dir`, come first, then the
+    overrides of Hydra itself and those of the run.
+
+    Args:
+        hydra: of the run as the sweep composed it, `HydraConfig.get()` or its node `hydra`.
+    """
+    options = []
+    for source in hydra.runtime.config_sources:
+        place = f"{source.schema}://{source.path}" if source.schema == "pkg" else source.path
+        if source.provider == "main" and place != str(CONF):
+            options.append(f"--config-path={place}")
+        if source.provider == "command-line":
+            options.append(f"--config-dir={place}")
+    if hydra.job.config_name != "config":
+        options.append(f"--config-name={hydra.job.config_name}")
+    own = [line for line in hydra.overrides.hydra if not _of_the_sweep(line)]
+    return [*options, *own, *hydra.overrides.task]
+
+
+def _of_the_sweep(override: str) -> bool:
+    key = re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0]
+    _, part, *_ = [*re.split(r"[./]", key), ""]
+    return part in OF_THE_SWEEP
+
+
 class Composed(NamedTuple):
-    """A run before it starts: what it is asked to do, where, and the choice of every group."""
+    """A run before it starts: what it is asked to do, where, how, and the choice of every group."""
 
     config: DictConfig
     folder: RunFolder
+    arguments: list[str]
     choices: Mapping[str, Any]
 
 
@@ -41,4 +74,4 @@ def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -
     whole = loader.load_sweep_config(sweep, list(overrides))
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     choices = whole.hydra.runtime.choices
-    return Composed(config, run_folder(config, choices), choices)
+    return Composed(config, run_folder(config, choices), arguments(whole.hydra), choices)

@@ -17,7 +17,7 @@ class Status(NamedTuple):
 
     Args:
         folder: of the run.
-        state: one of `STATES`; an interrupted run was killed, and nothing has resumed it yet.
+        state: one of `STATES`; an interrupted run was stopped, and nothing has resumed it yet.
         done: the part of its steps that is behind it, 0 to 1.
         seconds: it took so far, over all its processes.
         note: who runs it, or why it failed.
@@ -53,7 +53,7 @@ def _state(folder: RunFolder) -> tuple[str, str]:
         return "running", holder
     if folder.state == "failed":
         return "failed", str(_json(folder.status).get("error", ""))
-    if folder.state in ("running", "finished"):
+    if folder.state in ("running", "interrupted", "finished"):
         return "interrupted", ""
     if folder.log.exists():  # it ended before it began
         return "failed", next(iter(folder.log.read_text().split("\n")[-2:]), "")

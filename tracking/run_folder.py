@@ -26,11 +26,13 @@ class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
 
         config.yaml       the resolved configuration
-        status.json       running, finished or failed, with the traceback
+        status.json       running, finished, interrupted or failed, with the traceback
         metrics.jsonl     every record, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
         output.log        what the processes of a sweep printed
+        warnings.log      what libraries warned of
+        traceback.txt     of the last error, if nobody foresaw it
         plan.json         its length and rhythm, in optimizer steps
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
@@ -46,10 +48,11 @@ class RunFolder:
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
         self.plan = path / "plan.json"
         self.cost, self.log = path / "cost.json", path / "output.log"
+        self.warnings, self.traceback = path / "warnings.log", path / "traceback.txt"
 
     @property
     def state(self) -> str:
-        """new, running, finished or failed; a killed run says running, but is not locked."""
+        """new, running, finished, interrupted or failed; a killed one says running, not locked."""
         return str(self._read_status().get("state", "new"))
 
     def error_of(self, pid: int) -> str | None:
@@ -102,11 +105,19 @@ class RunFolder:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Status `running`, then `finished`; `failed` with the traceback if an exception passes."""
+        """Status `running`, then `finished`; `failed` with the traceback if an exception passes.
+
+        `interrupted` after Ctrl-C, SIGTERM or SIGHUP.
+        """
         started = time.time()
+        self.traceback.unlink(missing_ok=True)
         self._write_status("running", started)
         try:
             yield
+        except KeyboardInterrupt:
+            with suppress(UserError):
+                self._write_status("interrupted", started)
+            raise
         except BaseException as error:
             trace = traceback.format_exc()
             with suppress(UserError):  # a full disk: what went wrong first is what matters
