@@ -51,7 +51,13 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    # the workers of a loader may end by the same signal, which torch would call an error
+    signal.signal(signal.SIGCHLD, _ignore)
     raise Interrupted(number)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Like SIG_IGN, but children can still be waited for."""
 
 
 def _leave_to_parent() -> None:
