@@ -40,7 +40,7 @@ class Processes(Launcher):
 
         jobs, devices = [], 1
         for overrides in job_overrides:
-            config, folder, arguments, _ = compose(self.loader, self.config, overrides)
+            config, folder, _, arguments = compose(self.loader, self.config, overrides)
             jobs.append(Job(arguments, folder, config.force))
             if isinstance(config.trainer.devices, int):
                 devices = max(devices, config.trainer.devices)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,7 +27,7 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
 OF_THE_SWEEP = ("mode", "sweep", "sweeper", "launcher")  # below hydra, no business of a run
 
 
-def arguments(hydra: DictConfig) -> list[str]:
+def arguments(hydra: DictConfig | HydraConf) -> list[str]:
     """What follows `python main.py` to make one run of a sweep again.
 
     The options that choose configuration files, such as `--config-dir`, come first, then the
@@ -55,12 +56,12 @@ def _of_the_sweep(override: str) -> bool:
 
 
 class Composed(NamedTuple):
-    """A run before it starts: what it is asked to do, where, how, and the choice of every group."""
+    """A run before it starts: what it is asked to do, where, which choices, by which command."""
 
     config: DictConfig
     folder: RunFolder
-    arguments: list[str]
     choices: Mapping[str, Any]
+    arguments: list[str]
 
 
 def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -> Composed:
@@ -74,4 +75,4 @@ def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -
     whole = loader.load_sweep_config(sweep, list(overrides))
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     choices = whole.hydra.runtime.choices
-    return Composed(config, run_folder(config, choices), arguments(whole.hydra), choices)
+    return Composed(config, run_folder(config, choices), choices, arguments(whole.hydra))

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from engine.compose import compose_run, composing
 from engine.configuration import CONF, check
 from engine.protocol import claim_of
+from scripts import lint_protocol, prepare_data
 from sweeps.grid import declared
 from sweeps.place import arguments
 from sweeps.space import space_of
@@ -75,6 +76,16 @@ def test_checks_and_claims_see_a_users_files(folder: Path) -> None:
     assert config.trainer.log_every == 3
     assert claim is not None
     assert [difference.key for difference in claim.differences] == ["trainer.epochs"]
+
+
+def test_commands_that_compose_take_the_same_options(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [f"--config-dir={folder}", "experiment=mystudy", "+rig=small", "dataset=digits"]
+    assert lint_protocol.main(said) == 1
+    assert "dataset" in capsys.readouterr().out
+    own, config, name = prepare_data.read([said[0], *said[2:], "bits=8"])
+    assert (own.bits, config.trainer.log_every, name) == (8, 3, "digits")
 
 
 def test_a_search_finds_the_space_of_a_users_loss(folder: Path) -> None:
