@@ -6,6 +6,14 @@ The same command again resumes an interrupted run and skips a finished one.
 """
 
 import os
+import sys
+
+from core.ending import end_in_one_line
+from core.interruption import catch_signals
+
+if __name__ == "__main__":  # before the imports, which take seconds
+    end_in_one_line()
+    catch_signals()
 
 # before torch: threads that wait must leave their core to the workers that load the images
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -15,12 +23,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from engine.configuration import check, explain, explained
+from core.rank import is_first_process
+from engine.configuration import check
 from engine.faults import advised
-from engine.process import is_first_process
+from engine.one_line import explain, explained, require_utf8
 from engine.protocol import claim_of, warn
+from engine.quiet import kept_warnings, quiet
 from sweeps.job import Job, Outcome
-from sweeps.place import run_folder
+from sweeps.place import arguments, run_folder
 from sweeps.pool import run_all
 from tracking.report import report
 from tracking.run_folder import RunFolder
@@ -30,10 +40,12 @@ from tracking.sources import same_files
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> Outcome | None:
     command = HydraConfig.get()
-    with explained(), advised():  # a worker's death is told by a signal, which comes at any moment
+    with explained():
         folder = run_folder(config, command.runtime.choices)
+    # a worker's death is told by a signal, which comes at any moment
+    with explained(folder.traceback), advised():
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
-            return run_all([Job(command.overrides.task, folder, config.force)])[0]
+            return run_all([Job(arguments(command), folder, config.force)])[0]
         if folder.finished and not config.force and same_files(folder):
             show(folder)
             return None
@@ -54,7 +66,8 @@ def main(config: DictConfig) -> Outcome | None:
             else:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
-                with folder.running(explain), advised():  # so that the status says it, too
+                # advised here, too, so that the status says it
+                with folder.running(explain), kept_warnings(folder.warnings), advised():
                     train_and_evaluate(config, folder, claim)
         show(folder)
     return None
@@ -68,4 +81,6 @@ def show(folder: RunFolder) -> None:
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand the error over; it is explained here, in one line
     with explained():
+        require_utf8(sys.argv)
+        quiet()
         main()

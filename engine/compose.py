@@ -1,20 +1,54 @@
-"""The configuration of a run from its overrides, as the command line would compose it."""
+"""The configuration of a run from what is said on its command line."""
 
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from engine.configuration import CONF
+from engine.configuration import CONF, ConfigurationError
 
 
-def compose_run(overrides: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
-    """`python main.py <overrides>`; also where Hydra is at work already, as in main.py."""
+def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
+    """`python main.py <arguments>`: overrides, and before them options such as `--config-dir`.
+
+    Where Hydra is at work already, as in main.py, overrides alone find what its command line finds.
+    """
+    with composing(arguments) as said:
+        return compose(said.config_name, said.overrides, return_hydra_config)
+
+
+@contextmanager
+def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
+    """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
+    said = get_args_parser().parse_args(list(arguments))
+    said.config_name = said.config_name or "config"
     at_work = GlobalHydra.instance().hydra
+    if at_work is not None and not (said.config_dir or said.config_path):
+        yield said
+        return
     GlobalHydra.instance().clear()
+    version.setbase("1.3")
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", list(overrides), return_hydra_config)
+        Hydra.create_main_hydra2("main", _search_path(said.config_path, said.config_dir))
+        yield said
     finally:
         GlobalHydra.instance().hydra = at_work
+
+
+def _search_path(config_path: str | None, config_dir: str | None) -> ConfigSearchPath:
+    """Where files of the configuration are: first conf/ or what takes its place, then others."""
+    main = config_path or str(CONF)
+    search_path = create_config_search_path(main if "://" in main else str(CONF.parent / main))
+    if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise ConfigurationError(f"--config-dir={config_dir}: there is no such folder")
+        path, before = f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema")
+        search_path.prepend("command-line", path, anchor=before)
+    return search_path

@@ -6,21 +6,16 @@ Whatever is wrong is one line, a `ConfigurationError`: which key or choice, and 
 import hashlib
 import inspect
 import json
-import re
-import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from core.errors import UserError
 from engine.dataset import CSV
 from engine.errors import ConfigurationError as ConfigurationError
 from engine.errors import suggestion as suggestion
@@ -61,15 +56,22 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
-    """`+key=value` may add a group (a folder of conf/), never a key that nothing reads."""
+    """`+key=value` may add a group of files, never a key that nothing reads."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
-        if override.is_add() and not (CONF / key).is_dir() and not key.startswith("hydra"):
+        if override.is_add() and not is_group(key) and not key.startswith("hydra"):
             parent, _, name = key.rpartition(".")
             known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
             raise ConfigurationError(
                 f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
             )
+
+
+def is_group(key: str) -> bool:
+    """Whether there are files to choose from, in conf/ or where `--config-dir` says."""
+    at_work = GlobalHydra.instance()
+    elsewhere = at_work.is_initialized() and at_work.config_loader().get_group_options(key)
+    return (CONF / key).is_dir() or bool(elsewhere)
 
 
 def _check_integers(config: DictConfig) -> None:
@@ -184,59 +186,3 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"
-
-
-EXPLAINED = (UserError, HydraException, OmegaConfBaseException, ValueError, OSError)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """End the process with one line, `error: ...`, where the user can mend what went wrong."""
-    try:
-        yield
-    except EXPLAINED as error:
-        said = f"error: {explain(error)}"
-        if isinstance(error, UserError) and error.exit_code != UserError.exit_code:
-            sys.stderr.write(f"{said}\n")
-            raise SystemExit(error.exit_code) from error
-        raise SystemExit(said) from error
-
-
-def explain(error: BaseException) -> str:
-    """One line for what Hydra says in several."""
-    message = _root_cause(error)
-    if "Original Traceback" in message:  # of a loader's worker; its last line is the error
-        message = message.strip().splitlines()[-1].split(": ", 1)[-1]
-    text = " ".join(message.split())
-    for noise in ("To append to your config use", "full_key:", "Config search path:"):
-        text = text.split(noise)[0].strip()
-    return _with_suggestion(text) + _meant(error)
-
-
-def _meant(error: BaseException) -> str:
-    """Where a key is not in the configuration, the one beside it that was probably meant."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if not isinstance(error, ConfigKeyError | ConfigAttributeError):
-        return ""
-    beside = error.parent_node
-    known = map(str, beside) if isinstance(beside, DictConfig) else ()
-    return suggestion(str(error.key), known)
-
-
-def _with_suggestion(text: str) -> str:
-    """Before a long list of options, the one that was probably meant."""
-    found = re.fullmatch(r"(.*Could not find '[^/]+/(.+?)') (Available options in .*?: )(.*)", text)
-    if not found:
-        return text
-    what, name, available, options = found.groups()
-    return f"{what}{suggestion(name, options.split())} {available}{options}"
-
-
-def _root_cause(error: BaseException) -> str:
-    """Hydra wraps its errors; the innermost message is the one that names the key."""
-    if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return _root_cause(error.__cause__)
-    if isinstance(error, OmegaConfBaseException | HydraException) and error.__cause__ is not None:
-        return f"{error}".splitlines()[0] + f" {_root_cause(error.__cause__)}"
-    return str(error)

@@ -40,8 +40,8 @@ class Processes(Launcher):
 
         jobs, devices = [], 1
         for overrides in job_overrides:
-            config, folder, _ = compose(self.loader, self.config, overrides)
-            jobs.append(Job(overrides, folder, config.force))
+            config, folder, _, arguments = compose(self.loader, self.config, overrides)
+            jobs.append(Job(arguments, folder, config.force))
             if isinstance(config.trainer.devices, int):
                 devices = max(devices, config.trainer.devices)
         at = places(self.jobs, devices)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from engine.configuration import explained
+from engine.one_line import explained
 from scripts.results import comma, cost, latex, markdown, significance
 from scripts.results.caption import caption
 from scripts.results.command import command

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from core.errors import UserError
-from engine.configuration import explained
+from engine.one_line import explained
 from evaluation.bootstrap import intervals
 from evaluation.per_query import PerQuery, compare
 

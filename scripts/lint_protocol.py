@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from engine.compose import compose_run
-from engine.configuration import ConfigurationError, check, explained
+from engine.compose import compose_run, composing
+from engine.configuration import ConfigurationError, check
+from engine.one_line import explained
 from engine.protocol import Claim, claim_of, compare, table
 
 AGAINST = "against="
@@ -34,11 +35,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def lint(arguments: Sequence[str]) -> Claim:
     """The command line next to the study that it claims, or that `against=` names."""
-    overrides = [argument for argument in arguments if not argument.startswith(AGAINST)]
+    own = [argument for argument in arguments if not argument.startswith(AGAINST)]
     names = [a.removeprefix(AGAINST) for a in arguments if a.startswith(AGAINST)]
-    config = compose_run(overrides)
-    check(config, overrides)
-    claim = compare(config, overrides, names[-1]) if names else claim_of(config, overrides)
+    config = compose_run(own)
+    with composing(own) as said:
+        check(config, said.overrides)
+        study = names[-1] if names else None
+        claim = (
+            compare(config, said.overrides, study) if study else claim_of(config, said.overrides)
+        )
     if claim is None:
         raise ConfigurationError("nothing is claimed: add experiment=, protocol= or against=")
     return claim

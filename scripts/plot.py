@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from core.errors import UserError
-from engine.configuration import explained
+from engine.one_line import explained
 from evaluation.pictures.style import save
 from scripts.results.figures.correlations import correlations
 from scripts.results.figures.critical_difference import critical_difference

@@ -30,9 +30,10 @@ from datasets.fingerprint import Fingerprint, Fingerprints
 from datasets.path import is_inline
 from datasets.table import DatasetError, Table
 from engine.acquisition import table_of
-from engine.compose import compose_run
-from engine.configuration import CONF, ConfigurationError, check, explained
+from engine.compose import compose_run, composing
+from engine.configuration import CONF, ConfigurationError, check
 from engine.loader import worker_count
+from engine.one_line import explained
 from engine.progress import busy, watched
 
 SAID = {
@@ -74,18 +75,20 @@ def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
     """The keys of conf/prepare_data.yaml, the run that all others compose, its dataset's name."""
     own = OmegaConf.load(CONF / "prepare_data.yaml")
     assert isinstance(own, DictConfig)
-    others = []
-    for override in OverridesParser.create().parse_overrides(list(arguments)):
-        if override.key_or_group in own and not (override.is_add() or override.is_delete()):
-            OmegaConf.update(own, override.key_or_group, override.value())
-        else:
-            others.append(str(override.input_line))
-    if not isinstance(own.download, bool) or not isinstance(own.bits, int):
-        raise ConfigurationError("download must be true or false, bits a whole number")
-    config = compose_run(others, return_hydra_config=True)
-    with open_dict(config):
-        name = config.pop("hydra").runtime.choices["dataset"]
-    check(config, others)
+    with composing(arguments) as said:
+        others = []
+        for override in OverridesParser.create().parse_overrides(said.overrides):
+            if override.key_or_group in own and not (override.is_add() or override.is_delete()):
+                OmegaConf.update(own, override.key_or_group, override.value())
+            else:
+                others.append(str(override.input_line))
+        if not isinstance(own.download, bool) or not isinstance(own.bits, int):
+            raise ConfigurationError("download must be true or false, bits a whole number")
+        named = f"--config-name={said.config_name}"
+        config = compose_run([named, *others], return_hydra_config=True)
+        with open_dict(config):
+            name = config.pop("hydra").runtime.choices["dataset"]
+        check(config, others)
     return own, config, name
 
 

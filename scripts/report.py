@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.files import write_text_atomically
-from engine.configuration import explained
+from engine.one_line import explained
 from scripts.results.page import page
 from scripts.results.source import CACHE, read_all
 

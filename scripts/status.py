@@ -19,7 +19,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from core.errors import UserError
-from engine.configuration import explained
+from engine.one_line import explained
 from sweeps.grid import declared
 from sweeps.report import clock
 from sweeps.status import STATES, Status, runs_below, seconds_left, status

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from engine.configuration import CONF
+from engine.compose import composing
 from sweeps.place import run_folder
 from tracking.run_folder import RunFolder
 
 
-def declared(overrides: Sequence[str], runs: Path) -> list[RunFolder]:
-    """Those of `python main.py -m <overrides> paths.runs=<runs>`, in the order of the sweep."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        jobs = expanded(overrides, GlobalHydra.instance().config_loader())
-        return [_folder([*job, f"paths.runs='{runs}'"]) for job in jobs]
+def declared(arguments: Sequence[str], runs: Path) -> list[RunFolder]:
+    """Those of `python main.py -m <arguments> paths.runs=<runs>`, in the order of the sweep."""
+    with composing(arguments) as said:
+        jobs = expanded(said.overrides, GlobalHydra.instance().config_loader())
+        return [_folder(said.config_name, [*job, f"paths.runs='{runs}'"]) for job in jobs]
 
 
 def expanded(overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
@@ -29,7 +29,7 @@ def expanded(overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
     return jobs
 
 
-def _folder(overrides: Sequence[str]) -> RunFolder:
-    whole = compose("config", overrides=list(overrides), return_hydra_config=True)
+def _folder(name: str, overrides: Sequence[str]) -> RunFolder:
+    whole = compose(name, overrides=list(overrides), return_hydra_config=True)
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     return run_folder(config, whole.hydra.runtime.choices)

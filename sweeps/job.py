@@ -13,7 +13,6 @@ from tracking.run_folder import RunFolder, RunLockedError
 from tracking.sources import same_files
 
 MAIN = Path(__file__).parent.parent / "main.py"
-PATIENCE = 10  # seconds a process may take to stop before it is killed
 
 
 class Outcome(NamedTuple):
@@ -21,28 +20,29 @@ class Outcome(NamedTuple):
 
     Args:
         folder: of the run.
-        state: `finished`; `skipped`, another process finished it; `failed`; `not started`.
+        state: `finished`; `skipped`, another process finished it; `failed`; `interrupted`, with
+            its sweep; `not started`.
         seconds: of this process; 0 without one.
         reason: of a failure, in one line.
     """
 
     folder: Path
-    state: Literal["finished", "skipped", "failed", "not started"]
+    state: Literal["finished", "skipped", "failed", "interrupted", "not started"]
     seconds: float = 0.0
     reason: str = ""
 
 
 class Job:
-    """`python main.py <overrides>`; what it prints is appended to `output.log` of its run.
+    """`python main.py <arguments>`; what it prints is appended to `output.log` of its run.
 
     Args:
-        overrides: of the run.
+        arguments: of the run, overrides and the options before them.
         folder: of the run.
         force: run it again even if it is finished.
     """
 
-    def __init__(self, overrides: Sequence[str], folder: RunFolder, force: bool = False) -> None:
-        self.overrides, self.folder, self.force = list(overrides), folder, force
+    def __init__(self, arguments: Sequence[str], folder: RunFolder, force: bool = False) -> None:
+        self.arguments, self.folder, self.force = list(arguments), folder, force
         self.process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.log_start = 0
@@ -59,7 +59,7 @@ class Job:
         with self.folder.log.open("ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, str(MAIN), *self.overrides],
+                [sys.executable, str(MAIN), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -74,7 +74,7 @@ class Job:
         if code is None:
             return None
         seconds = time.monotonic() - self.started
-        if code == 0:
+        if code == 0 and self.folder.finished:
             trained = self.folder.written_by(self.process.pid)  # and not another sweep, meanwhile
             return Outcome(self.folder.path, "finished" if trained else "skipped", seconds)
         return Outcome(self.folder.path, "failed", seconds, self._reason(code))
@@ -85,22 +85,28 @@ class Job:
         assert self.process is not None
         return self.process.returncode == RunLockedError.exit_code
 
-    def stop(self) -> None:
-        """End the process, if there is one; the run can be resumed."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        os.killpg(self.process.pid, signal.SIGTERM)  # those of other devices, too
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+    def terminate(self) -> None:
+        """Ask the process to end; the run can be resumed."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing, and wait until it is gone."""
+        self._signal(signal.SIGKILL)
+        if self.process is not None:
             self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To every process of the run, those of other devices, too."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)
 
     def _reason(self, code: int) -> str:
         """The signal, or the error of the run, or of one that did not begin its last words."""
         if code < 0:
             name = signal.Signals(-code).name
             return f"killed by {name}" + " (out of memory?)" * (name == "SIGKILL")
+        if code == 0:
+            return "it ended, but what it did is not in this folder"
         error = self.folder.error_of(self.process.pid) if self.process else None
         if error is not None:
             return error

@@ -1,20 +1,17 @@
 """Several runs at once, each as soon as there is a place for it."""
 
 import os
-import signal
-import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from core.errors import UserError
+from core.interruption import interruptible
 from sweeps.job import Job, Outcome
 
 POLL = 0.2  # seconds between two looks at the processes
+PATIENCE = 10  # seconds that processes may take to stop before they are killed
 Place = str | None  # the GPUs to use; None leaves the choice to the run
 
 
@@ -25,6 +22,8 @@ class Watch(Protocol):
 
     def counts(self, running: int, elsewhere: int, waiting: int) -> None: ...
 
+    def stopping(self, running: int) -> None: ...
+
 
 class Silent:
     """Watches without a word."""
@@ -32,6 +31,8 @@ class Silent:
     def ended(self, outcome: Outcome) -> None: ...
 
     def counts(self, running: int, elsewhere: int, waiting: int) -> None: ...
+
+    def stopping(self, running: int) -> None: ...
 
 
 def run_all(
@@ -52,7 +53,7 @@ def run_all(
         watch: is told what happens.
     """
     pool = Pool(jobs, places, watch or Silent())
-    with stopped_by_signals():
+    with interruptible():
         try:
             while pool.waiting or pool.running:
                 pool.fill()
@@ -112,11 +113,30 @@ class Pool:
         self.watch.ended(outcome)
 
     def stop(self) -> None:
-        """Stop what runs; what has no outcome yet was not started, or not to its end."""
-        for job in self.running:
-            job.stop()
-        for job in [*self.running, *self.waiting]:
+        """Stop what runs, all at once; what has no outcome yet was interrupted or not started."""
+        if self.running:
+            self.watch.stopping(len(self.running))
+        deadline = time.monotonic() + PATIENCE
+        try:
+            for job in self.running:
+                job.terminate()
+            while self.running and time.monotonic() < deadline:
+                self.reap_stopped()
+                time.sleep(POLL / 10 * bool(self.running))
+        finally:  # another Ctrl-C must leave none behind
+            for job in self.running:
+                job.kill()
+        self.reap_stopped()
+        for job in self.waiting:
             self.outcomes[job] = Outcome(job.folder.path, "not started", reason="stopped")
+
+    def reap_stopped(self) -> None:
+        for job in list(self.running):
+            outcome = job.poll()
+            if outcome is not None:
+                del self.running[job]
+                done = outcome.state in ("finished", "skipped")  # just before it was stopped
+                self.end(job, outcome if done else outcome._replace(state="interrupted", reason=""))
 
 
 def places(jobs: int | str, devices: int = 1) -> list[Place]:
@@ -146,30 +166,3 @@ def _gpus() -> list[str]:
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end this process in one line, with time to stop its jobs.
-
-    Not where another program, such as submitit, waits for them itself, nor outside the main thread.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        sys.exit(128 + number)
-
-    usual: dict[signal.Signals, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    ours = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
-    if threading.current_thread() is not threading.main_thread():
-        ours = []
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, usual[number])

@@ -52,6 +52,10 @@ class Announce:
             said = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
             self.status.update(f"{self.done} of {self.total} done, {said}{self._left()}")
 
+    def stopping(self, running: int) -> None:
+        """At once, for the processes of the runs may take a while to end."""
+        self.console.print(f"stopping {running} runs, which can be resumed", highlight=False)
+
     def _left(self) -> str:
         """An estimate, once a run has finished."""
         if not self.seconds:

@@ -68,11 +68,12 @@ def plan(
 ) -> list[Study]:
     """The studies, none of which exists before all of them are known to be possible."""
     jobs = [(base, compose(loader, sweep, base)) for base in bases]
-    require_spaces(job.choices["loss"] for _, job in jobs)
+    folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
+    require_spaces((job.choices["loss"] for _, job in jobs), folders)
     for base, job in jobs:
         check(job.config, base)
         refuse_without_validation(job.config)
-    spaces = [space_of(job.choices["loss"], keys(base)) for base, job in jobs]
+    spaces = [space_of(job.choices["loss"], keys(base), folders) for base, job in jobs]
     return [study(base, job, space, rules) for (base, job), space in zip(jobs, spaces, strict=True)]
 
 

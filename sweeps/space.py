@@ -1,6 +1,6 @@
-"""What a search may change for one loss: conf/search/<loss>.yaml."""
+"""What a search may change for one loss: search/<loss>.yaml in a folder of configurations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +24,42 @@ class SpaceError(UserError):
     """A search space that is missing, or not one."""
 
 
-def file_of(loss: str) -> Path:
-    return CONF / "search" / f"{loss}.yaml"
+def file_of(loss: str, folders: Sequence[Path]) -> Path | None:
+    """The first file that declares the space of a loss; None without one."""
+    files = [folder / "search" / f"{loss}.yaml" for folder in folders]
+    return next((file for file in files if file.exists()), None)
 
 
-def require_spaces(losses: Iterable[str]) -> None:
+def require_spaces(losses: Iterable[str], folders: Sequence[Path] = (CONF,)) -> None:
     """
     Raises:
         SpaceError: some have none; it names them all.
     """
-    if missing := sorted({loss for loss in losses if not file_of(loss).exists()}):
+    if missing := sorted({loss for loss in losses if file_of(loss, folders) is None}):
         raise SpaceError(
             f"nothing says what to search of {', '.join(missing)}: write keys and ranges to "
             "conf/search/<loss>.yaml, as in conf/search/margin.yaml"
         )
 
 
-def space_of(loss: str, fixed: Iterable[str]) -> Space:
+def space_of(loss: str, fixed: Iterable[str], folders: Sequence[Path] = (CONF,)) -> Space:
     """The declared space of a loss, without the keys that the command line fixes.
+
+    Args:
+        folders: of configuration files, conf/ and what `--config-dir` adds.
 
     Raises:
         SpaceError: there is no such file, nothing is left to search, or a range is no range.
     """
-    require_spaces([loss])
-    content = OmegaConf.to_container(OmegaConf.load(file_of(loss)))
+    require_spaces([loss], folders)
+    file = file_of(loss, folders)
+    assert file is not None
+    content = OmegaConf.to_container(OmegaConf.load(file))
     assert isinstance(content, dict)
     held = set(fixed)
     space = {str(key): distribution(str(key), r) for key, r in content.items() if key not in held}
     if not space:
-        raise SpaceError(f"conf/search/{loss}.yaml: every key is fixed on the command line")
+        raise SpaceError(f"{file}: every key is fixed on the command line")
     return space
 
 

@@ -19,7 +19,7 @@ class Status(NamedTuple):
 
     Args:
         folder: of the run.
-        state: one of `STATES`; an interrupted run was killed, and nothing has resumed it yet; of
+        state: one of `STATES`; an interrupted run was stopped, and nothing has resumed it yet; of
             a damaged one a file cannot be read.
         done: the part of its steps that is behind it, 0 to 1.
         seconds: it took so far, over all its processes.
@@ -67,7 +67,7 @@ def _state(folder: RunFolder) -> tuple[str, str]:
         return "running", holder
     if folder.state == "failed":
         return "failed", str(told.get("error", ""))
-    if folder.state in ("running", "finished"):
+    if folder.state in ("running", "interrupted", "finished"):
         return "interrupted", ""
     if folder.log.exists():  # it ended before it began
         return "failed", next(iter(folder.log.read_text().split("\n")[-2:]), "")

@@ -1,5 +1,7 @@
 """Objectives in which something goes wrong at the sixth step, for runs by the real command."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -31,3 +33,18 @@ class Hungry(Faulty):
 
     def fault(self, *_: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has")
+
+
+class Unforeseen(Faulty):
+    """A mistake in the code of a loss."""
+
+    def fault(self, *_: Tensor) -> Tensor:
+        raise KeyError("margn")
+
+
+class Warned(Faulty):
+    """A library warns."""
+
+    def fault(self, loss: Tensor, _: Tensor) -> Tensor:
+        warnings.warn("this will change\nin the next version", UserWarning, stacklevel=1)
+        return loss

@@ -113,8 +113,9 @@ def test_no_module_is_a_bag() -> None:
 
 
 def test_packages_export_nothing_by_themselves() -> None:
+    """That of the commands is no package to import from: it runs before any of them does."""
     for name in TRACKED:
-        if name.endswith("__init__.py"):
+        if name.endswith("__init__.py") and name != "scripts/__init__.py":
             assert not (ROOT / name).read_text().strip(), name
 
 

@@ -5,12 +5,10 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,103 +16,12 @@ from datasets.csv import write_csv
 from datasets.digits import digits
 from datasets.reader import read_image
 from tests.faulty import STEP
+from tests.run_server import Ended, Runs, children
+from tests.run_server import runs as runs
+from tests.run_server import server as server
 from tests.test_main import assert_same, only, records, state
 
-ROOT = Path(__file__).parents[1]
-RUN = (
-    "dataset=digits",
-    "metric=[recall]",
-    "tracker.mode=disabled",
-    "trainer.source=files",
-    "trainer.iterations=48",
-    "trainer.log_every=1",
-    "trainer.checkpoint_every=2",
-)
 KILLS = 20
-SERVER = """
-import json, os, resource, runpy, sys
-sys.path.insert(0, os.getcwd())
-import main, engine.trainer  # once: what follows starts in a moment
-for line in sys.stdin:
-    order = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1), os.dup2(log, 2)
-        os.environ.update(order["variables"])
-        if order["limit"]:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
-        sys.argv = ["main.py", *order["arguments"]]
-        runpy.run_path("main.py", run_name="__main__")
-        sys.exit()
-    print(pid, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
-
-
-class Ended(NamedTuple):
-    code: int
-    said: str
-
-
-class Runs:
-    """Runs below one folder, one after the other, in processes forked from a warm one."""
-
-    def __init__(self, server: "subprocess.Popen[str]", folder: Path, log: Path) -> None:
-        self.server, self.folder, self.log = server, folder, log
-
-    def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
-        """The process; `limit` is the largest file that it may write, in bytes."""
-        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
-        order = {"arguments": arguments, "log": str(self.log)}
-        order |= {"limit": limit, "variables": variables}
-        assert self.server.stdin
-        self.server.stdin.write(json.dumps(order) + "\n")
-        self.server.stdin.flush()
-        return int(self._answer())
-
-    def end(self) -> Ended:
-        return Ended(int(self._answer()), self.log.read_text())
-
-    def finished(self, *overrides: str, **variables: str) -> Path:
-        self.start(*overrides, **variables)
-        code, said = self.end()
-        assert code == 0, said
-        return only(self.folder)
-
-    def _answer(self) -> str:
-        assert self.server.stdout
-        return self.server.stdout.readline()
-
-    @property
-    def recorded(self) -> int:
-        """Bytes of metrics.jsonl so far."""
-        return sum(path.stat().st_size for path in self.folder.glob("*/*/*/metrics.jsonl"))
-
-    def wait_for_a_record(self, pid: int) -> None:
-        before = self.recorded
-        while self.recorded <= before and Path(f"/proc/{pid}/exe").exists():
-            time.sleep(0.005)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator["subprocess.Popen[str]"]:
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
-
-
-@pytest.fixture
-def runs(server: "subprocess.Popen[str]", tmp_path: Path) -> Runs:
-    return Runs(server, tmp_path / "runs", tmp_path / "log")
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +110,6 @@ def test_a_disk_that_only_reads_is_said_before_any_work(runs: Runs, disk: Path) 
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     runs.start("trainer.workers=0")
     assert_one_line(runs.end(), "Read-only file system", str(disk))
-
-
-def children(pid: int) -> Sequence[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_worker_that_dies_ends_the_run_with_advice(reference: Path, runs: Runs) -> None:

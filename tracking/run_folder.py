@@ -40,12 +40,14 @@ class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
 
         config.yaml       the resolved configuration
-        status.json       running, finished or failed, with the traceback; of a finished run also
-                          the checksums of the files that its numbers are read from
+        status.json       running, finished, interrupted or failed, with the traceback; of a
+                          finished run also checksums of the files that its numbers are read from
         metrics.jsonl     every record, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
         output.log        what the processes of a sweep printed
+        warnings.log      what libraries warned of
+        traceback.txt     of the last error, if nobody foresaw it
         plan.json         its length and rhythm, in optimizer steps
         data.json         of what files its data were read, and how these looked
         table.csv.gz      its data: path, label, split, roles, category and size of each image
@@ -71,10 +73,11 @@ class RunFolder:
         self.plan = path / "plan.json"
         self.data, self.table = path / "data.json", path / "table.csv.gz"
         self.cost, self.log = path / "cost.json", path / "output.log"
+        self.warnings, self.traceback = path / "warnings.log", path / "traceback.txt"
 
     @property
     def state(self) -> str:
-        """new, running, finished, failed, or damaged, where the status cannot be read.
+        """new, running, finished, interrupted, failed, or damaged: the status cannot be read.
 
         A killed run says running, but is not locked.
         """
@@ -154,10 +157,13 @@ class RunFolder:
     def running(self, explain: Callable[[BaseException], str] = str) -> Iterator[None]:
         """Status `running`, then `finished`; `failed` with the traceback if an exception passes.
 
+        `interrupted` after Ctrl-C, SIGTERM or SIGHUP.
+
         Args:
             explain: says in one line what an exception means, as the terminal does.
         """
         started = time.time()
+        self.traceback.unlink(missing_ok=True)
         status = self._read_status()
         if status.get("state") == "damaged":
             log.warning("%s is damaged; the run goes on from its last checkpoint", self.status)
@@ -165,6 +171,10 @@ class RunFolder:
         self._write_status("running", started)
         try:
             yield
+        except KeyboardInterrupt:
+            with suppress(UserError):
+                self._write_status("interrupted", started)
+            raise
         except BaseException as error:
             trace = traceback.format_exc()
             with suppress(UserError):  # a full disk: what went wrong first is what matters

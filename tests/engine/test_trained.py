@@ -18,7 +18,7 @@ from engine.trained import (
     backbone,
     configuration,
     find,
-    recorded,
+    saved_configuration,
     weights,
 )
 
@@ -132,7 +132,7 @@ def test_a_damaged_configuration_is_named(tmp_path: Path, content: bytes) -> Non
     """A killed run's config.yaml was damaged, and scripts.evaluate spoke of a missing key."""
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"config\.yaml is damaged .*force=true"):
-        recorded(tmp_path, MEASURED)
+        saved_configuration(tmp_path, needed=MEASURED)
 
 
 def test_both_kinds_of_checkpoints_are_read(tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
     start = time.monotonic()
     outcomes = run_all(jobs, places=(None, None), fail_fast=True)
     assert time.monotonic() - start < 30
-    assert [outcome.state for outcome in outcomes] == ["not started", "failed", "not started"]
-    assert jobs[0].folder.state == "running"  # what an interrupted run says
+    assert [outcome.state for outcome in outcomes] == ["interrupted", "failed", "not started"]
+    assert jobs[0].folder.state == "running"  # what a program that catches no signal leaves
     assert jobs[0].folder.holder is None
     assert trace(jobs[2]) == []
 
@@ -186,26 +186,46 @@ def test_a_process_that_lost_the_race_for_the_lock_is_no_failure(
     assert len(trace(ours)) == 2
 
 
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+SWEEP = """
+import signal, sys
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have ignored it
+import sweeps.job, sweeps.pool
+from engine.one_line import explained
+from sweeps.report import Announce
+from tracking.run_folder import RunFolder
+sweeps.job.MAIN, sweeps.pool.PATIENCE, *jobs = eval(sys.argv[1])
+with explained(), Announce(len(jobs), 2) as watch:
+    jobs = [sweeps.job.Job(job, RunFolder(Path(job[0]))) for job in jobs]
+    sweeps.pool.run_all(jobs, (None, None), watch=watch)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_stops_its_jobs(
+def test_asked_to_stop_it_says_so_at_once_and_stops_all_its_jobs_together(
     job: NewJob, program: Path, number: signal.Signals
 ) -> None:
-    long = job("a", "time.sleep(60)")
-    code = (
-        "import signal, sys; from pathlib import Path; import sweeps.job;"
-        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have ignored it
-        "from sweeps.pool import run_all; from tracking.run_folder import RunFolder;"
-        "sweeps.job.MAIN = sys.argv[1]; path = sys.argv[2];"
-        "run_all([sweeps.job.Job(sys.argv[2:], RunFolder(Path(path)))])"
-    )
-    command = [sys.executable, "-c", code, str(program), *long.overrides]
-    with subprocess.Popen(command, cwd=ROOT) as sweep:
-        while not trace(long):
+    """Somebody presses Ctrl-C while two runs of three go on, neither of which ends by itself."""
+    jobs = [job("a", "time.sleep(60)"), job("b", STUBBORN), job("c")]
+    told = repr([str(program), 2, *(one.arguments for one in jobs)])
+    command = [sys.executable, "-c", SWEEP, told]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as sweep:
+        assert sweep.stderr is not None
+        while not (trace(jobs[0]) and trace(jobs[1])):
             time.sleep(0.02)
+        time.sleep(0.1)  # until the second one ignores the signal
         sweep.send_signal(number)
+        first = sweep.stderr.readline()
+        alive = jobs[1].folder.holder
+        *ended, last = sweep.stderr.read().splitlines()
         assert sweep.wait(30) == 128 + number
-    assert long.folder.holder is None
-    assert len(trace(long)) == 1
+    assert first == "stopping 2 runs, which can be resumed\n"
+    assert alive is not None, "said before they are stopped"
+    assert [line.split()[1] for line in ended] == ["interrupted", "interrupted"]
+    assert last.startswith("interrupted; to go on: ")
+    assert [one.folder.holder for one in jobs] == [None, None, None]
+    assert [len(trace(one)) for one in jobs] == [1, 1, 0]
 
 
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ class Runs:
         return [self.run(job) for job in jobs]
 
     def run(self, job: list[str]) -> Outcome:
-        config, folder, names = compose(self.loader, self.sweep, job)
+        config, folder, names, _ = compose(self.loader, self.sweep, job)
         if folder.finished:
             return Outcome(folder.path, "skipped")
         self.ran.append(f"{folder.path.parent.name}/{folder.path.name}")

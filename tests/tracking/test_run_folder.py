@@ -11,7 +11,7 @@ from threading import Timer
 import pytest
 
 from core.files import DamagedFileError
-from engine.configuration import explained
+from engine.one_line import explained
 from tracking.run_folder import RunFolder, RunLockedError
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +55,16 @@ def test_a_failure_is_explained_as_on_the_terminal(folder: RunFolder) -> None:
     assert json.loads(folder.status.read_text())["error"] == "ValueError: what it means"
 
 
-@pytest.mark.parametrize("error", [ValueError("too\nbad"), KeyboardInterrupt()])
-def test_a_failure_is_kept_with_its_traceback(folder: RunFolder, error: BaseException) -> None:
-    with pytest.raises(type(error)), folder.locked(), folder.running():
+def test_an_interrupted_run_says_so(folder: RunFolder) -> None:
+    with pytest.raises(KeyboardInterrupt), folder.locked(), folder.running():
+        raise KeyboardInterrupt
+    assert folder.state == "interrupted"
+    assert "error" not in json.loads(folder.status.read_text())
+
+
+def test_a_failure_is_kept_with_its_traceback(folder: RunFolder) -> None:
+    error = ValueError("too\nbad")
+    with pytest.raises(ValueError, match="too"), folder.locked(), folder.running():
         raise error
     status = json.loads(folder.status.read_text())
     assert status["state"] == "failed"

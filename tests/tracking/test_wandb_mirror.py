@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.wandb_server import WandbServer, serving
+from tracking import wandb_mirror
 from tracking.wandb_mirror import WandbMirror
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,52 @@ def test_a_server_that_fails_is_said_once_and_stops_nothing(
     assert KEY not in output
 
 
+MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from tracking.wandb_mirror import WandbMirror
+from engine.quiet import quiet
+quiet()
+folder = Path(sys.argv[1]); folder.mkdir(parents=True)
+with WandbMirror("online", "p", "team", 3, folder=folder, config={}) as mirror:
+    print("started", flush=True)
+    sys.stdin.readline()
+    if sys.argv[2] == "hangs":
+        os.kill(__import__("wandb").setup().assert_service()._proc._process.pid, signal.SIGSTOP)
+    mirror.log(1, {"epoch": 0, "test/recall@1": 0.5})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["answers 500", "hangs"])
+def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
+    trouble: str, folder: Path, tmp_path: Path
+) -> None:
+    """The server fails, or W&B's own process hangs, in the middle of a run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    with serving(WandbServer()) as server:
+        own = {"HOME": str(tmp_path), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
+        with subprocess.Popen(
+            [sys.executable, "-c", MIDDLE, str(folder), trouble],
+            cwd=ROOT,
+            env={**kept, **own},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            server.fail["file_stream"] = 10**6 * (trouble == "answers 500")
+            _, said = process.communicate("\n", timeout=60)
+    assert process.returncode == 0, said
+    (last,) = [line for line in said.splitlines() if "to upload it: " in line]
+    assert last.startswith("W&B stopped mirroring")
+    assert f"wandb sync {folder}/wandb/run-" in last
+    assert said.splitlines()[-1] == last
+    assert KEY not in said
+
+
 class FakeRun:
     """Stands for the client: remembers calls, fails or hangs where told."""
 
@@ -100,6 +148,7 @@ class FakeRun:
         self.failing, self.hanging = failing, hanging
         self.calls: list[tuple[str, Any]] = []
         self.released = threading.Event()
+        self.dir = "/runs/wandb/run-1/files"
         self.summary = SimpleNamespace(update=lambda values: self.call("summary", values))
 
     def call(self, name: str, values: object) -> None:
@@ -118,8 +167,8 @@ class FakeRun:
 
 def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbMirror:
     def start(self: WandbMirror, **options: object) -> None:
-        self.run = fake
         fake.call("init", options)
+        self.run = fake
 
     monkeypatch.setattr(WandbMirror, "_start", start)
     return WandbMirror("offline", "p", None, 60, folder=folder, config={})
@@ -155,9 +204,11 @@ def test_any_failure_is_said_once_and_ends_the_mirror(
     fake = FakeRun(failing=call)
     with caplog.at_level(logging.WARNING):
         exercise(mirror_of(fake, folder, monkeypatch))
-    assert [record.getMessage() for record in caplog.records] == [
-        f"W&B stopped mirroring (no {call} today); the run folder has everything"
-    ]
+    remedy = "" if call == "init" else "; to upload it: wandb sync /runs/wandb/run-1"
+    said = [f"W&B stopped mirroring (no {call} today); the run folder has everything{remedy}"]
+    if call in ("log", "summary"):  # the end of the run says so again
+        said.append(f"W&B lacks a part of this run{remedy}")
+    assert [record.getMessage() for record in caplog.records] == said
     assert fake.calls[-1][0] == call
 
 
@@ -166,11 +217,23 @@ def test_a_client_that_hangs_is_left_behind(
 ) -> None:
     fake = FakeRun(hanging="finish")
     mirror = mirror_of(fake, folder, monkeypatch)
-    mirror.timeout = -9.5  # the margin of ten seconds less this
+    mirror.timeout = 0.2
+    ended: list[bool] = []
+    monkeypatch.setattr(wandb_mirror, "_end_service", lambda: ended.append(True))
     with caplog.at_level(logging.WARNING):
         exercise(mirror)
     fake.released.set()
-    assert "no answer within" in caplog.text
+    assert "no answer within 0.2 s" in caplog.text
+    assert ended, "the interpreter would wait for it"
+
+
+def test_an_interrupted_run_gives_the_client_a_moment_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = mirror_of(FakeRun(), folder, monkeypatch)
+    with pytest.raises(KeyboardInterrupt), mirror:
+        raise KeyboardInterrupt
+    assert mirror.timeout == wandb_mirror.HURRY
 
 
 def test_a_run_that_failed_is_shown_as_failed(
