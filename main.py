@@ -16,9 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from engine.build import is_first_process
-from engine.configuration import check, explained
+from engine.configuration import explained
 from engine.faults import advised
 from engine.protocol import claim_of, warn
+from engine.start import check_start
 from engine.trainer import train_and_evaluate
 from sweeps.job import Job, Outcome
 from sweeps.place import run_folder
@@ -33,7 +34,7 @@ def main(config: DictConfig) -> Outcome | None:
         folder = run_folder(config, command.runtime.choices)
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(command.overrides.task, folder, config.force)])[0]
-        check(config, command.overrides.task)
+        check_start(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder
             if config.force or not folder.finished:
                 train_and_evaluate(config, folder, claim=None)

@@ -1,5 +1,7 @@
 """Cross-batch memory: Wang et al., CVPR 2020, https://arxiv.org/abs/1912.06798."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,8 @@ class CrossBatchMemory(nn.Module):
 
     embeddings: Tensor
     labels: Tensor
+
+    needs_positives: ClassVar[bool] = False  # in the batch: the memory has others
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """VICReg with labels: Bardes et al., ICLR 2022, https://arxiv.org/abs/2105.04906."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,8 @@ class VICReg(nn.Module):
         variance: μ.
         covariance: ν.
     """
+
+    needs_positives: ClassVar[bool] = True  # in the batch; it takes no miner that would say so
 
     def __init__(
         self, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0

@@ -20,6 +20,7 @@ from engine.measure import measure
 from engine.memory import keep_freed_memory
 from engine.plan import Plan, plan_of
 from engine.protocol import Claim
+from engine.selection import check_patience
 from engine.source import Choice, read_from
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
@@ -35,6 +36,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
     train, splits = images_of(config)
+    check_patience(config, splits)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from engine.configuration import group_name
+from engine.configuration import check_place, group_name
 from tracking.run_folder import RunFolder
 
 
@@ -17,7 +17,11 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     Args:
         config: of the run, without the node `hydra`.
         choices: of every group, `hydra.runtime.choices`.
+
+    Raises:
+        ConfigurationError: what names the folder is missing or no name of a folder.
     """
+    check_place(config, choices)
     group = Path(config.paths.runs, choices["dataset"], group_name(config, dict(choices)))
     return RunFolder(group / f"seed{config.seed}")
 
