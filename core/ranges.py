@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
-Size = Annotated[int, Ge(1), Le(2**20)]  # of a dimension of an array, in entries
+Size = Annotated[int, Ge(1), Le(2**24)]  # of a dimension of an array, in entries
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy and torch both take
 
 PositiveFloat = Annotated[float, Gt(0)]

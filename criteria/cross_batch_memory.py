@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from core.parameter_groups import Groups, groups_of
+from core.ranges import NonNegativeFloat, NonNegativeInt, Size
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -41,10 +42,10 @@ class CrossBatchMemory(nn.Module):
     def __init__(
         self,
         objective: nn.Module,
-        embedding_dim: int,
-        size: int = 1024,
-        weight: float = 1.0,
-        warmup: int = 0,
+        embedding_dim: Size,
+        size: Size = 1024,
+        weight: NonNegativeFloat = 1.0,
+        warmup: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         if size < 1:

@@ -8,6 +8,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from core.ranges import NonNegativeFloat
+
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ class WandbMirror:
         mode: Literal["online", "offline", "disabled"],
         project: str,
         entity: str | None,
-        timeout: float,
+        timeout: NonNegativeFloat,
         *,
         folder: Path,
         config: Mapping[str, Any],
