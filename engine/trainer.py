@@ -1,4 +1,4 @@
-"""Training and evaluation of one configuration, from the images to the summary of its run folder."""
+"""Training and evaluation of one configuration, from the images to the summary of its run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from engine.adapt import adaptation
-from engine.build import disband, fabric_of, images_of
+from engine.build import backbone_of, disband, fabric_of, images_of
 from engine.checkpoint import Checkpoints
 from engine.fit import fit, follow
 from engine.learner import set_up
@@ -50,7 +50,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = set_up(
         fabric,
-        model=instantiate(config.backbone),
+        model=backbone_of(config, train),
         criterion=instantiate(config.loss),
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),

@@ -32,9 +32,19 @@ def summarise(records: Sequence[Record], select_on: str, higher_is_better: Direc
         summary["selected"] = reading(best) | {"selected_on": select_on}
     else:
         summary["selected"] = None
-        summary["selected_reason"] = f"{select_on} was never measured: there is no validation split"
+        summary["selected_reason"] = f"{select_on} was never measured: {_why(measured, select_on)}"
     summary["oracle"] = oracle(measured, f"test/{metric_of(select_on)}", higher_is_better)
     return summary
+
+
+def _why(measured: Sequence[Record], select_on: str) -> str:
+    """The reason that no evaluation has a value of this name."""
+    if any(select_on in record for record in measured):
+        return "it is undefined, as recall is where no image has another one of its class"
+    split = select_on.partition("/")[0]
+    if any(name.startswith(f"{split}/") for record in measured for name in record):
+        return "it is not among the metrics"
+    return "there is no validation split"
 
 
 def evaluations(records: Sequence[Record]) -> list[Record]:
@@ -71,4 +81,4 @@ def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions)
 
 def metric_of(name: str) -> str:
     """`test/recall@1` -> `recall@1`."""
-    return name.split("/", 1)[1]
+    return name.partition("/")[2] or name
