@@ -23,7 +23,7 @@ from engine.errors import ConfigurationError as ConfigurationError
 from engine.errors import suggestion as suggestion
 from engine.names import check_name
 from engine.settings import Run
-from engine.values import Content, check_values, content_of
+from engine.values import Content, check_complete, check_values, content_of
 
 CONF = Path(__file__).parent.parent / "conf"
 OF_THE_MACHINE = (  # trainer keys that change no result
@@ -91,12 +91,17 @@ def components(node: object) -> Iterator[Content]:
 
 
 def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
-    """What names the folder of a run: the choices of some groups, its seed, group and paths."""
+    """What names the folder of a run: the choices of some groups, its seed, group and paths.
+
+    Raises:
+        ConfigurationError: one of them is missing, or no name of a folder.
+    """
     for group in ("dataset", "loss", "batchminer", "backbone"):
-        if choices.get(group) is None or group not in config:
+        if choices.get(group) is None:
             raise ConfigurationError(f"{group}: is missing; choose one, {group}=...")
-    named = OmegaConf.masked_copy(config, [k for k in ("seed", "group", "paths") if k in config])
-    check_values(content_of(named))
+    content = content_of(config)
+    check_complete(content)
+    check_values({key: content[key] for key in ("seed", "group", "paths")})
     if config.group is not None:
         check_name("group", config.group)
 
@@ -179,5 +184,5 @@ def _root_cause(error: BaseException) -> str:
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return _root_cause(error.__cause__)
     if isinstance(error, OmegaConfBaseException | HydraException) and error.__cause__ is not None:
-        return f"{error}".splitlines()[0] + f" {_root_cause(error.__cause__)}"
+        return " ".join([*f"{error}".splitlines()[:1], _root_cause(error.__cause__)])
     return str(error)

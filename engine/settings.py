@@ -74,7 +74,6 @@ class Run:
     num_classes: PositiveInt
     group: str | int | float | None
     paths: Paths
-    trainer: Trainer
     validation: Made
     transform: object
     sampler: Made
@@ -86,6 +85,7 @@ class Run:
     loss: nn.Module
     scheduler: Made
     evaluation: Evaluating
+    trainer: Trainer
     tracker: Made
 
 

@@ -74,9 +74,16 @@ def check_complete(content: Content) -> None:
     }
     for prefix, settings in nodes.items():
         node = content[prefix[:-1]] if prefix else content
+        _check_keys(prefix[:-1], settings, node)
         for name in inspect.signature(settings).parameters:
             if name not in node:
                 raise ConfigurationError(f"{prefix}{name}: is missing; a run needs it")
+
+
+def _check_keys(key: str, settings: type, node: object) -> None:
+    if not isinstance(node, dict):
+        keys = ", ".join(inspect.signature(settings).parameters)
+        raise ConfigurationError(f"{key}={shown(node)}: must hold the keys {keys}")
 
 
 def _stand_in(key: str, node: object) -> object:
@@ -122,7 +129,8 @@ def _arguments(
                 f"{full}: {said} takes no '{name}'{suggestion(name, accepted)}; "
                 f"it takes {', '.join(accepted) or 'nothing'}"
             )
-        if hint in SETTINGS and isinstance(value, dict):
+        if hint in SETTINGS:
+            _check_keys(full, hint, value)
             _arguments(full, hint, value)
             continue
         unopened = node is not None and node.get("_recursive_") is False
