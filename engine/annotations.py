@@ -16,7 +16,7 @@ from pydantic_core import SchemaError
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 LARGEST = 2**63  # of a whole number, so that NumPy and torch take it
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-WORDS |= {type(None): "null", Path: "a path", Any: "anything"}  # type: ignore[dict-item]
+WORDS |= {type(None): "null", Path: "a path", Any: "anything"}
 SIGNS = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
 
 
@@ -40,7 +40,7 @@ def fits(value: object, annotation: object) -> bool:
 
 
 @cache
-def _adapter(annotation: object) -> TypeAdapter[Any] | None:
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:  # noqa: ANN401
     try:
         return TypeAdapter(annotation, config=STRICT)
     except (PydanticUserError, SchemaError, NameError, TypeError):
@@ -77,7 +77,7 @@ def described(annotation: object) -> str:
         fixed = issubclass(origin, tuple) and Ellipsis not in arguments
         number = f" of {len(arguments)}" if fixed else ""
         return f"a list{number}, each {described(arguments[0])}"
-    return WORDS.get(annotation) or _named(annotation)  # type: ignore[call-overload, no-any-return]
+    return WORDS.get(annotation) or _named(annotation)  # type: ignore[call-overload]
 
 
 def _range(limits: Sequence[object]) -> str:
