@@ -24,7 +24,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from core.rank import is_first_process
-from engine.configuration import check
 from engine.faults import advised
 from engine.one_line import explain, explained, require_utf8
 from engine.protocol import claim_of, warn
@@ -51,9 +50,10 @@ def main(config: DictConfig) -> Outcome | None:
             return None
         from engine.build import table_of  # from here on torch is needed, which takes seconds
         from engine.identity import insist_on_same_data
+        from engine.start import check_start
         from engine.trainer import train_and_evaluate
 
-        check(config, command.overrides.task)
+        check_start(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder
             if config.force or not folder.finished:
                 train_and_evaluate(config, folder, claim=None)

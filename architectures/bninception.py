@@ -6,12 +6,13 @@ from torch import Tensor, nn
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import InputNormalization
 from architectures.pretrained import load_pretrained
+from core.ranges import Size
 
 WEIGHTS = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
 def bninception(
-    embedding_dim: int = 128,
+    embedding_dim: Size = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",

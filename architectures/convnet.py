@@ -8,14 +8,15 @@ from torch import nn
 
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import imagenet
+from core.ranges import Size
 
 
 def convnet(
-    embedding_dim: int = 128,
+    embedding_dim: Size = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "trained",
-    width: int = 32,
+    width: Size = 32,
 ) -> Embedder:
     """Blocks of `width`, 2, 4 and 4 times `width` channels; all but the last halve the image.
 

@@ -8,10 +8,11 @@ from torchvision.models import GoogLeNet, GoogLeNet_Weights
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import InputNormalization
 from architectures.pretrained import load_pretrained
+from core.ranges import Size
 
 
 def googlenet(
-    embedding_dim: int = 128,
+    embedding_dim: Size = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",

@@ -9,10 +9,11 @@ from torchvision.models import ResNet50_Weights
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import imagenet
 from architectures.pretrained import load_pretrained
+from core.ranges import Size
 
 
 def resnet50(
-    embedding_dim: int = 128,
+    embedding_dim: Size = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",

@@ -11,13 +11,14 @@ from torch import nn
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import InputNormalization
 from architectures.pretrained import unavailable, weights_cache
+from core.ranges import Size
 
 TIMMS_NAME: dict[Pooling | None, str | None] = {None: None, "avg": "avg", "avg+max": "avgmax"}
 
 
 def timm_model(
     model_name: str,
-    embedding_dim: int = 128,
+    embedding_dim: Size = 128,
     pooling: Pooling | None = None,
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",

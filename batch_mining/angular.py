@@ -1,13 +1,16 @@
 """Triplets of a wide angle: Wang et al., ICCV 2017, https://arxiv.org/abs/1708.01682."""
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import PositiveInt, Seed
 from core.triplets import triplets_where
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
@@ -39,7 +42,10 @@ class AngularMiner(nn.Module):
     """
 
     def __init__(
-        self, angle: float = 20, max_triplets: int | None = 1_000_000, seed: int = 0
+        self,
+        angle: Annotated[float, Gt(0), Lt(90)] = 20,
+        max_triplets: PositiveInt | None = 1_000_000,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if not 0 < angle < 90:

@@ -1,9 +1,10 @@
 """Easy positives with hard negatives: Xuan et al., WACV 2020, https://arxiv.org/abs/1904.04370."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from annotated_types import Len
 from torch import Tensor
 
 from core.distance import Lp
@@ -59,8 +60,8 @@ class BatchEasyHardMiner:
         self,
         positives: Strategy = "easy",
         negatives: Strategy = "semihard",
-        allowed_positives: Sequence[float] | None = None,
-        allowed_negatives: Sequence[float] | None = None,
+        allowed_positives: Annotated[Sequence[float], Len(2, 2)] | None = None,
+        allowed_negatives: Annotated[Sequence[float], Len(2, 2)] | None = None,
         distance: Distance | None = None,
         include_anchor: bool = False,
     ) -> None:

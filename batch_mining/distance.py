@@ -1,11 +1,15 @@
 """Distance weighted sampling: Wu et al., ICCV 2017, https://arxiv.org/abs/1706.07567."""
 
+from typing import Annotated
+
 import torch
+from annotated_types import Gt, Le, Lt
 from torch import nn
 
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import Seed
 from core.tuples import all_pairs, one_per_anchor, or_else
 from core.types import Distances, Embeddings, Labels, ReferenceLabels, References, Triplets
 
@@ -31,7 +35,10 @@ class DistanceWeightedMiner(nn.Module):
     """
 
     def __init__(
-        self, lower_cutoff: float = 0.5, upper_cutoff: float | None = 1.4, seed: int = 0
+        self,
+        lower_cutoff: Annotated[float, Gt(0), Lt(2)] = 0.5,
+        upper_cutoff: Annotated[float, Gt(0), Le(2)] | None = 1.4,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         upper = 2.0 if upper_cutoff is None else upper_cutoff

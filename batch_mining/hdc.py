@@ -5,6 +5,7 @@ from torch import Tensor
 
 from core.distance import Lp
 from core.inputs import check_inputs, values_are_at_hand
+from core.ranges import PositiveFraction
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -36,7 +37,7 @@ class HDCMiner:
 
     def __init__(
         self,
-        fraction: float = 0.5,
+        fraction: PositiveFraction = 0.5,
         miner: Miner | None = None,
         distance: Distance | None = None,
     ) -> None:

@@ -1,10 +1,14 @@
 """Triplets of shuffled labels: Milbich et al., DiVA, ECCV 2020, https://arxiv.org/abs/2004.13458."""
 
+from typing import Annotated
+
 import torch
+from annotated_types import Gt, Le, Lt
 from torch import nn
 
 from batch_mining.distance import DistanceWeightedMiner
 from core.inputs import check_inputs
+from core.ranges import Seed
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -23,7 +27,10 @@ class LabelShuffledMiner(nn.Module):
     """
 
     def __init__(
-        self, lower_cutoff: float = 0.5, upper_cutoff: float | None = 1.4, seed: int = 0
+        self,
+        lower_cutoff: Annotated[float, Gt(0), Lt(2)] = 0.5,
+        upper_cutoff: Annotated[float, Gt(0), Le(2)] | None = 1.4,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.distance_weighted = DistanceWeightedMiner(lower_cutoff, upper_cutoff, seed)

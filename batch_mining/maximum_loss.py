@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import PositiveFraction, PositiveInt, Seed
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
 
@@ -31,7 +32,11 @@ class MaximumLossMiner(nn.Module):
     """
 
     def __init__(
-        self, objective: Objective, fraction: float = 0.5, trials: int = 5, seed: int = 0
+        self,
+        objective: Objective,
+        fraction: PositiveFraction = 0.5,
+        trials: PositiveInt = 5,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if not 0 < fraction <= 1:

@@ -1,11 +1,14 @@
 """Several hard tuples per anchor, as in open-metric-learning's `NHardTripletsMiner`."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Len
 
 from core.distance import Lp
 from core.inputs import check_inputs
+from core.ranges import PositiveInt
 from core.tuples import all_pairs
 from core.types import (
     Distance,
@@ -18,7 +21,7 @@ from core.types import (
     References,
 )
 
-Ranks = int | Sequence[int]
+Ranks = PositiveInt | Annotated[Sequence[PositiveInt], Len(2, 2)]
 
 
 class NHardMiner:

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Len
 from torch import Tensor, nn
 
 from batch_mining.parametric import Distribution, ParametricMiner
 from core.policy import Policy
+from core.ranges import NonNegativeFloat, PositiveInt, Seed, Size
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 LEAST = 1e-25  # odds of a bin, as in the authors' code
@@ -49,14 +51,14 @@ class PADSMiner(nn.Module):
         metrics: Sequence[str],
         reward: Sequence[str],
         policy: Callable[..., Policy] = Policy,
-        every: int = 30,
+        every: PositiveInt = 30,
         distribution: Distribution = "semihards",
-        num_bins: int = 30,
-        limits: Sequence[float] = (0.1, 1.4),
+        num_bins: Size = 30,
+        limits: Annotated[Sequence[NonNegativeFloat], Len(2, 2)] = (0.1, 1.4),
         clip: bool = False,
-        history: int = 20,
-        averages: Sequence[int] = (2, 8, 16, 32),
-        seed: int = 0,
+        history: PositiveInt = 20,
+        averages: Sequence[PositiveInt] = (2, 8, 16, 32),
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if not reward or not set(reward) <= set(metrics):

@@ -1,14 +1,16 @@
 """Negatives from a fixed distribution over distances: Roth et al., https://arxiv.org/abs/2003.11113."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from annotated_types import Len
 from torch import Tensor, nn
 
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import NonNegativeFloat, Seed, Size
 from core.tuples import all_pairs, one_per_anchor, or_else
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
@@ -53,10 +55,10 @@ class ParametricMiner(nn.Module):
     def __init__(
         self,
         distribution: Distribution = "semihards",
-        num_bins: int = 30,
-        limits: Sequence[float] = (0.1, 1.4),
+        num_bins: Size = 30,
+        limits: Annotated[Sequence[NonNegativeFloat], Len(2, 2)] = (0.1, 1.4),
         clip: bool = False,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if distribution not in get_args(Distribution):

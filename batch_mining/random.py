@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import Seed
 from core.tuples import all_pairs, one_per_anchor
 from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
 
@@ -24,7 +25,7 @@ class RandomMiner(nn.Module):
             with replacement and all equally likely.
     """
 
-    def __init__(self, seed: int = 0, per_anchor: bool = True) -> None:
+    def __init__(self, seed: Seed = 0, per_anchor: bool = True) -> None:
         super().__init__()
         self.per_anchor, self.draw = per_anchor, Draw(seed)
 

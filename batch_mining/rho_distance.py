@@ -1,11 +1,13 @@
 """ρ-regularisation: Roth et al., ICML 2020, section 5, https://arxiv.org/abs/2002.08473."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from annotated_types import Gt, Le, Lt
 from torch import nn
 
 from batch_mining.distance import DistanceWeightedMiner
+from core.ranges import Fraction, Seed
 from core.tuples import all_pairs, or_else, valid_ones
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
@@ -36,11 +38,11 @@ class RhoDistanceMiner(nn.Module):
 
     def __init__(
         self,
-        p_switch: float = 0.2,
+        p_switch: Fraction = 0.2,
         switch: Switch = "negative",
-        lower_cutoff: float = 0.5,
-        upper_cutoff: float | None = 1.4,
-        seed: int = 0,
+        lower_cutoff: Annotated[float, Gt(0), Lt(2)] = 0.5,
+        upper_cutoff: Annotated[float, Gt(0), Le(2)] | None = 1.4,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if not 0 <= p_switch <= 1:

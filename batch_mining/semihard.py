@@ -6,6 +6,7 @@ from torch import nn
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import PositiveFloat, Seed
 from core.tuples import all_pairs, one_per_anchor, or_else
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
@@ -30,10 +31,10 @@ class SemiHardMiner(nn.Module):
 
     def __init__(
         self,
-        margin: float = 0.2,
+        margin: PositiveFloat = 0.2,
         fallback: bool = True,
         distance: Distance | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if margin <= 0:

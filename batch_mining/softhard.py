@@ -6,6 +6,7 @@ from torch import nn
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import Seed
 from core.tuples import all_pairs, one_per_anchor, or_else
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
@@ -22,7 +23,7 @@ class SoftHardMiner(nn.Module):
         seed: of the miner's own random stream.
     """
 
-    def __init__(self, distance: Distance | None = None, seed: int = 0) -> None:
+    def __init__(self, distance: Distance | None = None, seed: Seed = 0) -> None:
         super().__init__()
         self.distance = distance or Lp()
         self.draw = Draw(seed)

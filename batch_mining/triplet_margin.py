@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import NonNegativeFloat, PositiveInt, Seed
 from core.triplets import triplets_where
 from core.tuples import all_pairs
 from core.types import Distance, Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
@@ -38,11 +39,11 @@ class TripletMarginMiner(nn.Module):
 
     def __init__(
         self,
-        margin: float = 0.2,
+        margin: NonNegativeFloat = 0.2,
         kind: Kind = "all",
-        max_triplets: int | None = 1_000_000,
+        max_triplets: PositiveInt | None = 1_000_000,
         distance: Distance | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if margin < 0:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from core.distance import Lp
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import PositiveInt, Seed, Size
 from core.tuples import all_pairs
 from core.types import (
     Distance,
@@ -41,11 +42,11 @@ class UniformHistogramMiner(nn.Module):
 
     def __init__(
         self,
-        num_bins: int = 100,
-        positives_per_bin: int = 10,
-        negatives_per_bin: int = 10,
+        num_bins: Size = 100,
+        positives_per_bin: PositiveInt = 10,
+        negatives_per_bin: PositiveInt = 10,
         distance: Distance | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         for name, value in {

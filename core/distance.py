@@ -4,8 +4,11 @@ Each is called for distances (smaller is closer) and offers `similarity` (larger
 that no objective ever asks which way its measure points. All compute in at least float32.
 """
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor
 
 from core.euclidean import euclidean, squared_euclidean
@@ -30,7 +33,9 @@ class Lp:
         normalize: whether to project onto the unit sphere first.
     """
 
-    def __init__(self, p: float = 2, power: float = 1, normalize: bool = True) -> None:
+    def __init__(
+        self, p: Annotated[float, Ge(1)] = 2, power: float = 1, normalize: bool = True
+    ) -> None:
         if p < 1:
             raise ValueError(f"p must be at least 1, got {p}")
         self.p, self.power, self.normalize = p, power, normalize

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
+
+from core.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, Size
 
 ValueTarget = Literal["return", "metric"]
 
@@ -39,14 +42,14 @@ class Policy:
         self,
         num_inputs: int,
         num_bins: int,
-        actions: Sequence[float] = (0.8, 1.0, 1.25),
-        hidden: Sequence[int] = (128, 128),
-        lr: float = 0.01,
-        discount: float = 0.99,
-        ratio: float = 0.2,
-        refresh: int = 5,
+        actions: Annotated[Sequence[PositiveFloat], MinLen(1)] = (0.8, 1.0, 1.25),
+        hidden: Sequence[Size] = (128, 128),
+        lr: NonNegativeFloat = 0.01,
+        discount: Fraction = 0.99,
+        ratio: PositiveFloat = 0.2,
+        refresh: PositiveInt = 5,
         value_target: ValueTarget = "return",
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if min(actions) <= 0:
             raise ValueError(f"actions must be positive factors, got {actions}")

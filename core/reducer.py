@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.inputs import check_classes
+from core.ranges import NonNegativeFloat, PositiveFloat
 from core.types import Labels, Mask, Scalar
 
 
@@ -76,7 +77,7 @@ class Divisor:
         divisor: > 0, for instance the batch size: a batch with few tuples then weighs less.
     """
 
-    def __init__(self, divisor: float) -> None:
+    def __init__(self, divisor: PositiveFloat) -> None:
         if divisor <= 0:
             raise ValueError(f"divisor must be above 0, got {divisor}")
         self.divisor = divisor
@@ -117,7 +118,7 @@ class ClassWeighted:
         weights: one number >= 0 for each class 0..len(weights)-1.
     """
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    def __init__(self, weights: Sequence[NonNegativeFloat]) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float32)
 
     def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:

@@ -4,12 +4,14 @@ Each is called with vectors (N, D) as they are, not normalised, and returns its 
 penalty, to be added to a loss. All compute in at least float32.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 
 from core.distance import precise, safe_sqrt
+from core.ranges import NonNegativeFloat, Size
 from core.types import Embeddings, Scalar
 
 
@@ -29,7 +31,9 @@ class LpNorm:
         power: exponent of the norm; p=2, power=2 is the squared length.
     """
 
-    def __init__(self, weight: float = 1.0, p: float = 2, power: float = 1) -> None:
+    def __init__(
+        self, weight: NonNegativeFloat = 1.0, p: Annotated[float, Ge(1)] = 2, power: float = 1
+    ) -> None:
         if p < 1:
             raise ValueError(f"p must be at least 1, got {p}")
         self.weight, self.p, self.power = weight, p, power
@@ -54,7 +58,7 @@ class ZeroMean:
         weight: >= 0.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         self.weight = weight
 
     def __call__(self, vectors: Embeddings) -> Scalar:
@@ -72,7 +76,7 @@ class RegularFace:
         weight: >= 0.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         self.weight = weight
 
     def __call__(self, vectors: Embeddings) -> Scalar:
@@ -94,7 +98,7 @@ class CenterInvariant:
         weight: >= 0.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         self.weight = weight
 
     def __call__(self, vectors: Embeddings) -> Scalar:
@@ -114,7 +118,7 @@ class SparseCenters:
         weight: τ >= 0.
     """
 
-    def __init__(self, num_sub_centers: int, weight: float = 1.0) -> None:
+    def __init__(self, num_sub_centers: Size, weight: NonNegativeFloat = 1.0) -> None:
         if num_sub_centers < 1:
             raise ValueError(f"num_sub_centers must be at least 1, got {num_sub_centers}")
         self.num_sub_centers, self.weight = num_sub_centers, weight

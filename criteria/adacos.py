@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.classification import choose_scale, class_cosines, classification_loss, draw_prototypes
+from core.ranges import NonNegativeFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -46,10 +47,10 @@ class AdaCos(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        lr: float = 5e-4,
-        num_sub_centers: int = 1,
+        num_classes: Size,
+        embedding_dim: Size,
+        lr: NonNegativeFloat = 5e-4,
+        num_sub_centers: Size = 1,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -1,14 +1,17 @@
 """Angular loss: Wang et al., ICCV 2017, https://arxiv.org/abs/1708.01682."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt, Le
 from torch import Tensor, nn
 
 from core.distance import Cosine, DotProduct
 from core.logsumexp import log_sum_exp
 from core.positives import columns_of_positives
+from core.ranges import NonNegativeFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs
@@ -62,9 +65,9 @@ class Angular(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        alpha: float = 45.0,
-        angular_weight: float = 2.0,
-        npair_weight: float = 1.0,
+        alpha: Annotated[float, Gt(0), Le(60)] = 45.0,
+        angular_weight: NonNegativeFloat = 2.0,
+        npair_weight: NonNegativeFloat = 1.0,
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:

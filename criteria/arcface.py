@@ -1,9 +1,10 @@
 """ArcFace: Deng et al., CVPR 2019, https://arxiv.org/abs/1801.07698."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.classification import (
@@ -15,6 +16,7 @@ from core.classification import (
 )
 from core.distance import Cosine, safe_sqrt
 from core.inputs import check_classes, check_inputs
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Labels, Logits, Scalar, Targets, Tuples
@@ -52,13 +54,13 @@ class ArcFace(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        margin: float = 0.5,
-        scale: float | None = 64.0,
-        lr: float = 5e-4,
+        num_classes: Size,
+        embedding_dim: Size,
+        margin: Annotated[float, Ge(0), Le(math.pi)] = 0.5,
+        scale: PositiveFloat | None = 64.0,
+        lr: NonNegativeFloat = 5e-4,
         monotonic: bool = False,
-        num_sub_centers: int = 1,
+        num_sub_centers: Size = 1,
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

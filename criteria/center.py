@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from core.classification import draw_prototypes, loss_over_samples
 from core.distance import precise
 from core.inputs import check_classes, check_inputs
+from core.ranges import Fraction, Size
 from core.reducer import Mean, Reducer
 from core.types import Embeddings, Labels, Scalar, Tuples
 
@@ -39,9 +40,9 @@ class Center(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        rate: float = 0.5,
+        num_classes: Size,
+        embedding_dim: Size,
+        rate: Fraction = 0.5,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

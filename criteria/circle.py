@@ -5,6 +5,7 @@ from torch import nn
 from core.distance import Cosine
 from core.logsumexp import log_sum_exp
 from core.positives import positives_of
+from core.ranges import Fraction, PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -43,8 +44,8 @@ class Circle(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        margin: float = 0.4,
-        scale: float = 80.0,
+        margin: Fraction = 0.4,
+        scale: PositiveFloat = 80.0,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

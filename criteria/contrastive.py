@@ -1,5 +1,8 @@
 """Contrastive loss: Hadsell et al., CVPR 2006, https://doi.org/10.1109/CVPR.2006.100."""
 
+from typing import Annotated
+
+from annotated_types import Ge
 from torch import nn
 
 from core.distance import Lp
@@ -52,7 +55,7 @@ class Contrastive(nn.Module):
         miner: Miner | None = None,
         positive_margin: float = 0.0,
         negative_margin: float = 1.0,
-        power: float = 2,
+        power: Annotated[float, Ge(1)] = 2,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -1,7 +1,8 @@
 """CosFace: Wang et al., CVPR 2018, https://arxiv.org/abs/1801.09414."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from torch import nn
 
 from core.classification import (
@@ -11,6 +12,7 @@ from core.classification import (
     draw_prototypes,
     with_margin,
 )
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -43,12 +45,12 @@ class CosFace(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        margin: float = 0.35,
-        scale: float | None = 64.0,
-        lr: float = 5e-4,
-        num_sub_centers: int = 1,
+        num_classes: Size,
+        embedding_dim: Size,
+        margin: Annotated[float, Ge(0), Le(2)] = 0.35,
+        scale: PositiveFloat | None = 64.0,
+        lr: NonNegativeFloat = 5e-4,
+        num_sub_centers: Size = 1,
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

@@ -1,9 +1,12 @@
 """Cross-batch memory: Wang et al., CVPR 2020, https://arxiv.org/abs/1912.06798."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from core.parameter_groups import Groups, groups_of
+from core.ranges import NonNegativeFloat, NonNegativeInt, Size
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -34,13 +37,15 @@ class CrossBatchMemory(nn.Module):
     embeddings: Tensor
     labels: Tensor
 
+    needs_positives: ClassVar[bool] = False  # in the batch: the memory has others
+
     def __init__(
         self,
         objective: nn.Module,
-        embedding_dim: int,
-        size: int = 1024,
-        weight: float = 1.0,
-        warmup: int = 0,
+        embedding_dim: Size,
+        size: Size = 1024,
+        weight: NonNegativeFloat = 1.0,
+        warmup: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         if size < 1:

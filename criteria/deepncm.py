@@ -1,10 +1,14 @@
 """DeepNCM: Guerriero et al., ICLR workshop 2018, https://openreview.net/forum?id=rkPLZ4JPM."""
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from core.classification import choose_scale, classification_loss
 from core.distance import Lp, precise
+from core.ranges import PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.types import Distance, Embeddings, Logits, Scalar, Targets, Tuples
 
@@ -41,11 +45,11 @@ class DeepNCM(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        decay: float = 0.9,
+        num_classes: Size,
+        embedding_dim: Size,
+        decay: Annotated[float, Ge(0), Lt(1)] = 0.9,
         distance: Distance | None = None,
-        scale: float | None = 1.0,
+        scale: PositiveFloat | None = 1.0,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

@@ -3,12 +3,16 @@
 https://openaccess.thecvf.com/content_ICCV_2019/papers/Zhang_Learning_Local_Descriptors_With_a_CDF-Based_Dynamic_Soft_Margin_ICCV_2019_paper.pdf
 """
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.distance import Lp
 from core.hinges import collected
 from core.positives import positives_of
+from core.ranges import PositiveFraction
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -60,8 +64,8 @@ class DynamicSoftMargin(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        bins: int = 512,
-        momentum: float = 0.01,
+        bins: Annotated[int, Ge(2), Le(2**24)] = 512,
+        momentum: PositiveFraction = 0.01,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

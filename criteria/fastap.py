@@ -7,6 +7,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.histogram import soft_histogram
+from core.ranges import Size
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -44,7 +45,7 @@ class FastAP(nn.Module):
     """
 
     def __init__(
-        self, miner: Miner | None = None, num_bins: int = 10, reducer: Reducer | None = None
+        self, miner: Miner | None = None, num_bins: Size = 10, reducer: Reducer | None = None
     ) -> None:
         super().__init__()
         if num_bins < 1:

@@ -1,5 +1,8 @@
 """Histogram loss: Ustinova & Lempitsky, NIPS 2016, https://arxiv.org/abs/1611.00822."""
 
+from typing import Annotated
+
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.distance import Cosine
@@ -42,7 +45,9 @@ class Histogram(nn.Module):
         num_nodes: of each histogram, at least 2. The paper finds it of little influence.
     """
 
-    def __init__(self, miner: Miner | None = None, num_nodes: int = 65) -> None:
+    def __init__(
+        self, miner: Miner | None = None, num_nodes: Annotated[int, Ge(2), Le(2**24)] = 65
+    ) -> None:
         super().__init__()
         if num_nodes < 2:
             raise ValueError(f"num_nodes must be at least 2, got {num_nodes}")

@@ -6,6 +6,7 @@ from torch import nn
 
 from core.classification import class_cosines, classification_loss, draw_prototypes
 from core.distance import DotProduct
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -36,10 +37,10 @@ class Instance(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        gamma: float | None = None,
-        lr: float = 5e-4,
+        num_classes: Size,
+        embedding_dim: Size,
+        gamma: PositiveFloat | None = None,
+        lr: NonNegativeFloat = 5e-4,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:

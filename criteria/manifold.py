@@ -4,15 +4,17 @@ Proxies, CVPR 2019.
 https://openaccess.thecvf.com/content_CVPR_2019/papers/Aziere_Ensemble_Deep_Manifold_Similarity_Learning_Using_Hard_Proxies_CVPR_2019_paper.pdf
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.distance import Cosine, precise
 from core.inputs import check_classes, check_inputs
 from core.inverse import inverse_of_definite
 from core.logsumexp import log1p_sum_exp
+from core.ranges import NonNegativeFloat, OpenFraction, Seed, Size
 from core.reducer import Mean, Reducer, Terms
 from core.tuples import to_weights
 from core.types import Embeddings, Labels, Scalar, Tuples
@@ -59,14 +61,14 @@ class Manifold(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        num_proxies: int | None = None,
-        context_weight: float = 1.0,
-        alpha: float = 0.8,
+        num_classes: Size,
+        embedding_dim: Size,
+        num_proxies: Annotated[int, Ge(2), Le(2**24)] | None = None,
+        context_weight: NonNegativeFloat = 1.0,
+        alpha: OpenFraction = 0.8,
         margin: float = 5e-4,
-        lr: float = 5e-4,
-        seed: int = 0,
+        lr: NonNegativeFloat = 5e-4,
+        seed: Seed = 0,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.distance import Lp
 from core.inputs import check_classes
+from core.ranges import NonNegativeFloat, Size
 from core.reducer import NonZeroMean, Reducer, Terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -55,10 +56,10 @@ class Margin(nn.Module):
         miner: Miner | None = None,
         margin: float = 0.2,
         beta: float = 1.2,
-        num_classes: int | None = None,
+        num_classes: Size | None = None,
         learn_beta: bool = True,
-        beta_lr: float = 5e-4,
-        nu: float = 0.0,
+        beta_lr: NonNegativeFloat = 5e-4,
+        nu: NonNegativeFloat = 0.0,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -5,6 +5,7 @@ from torch import nn
 from core.distance import Cosine
 from core.logsumexp import log1p_sum_exp
 from core.positives import positives_of
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -48,8 +49,8 @@ class MultiSimilarity(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        alpha: float = 2.0,
-        beta: float = 50.0,
+        alpha: PositiveFloat = 2.0,
+        beta: PositiveFloat = 50.0,
         base: float = 0.5,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

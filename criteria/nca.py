@@ -8,6 +8,7 @@ from torch import nn
 from core.distance import Lp
 from core.logsumexp import log_sum_exp
 from core.positives import positives_of
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -51,7 +52,7 @@ class NCA(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        scale: float = 1.0,
+        scale: PositiveFloat = 1.0,
         log: bool = True,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

@@ -7,6 +7,7 @@ from torch import nn
 
 from core.distance import Cosine
 from core.logsumexp import pair_cross_entropy
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -47,7 +48,7 @@ class NTXent(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        temperature: float = 0.1,
+        temperature: PositiveFloat = 0.1,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -7,6 +7,7 @@ from torch import nn
 
 from core.classification import class_cosines, draw_prototypes, loss_over_samples
 from core.inputs import check_targets
+from core.ranges import NonNegativeFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Scalar, Targets, Tuples
@@ -39,11 +40,11 @@ class P2SGrad(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        lr: float = 5e-4,
+        num_classes: Size,
+        embedding_dim: Size,
+        lr: NonNegativeFloat = 5e-4,
         average: bool = False,
-        num_sub_centers: int = 1,
+        num_sub_centers: Size = 1,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:

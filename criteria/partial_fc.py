@@ -9,6 +9,7 @@ from torch.func import functional_call
 from core.draw import Draw
 from core.inputs import check_classes, check_inputs
 from core.parameter_groups import Groups, groups_of
+from core.ranges import PositiveFraction, Seed
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -38,7 +39,7 @@ class PartialFC(nn.Module):
         seed: of the draws.
     """
 
-    def __init__(self, objective: nn.Module, share: float = 0.1, seed: int = 0) -> None:
+    def __init__(self, objective: nn.Module, share: PositiveFraction = 0.1, seed: Seed = 0) -> None:
         super().__init__()
         if not 0 < share <= 1:
             raise ValueError(f"share must be in (0, 1], got {share}")

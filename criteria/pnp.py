@@ -1,10 +1,12 @@
 """Penalise negatives before positives, PNP: Li et al., 2021, https://arxiv.org/abs/2102.04640."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor, nn
 
 from core.distance import Cosine
+from core.ranges import PositiveFloat
 from core.ranks import Step, counts_before, mean_over_positives, with_query
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -63,10 +65,10 @@ class PNP(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        variant: str = "O",
-        alpha: float = 1.0,
-        b: float = 2.0,
-        temperature: float = 0.01,
+        variant: Literal["O", "Iu", "Ib", "Ds", "Dq"] = "O",
+        alpha: PositiveFloat = 1.0,
+        b: PositiveFloat = 2.0,
+        temperature: PositiveFloat = 0.01,
         include_query: bool = False,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

@@ -7,6 +7,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.positives import positives_of
+from core.ranges import PositiveFloat, PositiveInt
 from core.ranks import Step, counts_before, with_query
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -51,9 +52,9 @@ class PrecisionAtK(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        k: int = 5,
-        k_temperature: float = 1.0,
-        rank_temperature: float = 0.01,
+        k: PositiveInt = 5,
+        k_temperature: PositiveFloat = 1.0,
+        rank_temperature: PositiveFloat = 0.01,
         include_query: bool = False,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

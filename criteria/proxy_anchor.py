@@ -9,6 +9,7 @@ from core.classification import draw_prototypes
 from core.distance import Cosine
 from core.inputs import check_classes, check_inputs
 from core.logsumexp import log1p_sum_exp
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer, Terms
 from core.regularizer import Regularizer
 from core.tuples import to_weights
@@ -44,11 +45,11 @@ class ProxyAnchor(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
+        num_classes: Size,
+        embedding_dim: Size,
         margin: float = 0.1,
-        alpha: float = 32.0,
-        lr: float = 1e-2,
+        alpha: PositiveFloat = 32.0,
+        lr: NonNegativeFloat = 1e-2,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
     ) -> None:

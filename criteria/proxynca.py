@@ -8,6 +8,7 @@ from torch import nn
 from core.classification import loss_over_samples
 from core.distance import Lp
 from core.inputs import check_classes, check_inputs
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Labels, Scalar, Tuples
@@ -45,10 +46,10 @@ class ProxyNCA(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        length: float = 3.0,
-        lr: float = 5e-4,
+        num_classes: Size,
+        embedding_dim: Size,
+        length: PositiveFloat = 3.0,
+        lr: NonNegativeFloat = 5e-4,
         include_own: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

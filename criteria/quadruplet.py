@@ -8,6 +8,7 @@ from core.draw import Draw
 from core.hinges import collected, triplet_hinges
 from core.positives import positives_of
 from core.quadruplets import quadruplet_hinges
+from core.ranges import Seed
 from core.reducer import Mean, Reducer, Terms
 from core.tuples import select_tuples, to_pairs, valid_ones
 from core.types import (
@@ -66,7 +67,7 @@ class Quadruplet(nn.Module):
         margin: float = 1.0,
         second_margin: float = 0.5,
         adaptive: bool = True,
-        seed: int | None = None,
+        seed: Seed | None = None,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from core.distance import Lp
+from core.ranges import Fraction, NonNegativeFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -50,10 +51,10 @@ class RankedList(nn.Module):
         self,
         miner: Miner | None = None,
         boundary: float = 1.2,
-        margin: float = 0.4,
+        margin: NonNegativeFloat = 0.4,
         positive_temperature: float = 0.0,
         negative_temperature: float = 10.0,
-        balance: float = 0.5,
+        balance: Fraction = 0.5,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

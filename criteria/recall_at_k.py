@@ -1,12 +1,15 @@
 """Recall@k surrogate: Patel et al., CVPR 2022, https://arxiv.org/abs/2108.11179."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import MinLen
 from torch import nn
 
 from core.distance import Cosine
 from core.positives import positives_of
+from core.ranges import PositiveFloat, PositiveInt
 from core.ranks import Step, counts_before
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -53,9 +56,9 @@ class RecallAtK(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        k: Sequence[int] = (1, 2, 4, 8, 16),
-        rank_temperature: float = 0.01,
-        k_temperature: float = 1.0,
+        k: Annotated[Sequence[PositiveInt], MinLen(1)] = (1, 2, 4, 8, 16),
+        rank_temperature: PositiveFloat = 0.01,
+        k_temperature: PositiveFloat = 1.0,
         attainable: bool = False,
         include_query: bool = False,
         distance: Distance | None = None,

@@ -3,6 +3,7 @@
 from torch import nn
 
 from core.distance import Cosine
+from core.ranges import PositiveFloat
 from core.ranks import Step, counts_before, mean_over_positives, with_query
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -46,7 +47,7 @@ class SmoothAP(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        temperature: float = 0.01,
+        temperature: PositiveFloat = 0.01,
         include_query: bool = False,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

@@ -7,6 +7,7 @@ from torch import nn
 
 from core.distance import SNR
 from core.hinges import triplet_hinges
+from core.ranges import NonNegativeFloat
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.tuples import select_tuples
@@ -49,7 +50,7 @@ class SNRTriplet(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        margin: float = 0.2,
+        margin: NonNegativeFloat = 0.2,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,

@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.logsumexp import log_sum_exp
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -44,7 +45,7 @@ class SoftNearestNeighbour(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        temperature: float = 1.0,
+        temperature: PositiveFloat = 1.0,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from core.classification import choose_scale, class_cosines, classification_loss, draw_prototypes
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -38,11 +39,11 @@ class NormalizedSoftmax(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        temperature: float | None = 0.05,
-        lr: float = 1e-5,
-        num_sub_centers: int = 1,
+        num_classes: Size,
+        embedding_dim: Size,
+        temperature: PositiveFloat | None = 0.05,
+        lr: NonNegativeFloat = 1e-5,
+        num_sub_centers: Size = 1,
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

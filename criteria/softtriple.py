@@ -6,6 +6,7 @@ from torch import nn
 
 from core.classification import choose_scale, classification_loss, draw_prototypes, with_margin
 from core.distance import Cosine
+from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer, SparseCenters
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -45,14 +46,14 @@ class SoftTriple(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        num_sub_centers: int = 10,
-        scale: float | None = 20.0,
-        gamma: float = 0.1,
+        num_classes: Size,
+        embedding_dim: Size,
+        num_sub_centers: Size = 10,
+        scale: PositiveFloat | None = 20.0,
+        gamma: PositiveFloat = 0.1,
         margin: float = 0.01,
         tau: float = 0.2,
-        lr: float = 1e-2,
+        lr: NonNegativeFloat = 1e-2,
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

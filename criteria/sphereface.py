@@ -13,6 +13,7 @@ from core.classification import (
     with_margin,
 )
 from core.distance import precise, safe_sqrt
+from core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -51,14 +52,14 @@ class SphereFace(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
-        embedding_dim: int,
-        margin: int = 4,
-        scale: float | None = 1.0,
-        blend: float = 0.0,
+        num_classes: Size,
+        embedding_dim: Size,
+        margin: PositiveInt = 4,
+        scale: PositiveFloat | None = 1.0,
+        blend: NonNegativeFloat = 0.0,
         unit_prototypes: bool = True,
-        lr: float = 5e-4,
-        num_sub_centers: int = 1,
+        lr: NonNegativeFloat = 5e-4,
+        num_sub_centers: Size = 1,
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,

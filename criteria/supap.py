@@ -6,6 +6,7 @@ from torch import nn
 
 from core.distance import Cosine
 from core.positives import positives_of
+from core.ranges import Fraction, PositiveFloat
 from core.ranks import Step, counts_before, mean_over_positives, with_query
 from core.reducer import Mean, Reducer, Terms, terms_of
 from core.tuples import select_tuples, to_pairs
@@ -63,13 +64,13 @@ class SupAP(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        temperature: float = 0.01,
+        temperature: PositiveFloat = 0.01,
         slope: float = 100.0,
         reach: float = 0.05,
         offset: float | None = None,
         positive_margin: float = 0.9,
         negative_margin: float = 0.6,
-        balance: float = 0.5,
+        balance: Fraction = 0.5,
         include_query: bool = False,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

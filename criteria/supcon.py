@@ -5,6 +5,7 @@ from torch import nn
 from core.distance import Cosine
 from core.logsumexp import log_sum_exp
 from core.positives import positives_of
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -47,7 +48,7 @@ class SupCon(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        temperature: float = 0.1,
+        temperature: PositiveFloat = 0.1,
         outside: bool = True,
         distance: Distance | None = None,
         reducer: Reducer | None = None,

@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Cosine
 from core.positives import positives_of
+from core.ranges import NonNegativeFloat
 from core.reducer import NonZeroMean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -45,8 +46,8 @@ class ThresholdConsistentMargin(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        positive_weight: float = 1.0,
-        negative_weight: float = 1.0,
+        positive_weight: NonNegativeFloat = 1.0,
+        negative_weight: NonNegativeFloat = 1.0,
         positive_margin: float = 0.9,
         negative_margin: float = 0.5,
         distance: Distance | None = None,

@@ -4,6 +4,7 @@ from torch import nn
 
 from core.distance import Lp
 from core.hinges import triplet_hinges
+from core.ranges import NonNegativeFloat
 from core.reducer import Mean, Reducer
 from core.tuples import select_tuples
 from core.types import (
@@ -46,7 +47,7 @@ class TripletMargin(nn.Module):
     def __init__(
         self,
         miner: Miner | None = None,
-        margin: float = 0.2,
+        margin: NonNegativeFloat = 0.2,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from core.distance import Cosine, safe_sqrt
 from core.logsumexp import log_sum_exp
 from core.positives import positives_of
+from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer, terms_of
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -47,7 +48,7 @@ class TupletMargin(nn.Module):
         self,
         miner: Miner | None = None,
         margin: float = 5.73,
-        scale: float = 64.0,
+        scale: PositiveFloat = 64.0,
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__()

@@ -1,9 +1,12 @@
 """VICReg with labels: Bardes et al., ICLR 2022, https://arxiv.org/abs/2105.04906."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from core.distance import Lp, precise
+from core.ranges import NonNegativeFloat
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
@@ -43,8 +46,13 @@ class VICReg(nn.Module):
         covariance: ν.
     """
 
+    needs_positives: ClassVar[bool] = True  # in the batch; it takes no miner that would say so
+
     def __init__(
-        self, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0
+        self,
+        invariance: NonNegativeFloat = 25.0,
+        variance: NonNegativeFloat = 25.0,
+        covariance: NonNegativeFloat = 1.0,
     ) -> None:
         super().__init__()
         self.invariance, self.variance, self.covariance = invariance, variance, covariance

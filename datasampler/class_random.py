@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
+from core.ranges import PositiveInt, Seed
+
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +36,9 @@ class ClassRandom(Sampler[list[int]]):
     def __init__(
         self,
         labels: ArrayLike,
-        batch_size: int,
-        samples_per_class: int,
-        seed: int,
+        batch_size: PositiveInt,
+        samples_per_class: PositiveInt,
+        seed: Seed,
         replacement: bool = False,
     ) -> None:
         if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
+from core.ranges import PositiveInt, Seed
+
 
 class Random(Sampler[list[int]]):
     """Yields the shuffled training images in batches; the last incomplete batch is dropped.
@@ -18,7 +20,7 @@ class Random(Sampler[list[int]]):
         seed: seed of the shuffling; the global random state is not used.
     """
 
-    def __init__(self, labels: ArrayLike, batch_size: int, seed: int) -> None:
+    def __init__(self, labels: ArrayLike, batch_size: PositiveInt, seed: Seed) -> None:
         self.num_images = len(np.asarray(labels))
         if not 1 <= batch_size <= self.num_images:
             raise ValueError(f"{batch_size=} must lie in 1..{self.num_images}, the training images")

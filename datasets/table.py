@@ -21,9 +21,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from core.errors import UserError
+from core.ranges import NonNegativeInt
 
 Table = pd.DataFrame
-Counts = Mapping[str, Mapping[str, int | None]]  # {"train": {"classes": 100, "images": 5864}, ...}
+# such as {"train": {"classes": 100, "images": 5864}, ...}
+Counts = Mapping[str, Mapping[str, NonNegativeInt | None]]
 TEXT = ("path", "label", "split", "category")
 NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 

@@ -12,6 +12,8 @@ from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
+from core.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFraction, PositiveInt
+
 Pixels = TypeVar("Pixels", Image, Tensor)
 Step = Callable[[Any], Any]  # of torchvision: takes and returns an image, PIL or tensor
 
@@ -61,18 +63,21 @@ class Transforms(NamedTuple):
     eval: Transform
 
 
-def centre(resize: int, crop: int) -> Transform:
+def centre(resize: PositiveInt, crop: PositiveInt) -> Transform:
     return Transform(fixed=[v2.Resize(resize), v2.CenterCrop(crop)])
 
 
-def base(crop: int = 224, resize: int = 256) -> Transforms:
+def base(crop: PositiveInt = 224, resize: PositiveInt = 256) -> Transforms:
     """Random resized crop and flip; Roth et al. 2020 (their `big` is crop=256)."""
     train = Transform(drawn=[v2.RandomResizedCrop(crop), v2.RandomHorizontalFlip()])
     return Transforms(train, centre(resize, crop))
 
 
 def adv(
-    crop: int = 224, resize: int = 256, grayscale: float = 0.2, jitter: float = 0.2
+    crop: PositiveInt = 224,
+    resize: PositiveInt = 256,
+    grayscale: Fraction = 0.2,
+    jitter: NonNegativeFloat = 0.2,
 ) -> Transforms:
     """`base` with grey images (probability `grayscale`) and jitter of brightness, contrast,
     saturation and hue (each by up to `jitter`); Roth et al. 2020."""
@@ -85,21 +90,23 @@ def adv(
     return Transforms(Transform(drawn=drawn), centre(resize, crop))
 
 
-def red(crop: int = 224, resize: int = 256) -> Transforms:
+def red(crop: PositiveInt = 224, resize: PositiveInt = 256) -> Transforms:
     """Random crop of one scale, and flip; Roth et al. 2020."""
     train = Transform([v2.Resize(resize)], [v2.RandomCrop(crop), v2.RandomHorizontalFlip()])
     return Transforms(train, centre(resize, crop))
 
 
 def musgrave(
-    crop: int = 227, resize: int = 256, scale: tuple[float, float] = (0.16, 1.0)
+    crop: PositiveInt = 227,
+    resize: PositiveInt = 256,
+    scale: tuple[PositiveFraction, PositiveFraction] = (0.16, 1.0),
 ) -> Transforms:
     """Resize, random resized crop of a share `scale` of the area, flip; Musgrave et al. 2020."""
     drawn = [v2.RandomResizedCrop(crop, scale=scale), v2.RandomHorizontalFlip()]
     return Transforms(Transform([v2.Resize(resize)], drawn), centre(resize, crop))
 
 
-def small(size: int = 28, shift: int = 2) -> Transforms:
+def small(size: PositiveInt = 28, shift: NonNegativeInt = 2) -> Transforms:
     """The whole image at `size` x `size`, in training moved by up to `shift` pixels.
 
     For characters and other tiny images: no crop, and no flip, which would change the class.

@@ -4,9 +4,13 @@ Some training rows become split `val`; there, every row is query and gallery. `s
 split's own: runs that differ in their seed only still validate on the same images.
 """
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
+from annotated_types import Ge
 
+from core.ranges import NonNegativeInt, OpenFraction, Seed
 from datasets.table import DatasetError, Table, in_order
 
 
@@ -15,7 +19,7 @@ def none(table: Table) -> Table:
     return table
 
 
-def classes(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
+def classes(table: Table, fraction: OpenFraction, shuffle: bool, seed: Seed) -> Table:
     """A share of the training classes, so that validation classes are unseen like test classes.
 
     Each super-class gives its share, except that it keeps at least one class. Without `shuffle`
@@ -33,13 +37,15 @@ def classes(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
     return mark(table, table["label"].isin(chosen))
 
 
-def samples(table: Table, fraction: float, shuffle: bool, seed: int) -> Table:
+def samples(table: Table, fraction: OpenFraction, shuffle: bool, seed: Seed) -> Table:
     """A share of the images of every training class; each keeps at least one for training."""
     chosen = last_share(training_rows(table)["label"], fraction, shuffle, seed)
     return mark(table, table.index.isin(chosen))
 
 
-def fold(table: Table, index: int, folds: int, shuffle: bool, seed: int) -> Table:
+def fold(
+    table: Table, index: NonNegativeInt, folds: Annotated[int, Ge(2)], shuffle: bool, seed: Seed
+) -> Table:
     """Fold `index` (from 0) of `folds` over the training classes: each class validates once."""
     labels = np.array(in_order(training_rows(table)["label"]), dtype=object)
     if not 0 <= index < folds <= len(labels):
@@ -55,7 +61,7 @@ def training_rows(table: Table) -> Table:
     return table[table["split"] == "train"]
 
 
-def last_share(groups: pd.Series, fraction: float, shuffle: bool, seed: int) -> pd.Index:
+def last_share(groups: pd.Series, fraction: OpenFraction, shuffle: bool, seed: Seed) -> pd.Index:
     """Index of the last `fraction` of each group, after shuffling if asked to.
 
     A group of n keeps its first int((1 - fraction) · n) members, but at least one.

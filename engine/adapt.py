@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 
 from datasets.images import Images
-from engine.configuration import ConfigurationError
+from engine.errors import ConfigurationError
 
 SPLIT = "val"
 

@@ -6,11 +6,12 @@ import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
+from torch import Tensor, nn
 
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
-from engine.configuration import ConfigurationError
+from engine.errors import ConfigurationError
 
 
 def fabric_of(trainer: DictConfig) -> Fabric:
@@ -63,6 +64,33 @@ def images_of(config: DictConfig, table: Table) -> tuple[Images, dict[str, Image
     train = Images(table[table.split == "train"], transform.train)
     names = ["train", "val", "test"] if config.evaluation.train_metrics else ["val", "test"]
     return train, splits_of(table, names, transform.eval)
+
+
+def backbone_of(config: DictConfig, train: Images) -> nn.Module:
+    """The backbone of a run, which takes the images that it will be given.
+
+    Raises:
+        ConfigurationError: it embeds images of other sizes only.
+    """
+    model: nn.Module = instantiate(config.backbone)
+    check_size(model, train[0, 0][0])
+    return model
+
+
+@torch.no_grad()
+def check_size(model: nn.Module, image: Tensor) -> None:
+    """Embed one image as in evaluation, which changes nothing."""
+    training = model.training
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model.eval()(image[None])
+    except (AssertionError, RuntimeError, ValueError) as error:
+        size = "x".join(map(str, image.shape[1:]))
+        raise ConfigurationError(
+            f"backbone: cannot embed images of {size} pixels, which transform makes: {error}"
+        ) from error
+    finally:
+        model.train(training)
 
 
 def splits_of(table: Table, names: Sequence[str], transform: Transform) -> dict[str, Images]:

@@ -19,6 +19,7 @@ from core.ending import (
     unforeseen,
 )
 from core.errors import UserError
+from engine.configuration import CONF
 from engine.errors import suggestion
 
 OF_HYDRA = (HydraException, OmegaConfBaseException)
@@ -95,12 +96,15 @@ def _meant(error: BaseException) -> str:
 
 
 def _with_suggestion(text: str) -> str:
-    """Before a long list of options, the one that was probably meant."""
-    found = re.fullmatch(r"(.*Could not find '[^/]+/(.+?)') (Available options in .*?: )(.*)", text)
+    """After a choice that does not exist, the one that was probably meant."""
+    found = re.fullmatch(r"(.*Could not (?:find|load) '([^/']+)/([^']+)')\.?( Available .*)?", text)
     if not found:
         return text
-    what, name, available, options = found.groups()
-    return f"{what}{suggestion(name, options.split())} {available}{options}"
+    what, group, name, options = found.groups()
+    files = (CONF / group).rglob("*.yaml")
+    known = [file.relative_to(CONF / group).with_suffix("").as_posix() for file in files]
+    known += (options or "").split()
+    return f"{what}{suggestion(name, known)}{options or ''}"
 
 
 def _root_cause(error: BaseException) -> str:
@@ -108,5 +112,5 @@ def _root_cause(error: BaseException) -> str:
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return _root_cause(error.__cause__)
     if isinstance(error, OmegaConfBaseException | HydraException) and error.__cause__ is not None:
-        return f"{error}".splitlines()[0] + f" {_root_cause(error.__cause__)}"
+        return " ".join([*f"{error}".splitlines()[:1], _root_cause(error.__cause__)])
     return str(error)

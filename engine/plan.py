@@ -64,20 +64,7 @@ def plan(
     log_every: int,
     checkpoint_every: int,
 ) -> Plan:
-    """A length or an interval in iterations, where given, takes the place of the one in epochs.
-
-    Raises:
-        ValueError: a negative length, or an interval below one step.
-    """
+    """A length or an interval in iterations, where given, takes the place of the one in epochs."""
     total = epochs * steps_per_epoch if iterations is None else iterations
     evaluate_every = evaluate_every_iterations or evaluate_every_epochs * steps_per_epoch
-    if total < 0:
-        raise ValueError(f"trainer.epochs and trainer.iterations must not be negative, got {total}")
-    for name, value in {
-        "evaluate_every_epochs": evaluate_every,
-        "log_every": log_every,
-        "checkpoint_every": checkpoint_every,
-    }.items():
-        if value < 1:
-            raise ValueError(f"trainer.{name} must be at least 1, got {value}")
     return Plan(steps_per_epoch, total, evaluate_every, log_every, checkpoint_every)

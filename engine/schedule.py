@@ -8,23 +8,24 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from core.ranges import NonNegativeFloat, NonNegativeInt
 from engine.plan import Plan
 
 Unit = Literal["epoch", "iteration"]
 Factor = Callable[[float, float], float]  # progress and length of the run, both in units
 
 
-def constant(optimizer: Optimizer, warmup: int, plan: Plan) -> LambdaLR:
+def constant(optimizer: Optimizer, warmup: NonNegativeInt, plan: Plan) -> LambdaLR:
     """The initial learning rate throughout, after `warmup` optimizer steps of linear increase."""
     return _schedule(optimizer, lambda _progress, _length: 1.0, "iteration", warmup, plan)
 
 
 def multistep(
     optimizer: Optimizer,
-    milestones: Sequence[int],
-    gamma: float,
+    milestones: Sequence[NonNegativeInt],
+    gamma: NonNegativeFloat,
     unit: Unit,
-    warmup: int,
+    warmup: NonNegativeInt,
     plan: Plan,
 ) -> LambdaLR:
     """Multiplies the learning rate by `gamma` at every milestone, given in `unit`s."""
@@ -32,7 +33,9 @@ def multistep(
     return _schedule(optimizer, factor, unit, warmup, plan)
 
 
-def cosine(optimizer: Optimizer, final: float, unit: Unit, warmup: int, plan: Plan) -> LambdaLR:
+def cosine(
+    optimizer: Optimizer, final: NonNegativeFloat, unit: Unit, warmup: NonNegativeInt, plan: Plan
+) -> LambdaLR:
     """Half a cosine from the initial rate down to `final` times it; changes every `unit`."""
     return _schedule(optimizer, partial(_cosine, final=final), unit, warmup, plan)
 

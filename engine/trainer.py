@@ -1,6 +1,6 @@
 """Training and evaluation of one configuration, from the images to the summary of its run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,22 +11,27 @@ from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from engine.adapt import adaptation
-from engine.build import disband, fabric_of, images_of, table_of
+from engine.build import backbone_of, disband, fabric_of, images_of, table_of
 from engine.checkpoint import Checkpoints
-from engine.fit import fit, follow
+from engine.fit import Evaluate, fit, follow
 from engine.identity import keep_data
-from engine.learner import set_up
+from engine.learner import Learner, set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
 from engine.memory import keep_freed_memory
 from engine.plan import Plan, plan_of
+from engine.prefetch import Batch
 from engine.protocol import Claim
+from engine.selection import check_patience
 from engine.source import Choice, read_from
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
 from tracking.records import Records
 from tracking.run import Run
 from tracking.run_folder import RunFolder
+from tracking.summary import Directions
+
+Parts = tuple[Learner, Iterable[Batch], SeededBatches, Evaluate, Plan, Checkpoints]
 
 
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
@@ -37,6 +42,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
 
     table = keep_data(folder, table_of(config), first=fabric.is_global_zero)
     train, splits = images_of(config, table)
+    check_patience(config, splits)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)
@@ -50,7 +56,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = set_up(
         fabric,
-        model=instantiate(config.backbone),
+        model=backbone_of(config, train),
         criterion=instantiate(config.loss),
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
@@ -77,7 +83,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     )
     batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
     records = Records(folder.metrics)
-    parts = (
+    parts: Parts = (
         replace(learner, adapt=adapt),
         training_loader(train, batches, workers, fabric.device),
         batches,
@@ -85,19 +91,32 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         schedule,
         Checkpoints(folder.checkpoints, records),
     )
-    if not fabric.is_global_zero:
+    if fabric.is_global_zero:
+        fit_and_summarise(config, folder, parts, records, evaluation.higher_is_better, cost)
+    else:
         follow(*parts)
-        return disband(fabric)
+    disband(fabric)
+
+
+def fit_and_summarise(
+    config: DictConfig,
+    folder: RunFolder,
+    parts: Parts,
+    records: Records,
+    higher_is_better: Directions,
+    cost: Cost,
+) -> None:
+    """The part of the first process, which keeps the records."""
+    trainer, select_on = config.trainer, config.evaluation.select_on
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
-        run = Run(records, mirror, evaluation.higher_is_better)
-        stalled = partial(run.stalled, config.evaluation.select_on, trainer.patience)
+        run = Run(records, mirror, higher_is_better)
+        stalled = partial(run.stalled, select_on, trainer.patience)
         fit(*parts, run, cost, trainer.storage_metrics, stalled)
-        summary = run.summary(config.evaluation.select_on) | {"cost": cost.save()}
+        summary = run.summary(select_on) | {"cost": cost.save()}
         folder.write_json(folder.summary, summary)
         mirror.finish(summary)
-    return disband(fabric)
 
 
 def describe(

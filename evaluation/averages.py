@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.ranges import NonNegativeInt, OpenFraction, Seed
 from core.types import Labels, Scores
 from evaluation.bootstrap import intervals
 from evaluation.sums import sums_by_group
@@ -35,9 +36,9 @@ class Averages:
 
     by_class: bool = False
     by_category: bool = False
-    bootstrap: int = 0
-    confidence: float = 0.95
-    seed: int = 0
+    bootstrap: NonNegativeInt = 0
+    confidence: OpenFraction = 0.95
+    seed: Seed = 0
 
     def names(self, metric: str) -> list[str]:
         """The numbers of a metric, its mean over queries first; categories are not known yet."""

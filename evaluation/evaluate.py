@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from core.ranges import PositiveInt, Seed
 from core.types import Embeddings, Labels
 from evaluation.averages import Averages
 from evaluation.backend import Backend, check
@@ -59,11 +60,11 @@ class Evaluation:
         *,
         distance: Distance = "cosine",
         clustering: Clustering = kmeans,
-        num_clusters: int | None = None,
-        restarts: int = 1,
-        seed: int = 0,
+        num_clusters: PositiveInt | None = None,
+        restarts: PositiveInt = 1,
+        seed: Seed = 0,
         backend: Backend = "auto",
-        memory: int = MEMORY,
+        memory: PositiveInt = MEMORY,
         averages: Averages | None = None,
     ) -> None:
         check(backend, torch.device("cpu"))

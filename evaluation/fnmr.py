@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Int
 from torch import Tensor
 
@@ -17,7 +19,7 @@ BLOCK = 2**19  # pairs counted at a time on a CPU: what a cache holds
 Counts = Int[Tensor, " B"]
 
 
-def fnmr_at_fmr(pairs: Pairs, fmr: float) -> Scalar:
+def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
     """Share of the positive pairs that are missed by the threshold that lets `fmr` negatives pass.
 
         FNMR = (positive pairs with similarity <= t) / (positive pairs),

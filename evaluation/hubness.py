@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from core.ranges import PositiveInt
 from core.types import Scalar
 from evaluation.nearest import NOBODY, Neighbors
 from evaluation.undefined import UndefinedError
 
 
-def hubness(neighbors: Neighbors, gallery: Int[Tensor, " M"], k: int) -> Scalar:
+def hubness(neighbors: Neighbors, gallery: Int[Tensor, " M"], k: PositiveInt) -> Scalar:
     """Skewness of how often each gallery item is among the `k` nearest neighbours of a query.
 
         hubness = E (n - μ)³ / σ³,   n = number of queries that have the item among their first k

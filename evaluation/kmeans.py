@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.ranges import PositiveInt, Seed
 from core.types import Embeddings
 from evaluation.assignment import Assignment, Centroids, Clusters
 from evaluation.chunks import MEMORY
@@ -13,11 +14,11 @@ from evaluation.undefined import UndefinedError
 
 def kmeans(
     points: Embeddings,
-    num_clusters: int,
+    num_clusters: PositiveInt,
     *,
-    iterations: int = 20,
-    seed: int = 0,
-    memory: int = MEMORY,
+    iterations: PositiveInt = 20,
+    seed: Seed = 0,
+    memory: PositiveInt = MEMORY,
 ) -> Clusters:
     """The cluster of each point: k random points, moved `iterations` times to their cluster's mean.
 

@@ -1,10 +1,11 @@
 """MAP@k: average precision of a ranking cut at a fixed depth."""
 
+from core.ranges import PositiveInt
 from core.types import Scores
 from evaluation.ranking import Ranking, sum_of_precisions
 
 
-def map_at_k(ranking: Ranking, k: int) -> Scores:
+def map_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
     """Average precision over the first `k` neighbours, of at most `k` items that can be found.
 
         MAP@k(q) = 1/min(k, R) Σ_{r=1..k} P(r) rel(r),   P(r) = (relevant among the first r) / r

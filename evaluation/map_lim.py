@@ -1,10 +1,11 @@
 """Average precision of a ranking cut at a fixed depth, as the code of Roth et al. defines it."""
 
+from core.ranges import PositiveInt
 from core.types import Scores
 from evaluation.ranking import Ranking, sum_of_precisions
 
 
-def map_lim(ranking: Ranking, k: int) -> Scores:
+def map_lim(ranking: Ranking, k: PositiveInt) -> Scores:
     """Average precision over the first `k` neighbours, divided by the size n of the query's class.
 
         map_lim(q) = 1/n Σ_{r=1..k} P(r) rel(r)

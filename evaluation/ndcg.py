@@ -2,11 +2,12 @@
 
 import torch
 
+from core.ranges import PositiveInt
 from core.types import Scores
 from evaluation.ranking import Ranking
 
 
-def ndcg_at_k(ranking: Ranking, k: int) -> Scores:
+def ndcg_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
     """Discounted gain of the first `k` neighbours over that of a perfect ranking.
 
         NDCG@k(q) = Σ_{relevant at r <= k} 1/log2(r + 1)  /  Σ_{i=1..min(k, R)} 1/log2(i + 1)

@@ -2,11 +2,12 @@
 
 import torch
 
+from core.ranges import PositiveInt
 from core.types import Scores
 from evaluation.ranking import Ranking
 
 
-def precision_at_k(ranking: Ranking, k: int) -> Scores:
+def precision_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
     """Share of the query's first `k` neighbours that are relevant.
 
         precision@k(q) = (relevant among the first k) / k

@@ -1,10 +1,11 @@
 """Recall@K as the retrieval literature uses it: is any of the first K neighbours relevant?"""
 
+from core.ranges import PositiveInt
 from core.types import Scores
 from evaluation.ranking import Ranking
 
 
-def recall_at_k(ranking: Ranking, k: int) -> Scores:
+def recall_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
     """1 if one of the query's first `k` neighbours is relevant, else 0: a hit rate, or CMC@k.
 
     In a gallery of at most `k` items every query with something to find scores 1. Range [0, 1],

@@ -1,17 +1,23 @@
 """Uniformity of the embeddings on the sphere: Wang and Isola, ICML 2020."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt, Le
 from torch import Tensor
 
 from core.distance import precise
+from core.ranges import PositiveInt
 from core.types import Embeddings, Scalar
 from evaluation.chunks import MEMORY, in_chunks
 from evaluation.space import full_precision
 from evaluation.undefined import UndefinedError
 
 
-def uniformity(embeddings: Embeddings, t: float = 2, memory: int = MEMORY) -> Scalar:
+def uniformity(
+    embeddings: Embeddings, t: Annotated[float, Gt(0), Le(20)] = 2, memory: PositiveInt = MEMORY
+) -> Scalar:
     """Logarithm of the mean Gaussian potential of all pairs of embeddings, as unit vectors.
 
         uniformity = log E exp(-t |x - y|²) over pairs x != y,   |x - y|² = 2 (1 - cosine)

@@ -9,7 +9,7 @@ from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from engine.configuration import CONF, group_name
+from engine.configuration import CONF, check_place, group_name
 from engine.dataset import data_root, dataset_name
 from tracking.run_folder import RunFolder
 
@@ -20,7 +20,11 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     Args:
         config: of the run, without the node `hydra`.
         choices: of every group, `hydra.runtime.choices`.
+
+    Raises:
+        ConfigurationError: what names the folder is missing or no name of a folder.
     """
+    check_place(config, choices)
     dataset = dataset_name(config.dataset, choices["dataset"])
     group = Path(config.paths.runs, dataset, group_name(config, dict(choices)))
     return RunFolder(group / f"seed{config.seed}", data_root(config))

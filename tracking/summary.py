@@ -81,4 +81,4 @@ def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions)
 
 def metric_of(name: str) -> str:
     """`test/recall@1` -> `recall@1`."""
-    return name.split("/", 1)[1]
+    return name.partition("/")[2] or name

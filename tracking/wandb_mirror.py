@@ -10,6 +10,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from core.ranges import NonNegativeFloat
+
 log = logging.getLogger(__name__)
 OWN_SHARE = 0.8  # of the timeout, after which W&B's client is asked to give up by itself
 HURRY = 5.0  # seconds that W&B gets where somebody waits for the end of an interrupted run
@@ -38,7 +40,7 @@ class WandbMirror:
         mode: Literal["online", "offline", "disabled"],
         project: str,
         entity: str | None,
-        timeout: float,
+        timeout: NonNegativeFloat,
         *,
         folder: Path,
         config: Mapping[str, Any],

@@ -1,11 +1,49 @@
-"""A run needs images to train on and others to test."""
+"""What is known to be wrong once the data are read, and before the first step."""
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
+from architectures.convnet import convnet
+from architectures.timm import timm_model
 from datasets.digits import digits
 from datasets.table import DatasetError
-from engine.build import images_of
+from engine.build import check_size, images_of
+from engine.errors import ConfigurationError
+from engine.selection import check_patience
 from tests.engine.test_configuration import composed
+
+
+def image(pixels: int) -> torch.Tensor:
+    return torch.zeros(3, pixels, pixels, dtype=torch.uint8)
+
+
+def test_a_backbone_of_another_image_size() -> None:
+    """A user gave images of 28 pixels to a vision transformer for 224."""
+    model = timm_model("vit_tiny_patch16_224", pretrained=False)
+    with pytest.raises(ConfigurationError, match="cannot embed images of 28x28 pixels"):
+        check_size(model, image(28))
+    check_size(model, image(224))
+
+
+def test_looking_at_the_size_changes_nothing() -> None:
+    model = convnet(width=4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    check_size(model, image(28))
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_patience_needs_the_split_that_it_waits_for() -> None:
+    """A user set trainer.patience without a validation split."""
+    config = OmegaConf.create(
+        {"evaluation": {"select_on": "val/recall@1"}, "trainer": {"patience": 5}}
+    )
+    check_patience(config, ["val", "test"])
+    with pytest.raises(ConfigurationError, match=r"trainer\.patience=5: waits for val/recall@1"):
+        check_patience(config, ["test"])
 
 
 @pytest.mark.parametrize(("only", "absent"), [("train", "test"), ("test", "train")])

@@ -1,7 +1,5 @@
 """When a run logs, evaluates and saves."""
 
-import pytest
-
 from engine.plan import plan
 
 DEFAULTS = {
@@ -33,14 +31,3 @@ def test_iterations_take_the_place_of_epochs() -> None:
     run = plan(**{**DEFAULTS, "iterations": 7, "evaluate_every_iterations": 2})
     assert run.total_steps == 7
     assert steps(run.evaluates, 7) == [2, 4, 6, 7], "the last step is always evaluated"
-
-
-@pytest.mark.parametrize("key", ["evaluate_every_epochs", "log_every", "checkpoint_every"])
-def test_rejects_an_interval_below_one(key: str) -> None:
-    with pytest.raises(ValueError, match=key):
-        plan(**{**DEFAULTS, key: 0})
-
-
-def test_rejects_a_negative_length() -> None:
-    with pytest.raises(ValueError, match=r"trainer\.epochs"):
-        plan(**{**DEFAULTS, "epochs": -1})

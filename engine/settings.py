@@ -1,0 +1,92 @@
+"""The keys of a run that are no components, with their types and ranges: the one place for them.
+
+conf/ has their values and says what they mean. Components state the types and ranges of their
+arguments in their own signatures.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
+from torch import nn
+
+from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Seed
+from core.types import Miner
+from engine.source import Source
+from evaluation.evaluate import Evaluation
+
+Text = Annotated[str, MinLen(1)]
+Made = Callable[..., Any]  # called again by the run, with what it waits for
+
+
+@dataclass(frozen=True)
+class Paths:
+    """conf/config.yaml, `paths`."""
+
+    data: Text | None
+    runs: Text
+    cache: Text
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """conf/trainer."""
+
+    epochs: NonNegativeInt
+    iterations: NonNegativeInt | None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16", 32, 16]
+    accelerator: Literal["auto", "cpu", "cuda", "gpu", "mps", "tpu"]
+    devices: PositiveInt
+    num_nodes: PositiveInt
+    strategy: Text
+    chunk_size: PositiveInt | None
+    workers: Literal["auto"] | NonNegativeInt
+    source: Source
+    cache_gib: NonNegativeFloat
+    compile: bool
+    head_lr: NonNegativeFloat | None
+    max_grad_norm: PositiveFloat | None
+    evaluate_every_epochs: PositiveInt
+    evaluate_every_iterations: PositiveInt | None
+    patience: NonNegativeInt | None
+    log_every: PositiveInt
+    checkpoint_every: PositiveInt
+    storage_metrics: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """conf/evaluation."""
+
+    batch_size: PositiveInt
+    train_metrics: bool
+    select_on: str
+    measure: Evaluation
+
+
+@dataclass(frozen=True)
+class Run:
+    """conf/config.yaml: the groups, and what stands beside them."""
+
+    seed: Seed
+    force: bool
+    num_classes: PositiveInt
+    group: str | int | float | None
+    paths: Paths
+    validation: Made
+    transform: object
+    sampler: Made
+    backbone: nn.Module
+    optimizer: Made
+    metric: Mapping[str, Made]
+    dataset: object
+    batchminer: Miner | None
+    loss: nn.Module
+    scheduler: Made
+    evaluation: Evaluating
+    trainer: Trainer
+    tracker: Made
+
+
+SETTINGS = (Paths, Trainer, Evaluating, Run)

@@ -1,0 +1,85 @@
+"""What is refused before a run starts: its folder is not touched, and no data are read."""
+
+import inspect
+import os
+from collections.abc import Sequence
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from engine.build import fabric_of
+from engine.configuration import check
+from engine.errors import ConfigurationError
+from engine.selection import check_selection
+from engine.targets import resolve
+from engine.values import Content, check_complete, content_of
+
+
+def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Everything that can be known to be wrong about a run, on this machine, without its data.
+
+    Raises:
+        ConfigurationError: see `engine.configuration.check`; or the run lacks a key, selects an
+            epoch by what it does not measure, trains a loss that has no positives in its batches,
+            or wants devices that are not there.
+    """
+    content = content_of(config)
+    check_complete(content)
+    check(config, overrides)
+    check_positives(content)
+    check_optimizer(config)
+    check_selection(config)
+    check_devices(config.trainer)
+
+
+def check_positives(content: Content) -> None:
+    """A loss that compares positives needs batches with two samples of a class."""
+    sampler = content["sampler"]
+    if sampler.get("samples_per_class") != 1 or sampler.get("replacement"):
+        return
+    if needs_positives(content["loss"]):
+        raise ConfigurationError(
+            f"sampler.samples_per_class=1: {content['loss']['_target_']} needs positives, "
+            "samples of one class in the same batch; choose at least 2"
+        )
+
+
+def needs_positives(node: object) -> bool:
+    """Whether a loss, or one that it is made of, learns nothing from a batch without positives.
+
+    A class may say so by its attribute `needs_positives`; else it does if it takes a miner.
+    """
+    if isinstance(node, list):
+        return any(map(needs_positives, node))
+    if not isinstance(node, dict):
+        return False
+    parts = list(node.values())
+    if "_target_" not in node:
+        return needs_positives(parts)
+    loss = resolve(node["_target_"])
+    said = getattr(loss, "needs_positives", None)
+    if said is not None:
+        return bool(said)
+    return "miner" in inspect.signature(loss).parameters or needs_positives(parts)
+
+
+def check_optimizer(config: DictConfig) -> None:
+    """The optimizer takes its values; torch states no ranges in its signatures."""
+    try:
+        instantiate(config.optimizer)([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"optimizer: {error}") from error
+    except RuntimeError:  # not on this device
+        return
+
+
+def check_devices(trainer: DictConfig) -> None:
+    """Devices of the run exist; of the CPU, one for each core."""
+    fabric, cores = fabric_of(trainer), os.cpu_count() or 1
+    if fabric.device.type == "cpu" and trainer.devices > cores:
+        raise ConfigurationError(
+            f"trainer.devices={trainer.devices}: on the CPU each is a process, and this machine "
+            f"has {cores} cores"
+        )

@@ -1,0 +1,233 @@
+"""What a run cannot do is said in one line before it starts: no folder, no data, no process."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from engine.configuration import CONF, ConfigurationError, explain
+from engine.start import check_start
+from sweeps.place import run_folder
+
+PAIRS = "sampler.batch_size=4 sampler.samples_per_class=1"
+
+
+def start(*overrides: str) -> None:
+    """As main.py does."""
+    given = ["dataset=digits", *overrides]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        whole = compose("config", given, return_hydra_config=True)
+    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    run_folder(config, whole.hydra.runtime.choices)
+    check_start(config, given)
+
+
+def refused(line: str) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        start(*line.split())
+    said = explain(raised.value)
+    assert "\n" not in said
+    return said
+
+
+EMPTY = {
+    "a whole number >= 1": [
+        *("trainer.log_every", "trainer.checkpoint_every", "trainer.evaluate_every_epochs"),
+        *("trainer.devices", "trainer.num_nodes", "evaluation.batch_size"),
+        *("sampler.batch_size", "sampler.samples_per_class", "backbone.embedding_dim"),
+    ],
+    "a whole number >= 0": ["seed", "trainer.epochs"],
+    "auto or a whole number >= 0": ["trainer.workers"],
+    "a number": ["optimizer.lr", "loss.margin"],
+    "text": ["paths.runs", "paths.cache", "evaluation.select_on"],
+    "a list, each text": ["trainer.storage_metrics"],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "right"), [(key, right) for right, keys in EMPTY.items() for key in keys]
+)
+def test_a_value_that_was_left_empty(key: str, right: str) -> None:
+    """A user wrote null where a run needs a value."""
+    assert refused(f"{key}=null").startswith(f"{key}=null: must be {right}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("trainer.chunk_size=0", "must be a whole number >= 1 or null"),
+        ("trainer.chunk_size=2.5", "must be a whole number >= 1 or null"),
+        ("trainer.devices=-1", "must be a whole number >= 1"),
+        ("trainer.devices=abc", "must be a whole number >= 1"),
+        ("trainer.devices=2.5", "must be a whole number >= 1"),
+        ("seed=true", "must be a whole number >= 0"),
+        ("optimizer.lr=abc", "must be a number"),
+        ("optimizer.lr=1e-3x", "must be a number"),
+        ("trainer.compile=abc", "must be true or false"),
+        ("trainer.compile=no", "must be true or false"),
+        ("evaluation.train_metrics=no", "must be true or false"),
+        ("trainer.precision=16-true", "must be one of 32-true, bf16-mixed, 16-mixed"),
+        ("trainer.source=nope", "must be one of auto, files, cache, device"),
+        ("trainer.head_lr=-1", "must be a number >= 0 or null"),
+        ("trainer.max_grad_norm=-1", "must be a number > 0 or null"),
+        ("trainer.workers=2.5", "must be auto or a whole number >= 0"),
+        ("trainer.workers=autp", "did you mean 'auto'?"),
+        ("trainer.log_every=true", "must be a whole number >= 1"),
+        ("evaluation.measure.num_clusters=-3", "must be a whole number >= 1 or null"),
+        ("trainer.epochs=-1", "must be a whole number >= 0"),
+        ("loss.margin=nan", "must be a number, and finite"),
+        ("loss.margin=1e400", "must be a number, and finite"),
+        ("++loss.miner.seed=-1", "loss.miner"),
+        ("loss=weighted_sum loss.objectives.first.alpha=x", "must be a number > 0"),
+        ("loss=recall_at_k loss.k=[1,x]", "must be a list, each a whole number >= 1"),
+        ("loss=triplet loss.distance=core.distance.Lp", "must be a node whose _target_ is a Dist"),
+        ("loss=triplet ++loss.distance._target_=core.reducer.Mean", "core.reducer.Mean takes no"),
+        ("++loss._partial_=true", "must be a node whose _target_ is a Module"),
+        ("++loss._partial_=abc", "must be true or false"),
+        ("trainer.storage_metrics=test/map@r", "must be a list, each text"),
+        ("paths=5", "must hold the keys data, runs, cache"),
+    ],
+)
+def test_a_value_of_another_type_or_out_of_range(line: str, message: str) -> None:
+    """A user wrote text for a number, a fraction for a whole one, or one that means nothing."""
+    said = refused(line)
+    assert message in said
+    assert said.startswith(line.split()[-1].lstrip("+").split("=")[0].split(".")[0])
+
+
+@pytest.mark.parametrize("value", ["no", "off", "n", "'false'", "0", "null"])
+def test_only_true_starts_afresh(value: str) -> None:
+    """A user wrote force=no, and the finished run must stay."""
+    assert refused(f"force={value}").endswith(": must be true or false")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("++trainer.epochss=2", "trainer takes no 'epochss', did you mean 'epochs'?"),
+        ("+trainer.epochss=2", "no YAML declares the key 'trainer.epochss', did you mean 'epoch"),
+        ("++nothing=3", "no YAML declares the key 'nothing'"),
+        ("++loss.betaa=3", "takes no 'betaa', did you mean 'beta'?"),
+        ("~loss", "loss: is missing"),
+        ("~optimizer", "optimizer: is missing"),
+        ("~trainer.epochs", "trainer.epochs: is missing"),
+        ("dataset=csv", "dataset.path: is missing; say dataset.path=..."),
+        ("backbone=timm ~backbone.model_name", "backbone.model_name: is missing"),
+        ("sampler._partial_=false", "sampler.labels: is missing"),
+    ],
+)
+def test_a_key_that_is_misspelt_or_missing(line: str, message: str) -> None:
+    """A user misspelt a key behind ++, or took one away."""
+    assert message in refused(line)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("null", "must name a class or function"),
+        ("''", "must name a class or function"),
+        ("5", "must name a class or function"),
+        ("criteria..margin", "must name a class or function"),
+        ("this", "is no component"),
+        ("antigravity", "is no component"),
+        ("antigravity.fly", "is no component"),
+        ("os.system", "is no component"),
+        ("nopackage.Loss", "no package nopackage is installed"),
+        ("criteria.margin", "is no class or function"),
+        ("criteria.margin.Margn", "did you mean 'criteria.margin.Margin'?"),
+        ("tests.faulty.STEP", "is no class or function"),
+    ],
+)
+def test_a_target_that_is_no_component(target: str, message: str) -> None:
+    """A user named as _target_ what is no class; nothing of the standard library is imported."""
+    for module in ("this", "antigravity"):
+        sys.modules.pop(module, None)
+    said = refused(f"loss._target_={target}")
+    assert said.startswith("loss._target_")
+    assert message in said
+    assert not {"this", "antigravity"} & sys.modules.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("evaluation.select_on=val/recall@3", "recall@3 is not measured"),
+        ("evaluation.select_on=val/nope", "nope is not measured"),
+        ("evaluation.select_on=recall@1", "must be <split>/<metric>"),
+        ("evaluation.select_on=''", "must be <split>/<metric>"),
+        ("evaluation.select_on=val/", "must be <split>/<metric>"),
+        ("evaluation.select_on=test/recall@1", "its reading `oracle`"),
+        ("evaluation.select_on=train/recall@1", "evaluation.train_metrics=true"),
+        ("evaluation.select_on=val/nmi/std", "nmi/std is not measured"),
+        ("evaluation.select_on=val/recall@1/low", "recall@1/low is not measured"),
+        ("metric=[nmi]", "evaluation.select_on=val/recall@1: recall@1 is not measured"),
+        ("trainer.storage_metrics=[nope]", "must be <split>/<metric>"),
+        ("trainer.storage_metrics=[test/map@R]", "did you mean 'map@r'?"),
+        ("trainer.storage_metrics=[train/recall@1]", "evaluation.train_metrics=true"),
+        ("validation=none evaluation.select_on=val/nope", "nope is not measured"),
+    ],
+)
+def test_a_selection_that_is_not_measured(line: str, message: str) -> None:
+    """A user chose the best epoch by a number that the run never measures, or by the test set."""
+    assert message in refused(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "validation=none",
+        "validation=none metric=[nmi]",
+        "evaluation.select_on=val/nmi/std evaluation.measure.restarts=2",
+        "evaluation.select_on=val/recall@1/low evaluation.measure.averages.bootstrap=9",
+        "trainer.storage_metrics=[test/map@r/birds] evaluation.measure.averages.by_category=true",
+        "evaluation.select_on=train/map@r evaluation.train_metrics=true trainer.storage_metrics=[]",
+        "trainer.iterations=5 trainer.workers=0 trainer.chunk_size=2 group=mine optimizer.lr=1",
+        f"{PAIRS} loss=arcface",
+        f"{PAIRS} loss=triplet sampler.replacement=true",
+        f"{PAIRS} loss=cross_batch_memory",
+        f"{PAIRS} loss=partial_fc",
+        "++optimizer.betas=[0.9,0.99]",
+        "loss=triplet loss.distance=null",
+    ],
+)
+def test_what_a_run_can_do_passes(line: str) -> None:
+    start(*line.split())
+
+
+@pytest.mark.parametrize("loss", ["triplet", "contrastive", "regularized", "vicreg", "supcon"])
+def test_a_loss_without_positives(loss: str) -> None:
+    """A user drew one image of each class for a loss that compares images of one class."""
+    assert "needs positives" in refused(f"{PAIRS} loss={loss}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+        ("optimizer=sgd optimizer.momentum=-1", "optimizer: Invalid momentum value: -1"),
+        ("trainer.accelerator=cpu trainer.devices=1000", "on the CPU each is a process"),
+        ("trainer.strategy=nope", "trainer.strategy=nope"),
+    ],
+)
+def test_what_torch_and_the_machine_do_not_take(line: str, message: str) -> None:
+    """A user wanted 1,000 processes, or a learning rate below 0."""
+    assert message in refused(line)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["paper/v1", "../../x", "/abs", "..", ".", "''", "a\\\\b", "x" * 201, "' a'", f"'{'é' * 101}'"],
+)
+def test_a_group_is_one_folder(name: str, tmp_path: Path) -> None:
+    """A user named the group of a run so that its folder lies elsewhere."""
+    said = refused_group(name, tmp_path)
+    assert said.startswith("group=")
+    assert "must be the name of one folder" in said
+
+
+def refused_group(name: str, runs: Path) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        start(f"paths.runs={runs}", f"group={name}")
+    return explain(raised.value)
