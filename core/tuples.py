@@ -98,7 +98,7 @@ def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
 
 
 def one_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
-    """Triplet (i, positives[i], negatives[i]) of each anchor i, valid where `where` is; all (N,)."""
+    """Triplet (i, positives[i], negatives[i]) of each anchor i, valid where `where` is, (N,)."""
     anchors = torch.arange(len(where), device=where.device)
     return Triplets(anchors, positives, negatives, where)
 

@@ -1,0 +1,416 @@
+"""What only an accelerator would show, without one: two devices mixed up, a host that waits.
+
+Every loss, miner, regularizer, reducer, distance, metric and search runs on a fake device and gives
+the numbers that it gives on the CPU. Autograd has no engine for a device that is not there, so that
+a backward pass as a whole is not among it: the project's own slopes are called one by one.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+import core.crossed
+import core.euclidean
+import core.inverse
+import core.logsumexp
+import core.ranks
+import engine.chunked
+import evaluation.embed
+from core.distance import SNR, Cosine, DotProduct, Lp
+from core.draw import Draw
+from core.histogram import soft_histogram
+from core.positives import columns_of
+from core.reducer import (
+    ClassWeighted,
+    Divisor,
+    Mean,
+    NonZeroMean,
+    PerAnchor,
+    PerTerm,
+    Sum,
+    Terms,
+    Threshold,
+    terms_of,
+)
+from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
+from core.tuples import all_pairs, to_pairs, to_triplets
+from core.types import Pairs, Triplets
+from tests.batches import LABELS, batch, listed
+from tests.configured import build_loss, build_miner, choices, composed, default_miner
+from tests.fake_device import FakeDevice, move
+
+WAITS_OF_A_STEP = {  # where the host waits: for whom, and why
+    "core/positives.py columns_of": (
+        ["loss pnp", "loss precision_at_k", "loss recall_at_k", "loss smoothap", "loss supap"],
+        "the most positives of an anchor decide how many blocks of comparisons there are",
+    ),
+    "core/triplets.py triplets_where": (
+        ["miner angular", "miner triplet_margin"],
+        "all triplets of a kind are listed, and the data decide how many there are",
+    ),
+    "core/triplets.py _listed": (["miner angular", "miner triplet_margin"], "the same"),
+    "core/tuples.py to_triplets": (["to_triplets"], "the same; no loss and no miner asks for it"),
+    "core/reducer.py ClassWeighted.__call__": (
+        ["reducer ClassWeighted"],
+        "the weights come from the host with every batch",
+    ),
+}
+WAITS_OF_AN_EVALUATION = {  # where: why
+    "evaluation/alignment.py alignment": "whether any class has two samples",
+    "evaluation/ami.py expected_information": "how many sizes of classes and clusters there are",
+    "evaluation/ami.py information_by_chance": "the largest number that two of them can share",
+    "evaluation/averages.py Averages.of": "the categories come from the host; how many classes",
+    "evaluation/averages.py means_by_group": "how many groups there are",
+    "evaluation/bootstrap.py intervals": "the draws come from the host, the same for all devices",
+    "evaluation/contingency.py contingency": "how many classes, clusters and pairs of them occur",
+    "evaluation/dense.py dense_ranks": "the largest class decides how many rows fit the memory",
+    "evaluation/dense.py ranks_of": "the largest class of some queries decides the shape",
+    "evaluation/dists.py class_sums": "how many classes there are",
+    "evaluation/dists.py inter": "a number comes from the host",
+    "evaluation/dists.py intra": "whether any class has two samples, and which",
+    "evaluation/dists.py ratio": "whether the classes have different means",
+    "evaluation/effective_rank.py effective_rank": "whether all are zero",
+    "evaluation/evaluate.py Evaluation._averages": "the categories of the queries are on the host",
+    "evaluation/evaluate.py Evaluation._plain": "the results are numbers on the host",
+    "evaluation/f1.py f1": "whether any pair is together",
+    "evaluation/fnmr.py bin_of": "which bin the threshold is in",
+    "evaluation/fnmr.py count": "similarities are counted by their bits",
+    "evaluation/fnmr.py fnmr_at_fmr": "how many pairs there are of each kind",
+    "evaluation/hubness.py hubness": "which rows are short, and whether all items are alike",
+    "evaluation/kmeans.py kmeans": "the start comes from the host; whether any point has moved",
+    "evaluation/kmeans.py move": "which clusters are empty",
+    "evaluation/measured_set.py MeasuredSet.clusterings": "how many classes there are",
+    "evaluation/measured_set.py check": "whether all embeddings are finite",
+    "evaluation/measured_set.py indices": "how many queries and gallery items there are",
+    "evaluation/members.py Members.answerable": "which queries have something to find",
+    "evaluation/neighbors.py rank": "whether the queries are the gallery",
+    "evaluation/pairs.py Pairs.each": "which queries are in the gallery",
+    "evaluation/rho_spectrum.py rho_spectrum": "whether all are zero",
+    "evaluation/sums.py sums_by_group": "how many samples each group has",
+}
+
+OPERATORS = {
+    "counts_before": core.ranks._counts_before._init_fn,
+    "counts_before_gradient": core.ranks._gradient._init_fn,
+}
+DRAWN_FOR_ALL = {"rho_distance"}  # on the CPU it draws for the valid triplets alone
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    """The device, whose random numbers come from the host, as do the states of their streams."""
+
+    def stream(draw: Draw, _like: Tensor) -> torch.Generator:
+        return draw.__dict__.setdefault("stream", torch.Generator().manual_seed(draw.seed))
+
+    monkeypatch.setattr(Draw, "_stream", stream)
+    monkeypatch.setattr(engine.chunked, "random_states", lambda _: [torch.get_rng_state()])
+    monkeypatch.setattr(evaluation.embed, "random_states_kept", nullcontext)
+    return FakeDevice(OPERATORS)
+
+
+def expected_of(subject: str) -> set[str]:
+    return {place for place, (subjects, _) in WAITS_OF_A_STEP.items() if subject in subjects}
+
+
+def same(device: FakeDevice, got: Any, expected: Any) -> None:  # noqa: ANN401
+    assert got.device.type == "cuda"
+    torch.testing.assert_close(device.value(got).detach(), expected.detach())
+
+
+def test_the_list_of_waits_names_what_there_is() -> None:
+    subjects = {name for names, _ in WAITS_OF_A_STEP.values() for name in names}
+    known = {f"loss {name}" for name in choices("loss")}
+    known |= {f"miner {name}" for name in choices("batchminer")}
+    assert subjects <= {*known, "reducer ClassWeighted", "to_triplets"}
+
+
+@pytest.mark.parametrize("loss", choices("loss"))
+def test_a_loss_with_its_default_miner(loss: str, device: FakeDevice) -> None:
+    """Where it keeps something, two steps: the second one sees what the first has changed."""
+    placed, own = (seeded(build_loss, loss, default_miner(loss)) for _ in range(2))
+    move(device, placed)
+    for step in range(2 if list(own.buffers()) else 1):
+        embeddings, labels = batch(LABELS["balanced"], seed=step)
+        x = embeddings.detach().float()
+        with device:
+            value = seeded(placed, device.placed(x).requires_grad_(), device.placed(labels))
+        same(device, value, seeded(own, x, labels))
+    assert device.waits == expected_of(f"loss {loss}")
+
+
+@pytest.mark.parametrize("with_references", [False, True], ids=["batch", "references"])
+@pytest.mark.parametrize("miner", [name for name in choices("batchminer") if name != "none"])
+def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
+    embeddings, labels = batch(LABELS["unbalanced"])
+    inputs = [embeddings.detach().float(), labels]
+    if with_references:
+        references, reference_labels = batch(LABELS["balanced"], seed=1)
+        inputs += [references.detach().float(), reference_labels]
+    placed, own = build_miner(miner), build_miner(miner)
+    if isinstance(placed, nn.Module):
+        move(device, placed)
+    with device:
+        found = placed(*map(device.placed, inputs))
+    assert device.waits == expected_of(f"miner {miner}")
+    numbers = type(found)(*(None if part is None else device.value(part) for part in found))
+    assert {part.device.type for part in found if part is not None} == {"cuda"}
+    if not device.waits and isinstance(found, Triplets):
+        assert found.anchors.shape == found.valid.shape == labels.shape
+    expected = own(*inputs)
+    if miner in DRAWN_FOR_ALL:
+        assert [a for a, *_ in listed(numbers)] == [a for a, *_ in listed(expected)]
+    elif isinstance(found, Pairs):
+        assert all(a.equal(b) for a, b in zip(numbers, expected, strict=True))
+    else:
+        assert listed(numbers) == listed(expected)
+
+
+PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]
+
+
+@pytest.mark.parametrize("penalty", [*PENALTIES, SparseCenters(2)], ids=lambda x: type(x).__name__)
+def test_a_regularizer(penalty: Any, device: FakeDevice) -> None:  # noqa: ANN401
+    vectors = batch(LABELS["balanced"])[0].detach().float()
+    with device:
+        value = penalty(device.placed(vectors))
+    same(device, value, penalty(vectors))
+    assert not device.waits
+
+
+REDUCERS = [
+    Mean(),
+    NonZeroMean(),
+    Sum(),
+    Divisor(2),
+    Threshold(0.1, 1),
+    ClassWeighted([1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(
+    "reducer", [*REDUCERS, PerAnchor(), PerTerm({"pairs": Sum()})], ids=lambda x: type(x).__name__
+)
+def test_a_reducer(reducer: Any, device: FakeDevice) -> None:  # noqa: ANN401
+    labels = torch.tensor(LABELS["balanced"])
+    losses = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
+    pairs = terms_of(losses, losses > 0.3)
+    with device:
+        terms = Terms(*map(device.placed, pairs))
+        value = reducer(device.placed(labels), pairs=terms)
+    same(device, value, reducer(labels, pairs=pairs))
+    assert device.waits == expected_of(f"reducer {type(reducer).__name__}")
+
+
+DISTANCES = [
+    Lp(),
+    Lp(p=1),
+    Lp(power=2),
+    Lp(normalize=False),
+    Cosine(),
+    DotProduct(),
+    SNR(),
+    SNR(True),
+]
+
+
+@pytest.mark.parametrize("distance", DISTANCES, ids=lambda x: type(x).__name__)
+def test_a_distance(distance: Any, device: FakeDevice) -> None:  # noqa: ANN401
+    x, y = (batch(LABELS[name])[0].detach().float() for name in ("balanced", "unbalanced"))
+    with device:
+        within, across = device.placed(x), device.placed(y)
+        found = [distance(within), distance(within, across), distance.similarity(within, across)]
+    for got, expected in zip(
+        found, [distance(x), distance(x, y), distance.similarity(x, y)], strict=True
+    ):
+        same(device, got, expected)
+    assert not device.waits
+
+
+def test_conversions_of_tuples(device: FakeDevice) -> None:
+    labels = torch.tensor(LABELS["unbalanced"])
+    with device:
+        pairs = all_pairs(device.placed(labels))
+        to_pairs(Triplets(*map(device.placed, to_triplets(all_pairs(labels))[:3])), 9, 9)
+    assert not device.waits
+    with device:
+        to_triplets(pairs)
+    assert device.waits == expected_of("to_triplets")
+
+
+@pytest.mark.parametrize("chunk_size", [None, 3])
+def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) -> None:
+    build = instantiate(composed("backbone=convnet").backbone)
+    model = move(device, build).train()
+    criterion = move(device, build_loss("margin", "distance"))
+    images = torch.randint(256, (8, 3, 28, 28), dtype=torch.uint8)
+    with device, torch.backends.cudnn.flags(enabled=False):
+        images, labels = device.placed(images), device.placed(torch.tensor(LABELS["balanced"]))
+        if chunk_size is None:
+            embeddings = model(images)
+        else:
+            embeddings = engine.chunked.forward_by_chunks(model, images, chunk_size).embeddings
+        loss = criterion(embeddings, labels)
+    assert loss.device.type == "cuda"
+    assert device.value(loss).isfinite()
+    assert not device.waits
+
+
+def test_all_that_is_measured(device: FakeDevice) -> None:
+    """Every metric of every kind, by every way to search and to average."""
+    for distance in ("cosine", "euclidean"):
+        measure = instantiate(everything(distance))
+        x = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
+        labels = torch.arange(10).repeat(4).index_fill(0, torch.tensor([0]), 11)
+        is_query = torch.arange(40) % 3 > 0
+        categories = ["a", "b"] * 20
+        with device:
+            placed = device.placed(x), device.placed(labels)
+            found = measure(*placed, device.placed(is_query), categories=categories)
+        expected = measure(x, labels, is_query, categories=categories)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
+    assert device.waits == set(WAITS_OF_AN_EVALUATION)
+
+
+def everything(distance: str) -> Any:  # noqa: ANN401
+    """The configuration that measures all metrics of conf/, with nothing left out."""
+    config = composed(f"metric=[{','.join(choices('metric'))}]").evaluation.measure
+    averages = {"by_class": True, "by_category": True, "bootstrap": 20}
+    changed = {"distance": distance, "backend": "torch", "restarts": 2, "averages": averages}
+    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    return OmegaConf.merge(resolved, changed)
+
+
+def test_embedding_a_set_does_not_wait_between_its_batches(device: FakeDevice) -> None:
+    model = move(device, nn.Linear(4, 2))
+    images = torch.randn(6, 4)
+    with device:
+        batches = [(device.placed(part), torch.arange(2)) for part in images.split(2)]
+        embedded = evaluation.embed.embed(model, batches, torch.device("cuda", 0))
+    assert embedded.embeddings.shape == (6, 2)
+    assert device.waits == {"evaluation/embed.py embed"}, "the labels, once, at the end"
+
+
+def marked(x: Tensor) -> Tensor:
+    return (x > -0.5) & (torch.arange(x.shape[1]) != 2)
+
+
+def own_slopes() -> dict[str, tuple[type, list[Any]]]:
+    """Autograd functions of the project, and arguments of each; the first one has a slope."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(5, 4, generator=generator), torch.randn(6, 4, generator=generator)
+    return {
+        "distances within a batch": (core.euclidean._Euclidean, [x, None]),
+        "distances to references": (core.euclidean._Euclidean, [x, y]),
+        "squared distances within a batch": (core.euclidean._SquaredEuclidean, [x, None]),
+        "squared distances to references": (core.euclidean._SquaredEuclidean, [x, y]),
+        "soft maximum": (core.logsumexp._LogSumExp, [x, marked(x), 1, False]),
+        "soft maximum above 0": (core.logsumexp._LogSumExp, [x, marked(x), 1, True]),
+        "crossed hinges": (core.crossed._Crossed, [x, x[:, :3].contiguous()]),
+        "inverse": (core.inverse._Inverse, [x @ x.T + torch.eye(5)]),
+    }
+
+
+@pytest.mark.parametrize("name", own_slopes())
+def test_a_slope_of_our_own(name: str, device: FakeDevice) -> None:
+    """Forward and backward, called as autograd would."""
+    function, arguments = own_slopes()[name]
+    leaf = arguments[0].clone().requires_grad_()
+    outputs = function.apply(leaf, *arguments[1:])
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    slopes = torch.randn(first.shape, generator=torch.Generator().manual_seed(1))
+    (expected,) = torch.autograd.grad(first, leaf, slopes)
+    context = Context(needs_input_grad=(True, True))
+    with device, torch.no_grad():
+        placed = [device.placed(x) if isinstance(x, Tensor) else x for x in arguments]
+        found = function.forward(context, *placed)
+        pair = (
+            [device.placed(slopes), None] if isinstance(found, tuple) else [device.placed(slopes)]
+        )
+        gradients = function.backward(context, *pair)
+    same(device, found[0] if isinstance(found, tuple) else found, first)
+    gradient = gradients[0] if isinstance(gradients, tuple) else gradients
+    same(device, gradient, expected)
+    assert not device.waits
+
+
+class Context(SimpleNamespace):
+    """What autograd gives a function to keep things in."""
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        self.saved_tensors = tensors
+
+    def mark_non_differentiable(self, *_: Tensor) -> None:
+        pass
+
+
+def test_the_slope_of_the_ranks_does_not_wait_again(device: FakeDevice) -> None:
+    """The forward pass has learnt how many positives an anchor has."""
+    embeddings, labels = batch(LABELS["unbalanced"])
+    similarities = Cosine().similarity(embeddings.detach().float())
+    pairs, steps = all_pairs(labels), [*core.ranks.Step(0.1), *core.ranks.Step(0.1)]
+    by = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(0))
+    with device:
+        placed = [device.placed(x) for x in (similarities, *pairs)]
+        before = torch.ops.dml.counts_before(*placed, steps)
+        forward, device.waits = device.waits, set()
+        slopes = [device.placed(part) for part in by]
+        gradient = torch.ops.dml.counts_before_gradient(*slopes, *placed, before[2], steps)
+    assert forward == {"core/positives.py columns_of"}
+    assert not device.waits
+    expected = torch.ops.dml.counts_before(similarities, *pairs, steps)
+    for got, wanted in zip(before[:2], expected[:2], strict=True):
+        same(device, got, wanted)
+    same(
+        device,
+        gradient,
+        torch.ops.dml.counts_before_gradient(*by, similarities, *pairs, expected[2], steps),
+    )
+
+
+def test_histograms_and_columns(device: FakeDevice) -> None:
+    positions = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)) * 9
+    with device:
+        histogram = soft_histogram(device.placed(positions), device.placed(positions > 1), 10)
+    same(device, histogram, soft_histogram(positions, positions > 1, 10))
+    assert not device.waits
+    with device:
+        columns_of(device.placed(positions > 1))
+    assert device.waits == {"core/positives.py columns_of"}
+
+
+def test_a_mix_up_and_a_wait_are_noticed(device: FakeDevice) -> None:
+    """By a device that would let both pass, nothing above proved anything."""
+    with device:
+        x = device.placed(torch.randn(4, 3))
+        assert device.value(x + torch.tensor(1.0)).shape == (4, 3)  # a number may be anywhere
+        with pytest.raises(RuntimeError, match="same device"):
+            x + torch.ones(3)
+        for wait in (
+            lambda: x.sum().item(),
+            lambda: bool((x > 0).any()),
+            lambda: (x > 0).nonzero(),
+            lambda: x[x > 0],
+            lambda: x.cpu(),
+            lambda: x[[0, 1]],
+            lambda: torch.ones(3).to("cuda"),
+            lambda: torch.linalg.inv(x[:3]),
+            lambda: x.index_put((x[:, 0] > 0,), x[0]),
+        ):
+            device.waits.clear()
+            wait()
+            assert device.waits == {"a test"}
+
+
+def seeded(compute: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    """Whatever is drawn from the global stream is the same in two calls."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return compute(*arguments)
