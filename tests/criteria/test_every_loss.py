@@ -196,6 +196,16 @@ def test_compiles_without_a_graph_break(loss: str) -> None:
     torch.testing.assert_close(value_and_gradient(compiled, embeddings.float(), labels), expected)
 
 
+def test_a_miner_of_one_triplet_per_anchor_compiles_too() -> None:
+    """Without a graph break, in a batch where two anchors have none."""
+    embeddings, labels = batch(LABELS["unbalanced"])
+    criterion = build_loss("triplet", "batch_hard")
+    torch.compiler.reset()
+    compiled = torch.compile(copy.deepcopy(criterion), fullgraph=True, backend="aot_eager")
+    expected = value_and_gradient(criterion, embeddings.float(), labels)
+    torch.testing.assert_close(value_and_gradient(compiled, embeddings.float(), labels), expected)
+
+
 @every_tuple_loss
 def test_every_pair_of_the_batch_is_the_default(loss: str) -> None:
     embeddings, labels = batch(LABELS["unbalanced"])
