@@ -88,8 +88,10 @@ class DynamicSoftMargin(nn.Module):
             anchors, positives, negatives = chosen
             gaps = distances[anchors, positives] - distances[anchors, negatives]
             losses = self._weights(gaps, torch.ones_like(gaps, dtype=torch.bool)) * gaps
-            each = torch.stack([losses, torch.ones_like(losses), (losses > 0).to(losses)], dim=1)
-            totals = losses.new_zeros(len(distances), 3).index_add(0, anchors, each)
+            each = torch.stack(
+                [losses, torch.ones_like(losses), (losses > 0).to(losses), losses.relu()], dim=1
+            )
+            totals = losses.new_zeros(len(distances), 4).index_add(0, anchors, each)
             return self.reducer(labels, triplets=Terms(*totals.unbind(dim=1)))
         pairs = to_pairs(chosen, *distances.shape)
         hardest, found = hardest_negative(distances, pairs)
