@@ -1,11 +1,11 @@
 """Uniformity of the embeddings on the sphere: Wang and Isola, ICML 2020."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.distance import precise
 from core.types import Embeddings, Scalar
+from core.unit import unit
 from evaluation.chunks import MEMORY, in_chunks
 from evaluation.space import full_precision
 from evaluation.undefined import UndefinedError
@@ -35,7 +35,7 @@ def uniformity(embeddings: Embeddings, t: float = 2, memory: int = MEMORY) -> Sc
     num = len(embeddings)
     if num < 2:
         raise UndefinedError("there is only one sample")
-    points = F.normalize(precise(embeddings), dim=1)
+    points = unit(precise(embeddings))
 
     def potential(rows: slice, workspace: Tensor) -> Tensor:
         with full_precision(points.device):
