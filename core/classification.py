@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from core.distance import Cosine
 from core.inputs import check_targets
-from core.reducer import Reducer, Terms
+from core.reducer import Reducer, weighted
 from core.regularizer import Regularizer
 from core.tuples import to_weights
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
@@ -86,7 +86,7 @@ def loss_over_samples(
     """
     largest = labels.argmax(dim=1) if labels.is_floating_point() else labels
     weights = to_weights(tuples, largest)
-    loss = objective.reducer(largest, samples=Terms(weights * losses, weights, weights))
+    loss = objective.reducer(largest, samples=weighted(losses, weights))
     if objective.regularizer is None:
         return loss
     return loss + objective.regularizer(objective.prototypes)

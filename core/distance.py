@@ -1,18 +1,22 @@
 """Exchangeable distances: every pair objective and miner measures closeness with one of these.
 
 Each is called for distances (smaller is closer) and offers `similarity` (larger is closer), so
-that no objective ever asks which way its measure points. All compute in at least float32.
+that no objective ever asks which way its measure points. All compute in at least float32, and in
+the wider type of embeddings and references where these have two. Equal rows have a distance of
+exactly 0, except under `DotProduct`, which is no metric. Unit vectors are those of rows of any
+length; a row of zeros stays zero, and its gradient through them is zero.
 """
 
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 
+from core.equal_rows import rows_differ
 from core.euclidean import euclidean, squared_euclidean
 from core.types import Distances, Embeddings, References, Similarities
+from core.unit import unit
 
 
 def precise(embeddings: Tensor) -> Tensor:
@@ -20,8 +24,25 @@ def precise(embeddings: Tensor) -> Tensor:
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
 
+def alike(embeddings: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both in the wider of their types, at least float32: prototypes may be of another one.
+
+    Row by row in memory, because sums over rows that lie otherwise add up in another order: equal
+    rows would have lengths that differ in the last digit.
+    """
+    x = precise(embeddings)
+    if references is None:
+        return x.contiguous(), None
+    wider = torch.promote_types(x.dtype, references.dtype)
+    return x.to(wider).contiguous(), references.to(wider).contiguous()
+
+
 class Lp:
     """d(x, y) = ||x - y||_p ^ power, of unit vectors if `normalize`; its similarity is -d.
+
+    An offset that all rows share, up to 1000 times their spread, moves a distance of the order of
+    the spread by less than 1e-5 of it in float32. For p = 2 the square of a distance is right to
+    some 1e-6 of the squared spread, so that distances of less than 1e-3 of it are rough.
 
     Differences:
         pytorch-metric-learning: vectors are scaled to unit p-norm, here to unit Euclidean length
@@ -42,37 +63,47 @@ class Lp:
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = self._placed(embeddings)
-            y = None if references is None else self._placed(references)
+            x, y = alike(embeddings, references)
+            if self.normalize:
+                x, y = unit(x), None if y is None else unit(y)
             if self.p == 2 and self.power == 2:
                 return squared_euclidean(x, y)
             others = x if y is None else y
             distances = euclidean(x, y) if self.p == 2 else torch.cdist(x, others, p=self.p)
-            return distances if self.power == 1 else distances**self.power
+            return raised(distances, self.power)
 
     def similarity(
         self, embeddings: Embeddings, references: References | None = None
     ) -> Similarities:
         return -self(embeddings, references)
 
-    def _placed(self, embeddings: Tensor) -> Tensor:
-        x = precise(embeddings)
-        return F.normalize(x, dim=1) if self.normalize else x
-
 
 class Cosine:
-    """d(x, y) = 1 - x·y / (|x| |y|), in [0, 2]; its similarity is the cosine itself."""
+    """d(x, y) = 1 - x·y / (|x| |y|), in [0, 2]; its similarity is the cosine itself.
+
+    The cosine of a row of zeros counts as 0. The similarity of equal rows is 1 up to rounding.
+    """
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
-        return 1 - self.similarity(embeddings, references)
+        x, y = self._directions(embeddings, references)
+        differ = rows_differ(x.detach() + 0.0, y.detach() + 0.0)  # + 0, as -0 is no other direction
+        with torch.autocast(x.device.type, enabled=False):
+            return (1 - x @ y.T).clamp(min=0) * differ
 
     def similarity(
         self, embeddings: Embeddings, references: References | None = None
     ) -> Similarities:
-        with torch.autocast(embeddings.device.type, enabled=False):
-            x = F.normalize(precise(embeddings), dim=1)
-            y = x if references is None else F.normalize(precise(references), dim=1)
+        x, y = self._directions(embeddings, references)
+        with torch.autocast(x.device.type, enabled=False):
             return x @ y.T
+
+    def _directions(
+        self, embeddings: Embeddings, references: References | None
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x, y = alike(embeddings, references)
+            x = unit(x)
+            return x, x if y is None else unit(y)
 
 
 class DotProduct:
@@ -85,9 +116,8 @@ class DotProduct:
         self, embeddings: Embeddings, references: References | None = None
     ) -> Similarities:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = precise(embeddings)
-            y = x if references is None else precise(references)
-            return x @ y.T
+            x, y = alike(embeddings, references)
+            return x @ (x if y is None else y).T
 
 
 class SNR:
@@ -105,8 +135,8 @@ class SNR:
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = self._centred(embeddings)
-            y = None if references is None else self._centred(references)
+            x, y = alike(embeddings, references)
+            x, y = self._centred(x), None if y is None else self._centred(y)
             signal = x.square().mean(dim=1, keepdim=True).clamp(min=1e-8)
             return squared_euclidean(x, y) / x.shape[1] / signal
 
@@ -115,11 +145,20 @@ class SNR:
     ) -> Similarities:
         return -self(embeddings, references)
 
-    def _centred(self, embeddings: Tensor) -> Tensor:
+    def _centred(self, rows: Tensor) -> Tensor:
         """Minus the mean over the dimensions, which leaves every variance as it is."""
-        x = precise(embeddings)
-        x = F.normalize(x, dim=1) if self.normalize else x
+        x = unit(rows) if self.normalize else rows
         return x - x.mean(dim=1, keepdim=True)
+
+
+def raised(distances: Tensor, power: float) -> Tensor:
+    """distances^power, whose gradient at zero is zero instead of infinite for a power below 1."""
+    if power == 1:
+        return distances
+    if power > 1:
+        return distances**power
+    zero = distances == 0
+    return distances.masked_fill(zero, 1).pow(power).masked_fill(zero, 0)
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:

@@ -32,8 +32,8 @@ def collected(losses: Tensor, where: Tensor | None, anchors: Tensor, num_anchors
     counts = torch.ones_like(losses)
     if where is not None:
         losses, counts = losses.where(where, 0), where.to(losses.dtype)
-    each = torch.stack([losses, counts, (losses > 0).to(losses.dtype)], dim=1)
-    totals = losses.new_zeros(num_anchors, 3).index_add(0, anchors, each)
+    each = torch.stack([losses, counts, (losses > 0).to(losses.dtype), losses.relu()], dim=1)
+    totals = losses.new_zeros(num_anchors, 4).index_add(0, anchors, each)
     return Terms(*totals.unbind(dim=1))
 
 

@@ -25,6 +25,7 @@ class Terms(NamedTuple):
     losses: Tensor  # total loss of the tuples behind the entry
     counts: Tensor  # how many they are, or their weight
     active: Tensor  # how many of them have a loss above zero
+    above: Tensor | None = None  # total of these; None where an entry has no losses of both signs
 
 
 def terms_of(losses: Tensor, where: Mask | None = None) -> Terms:
@@ -32,6 +33,11 @@ def terms_of(losses: Tensor, where: Mask | None = None) -> Terms:
     if where is None:
         return Terms(losses, losses.new_ones(losses.shape), losses > 0)
     return Terms(losses.masked_fill(~where, 0), where, where & (losses > 0))
+
+
+def weighted(losses: Tensor, weights: Tensor) -> Terms:
+    """One tuple per entry, which counts as often as its weight >= 0 says."""
+    return Terms(weights * losses, weights, weights * (losses > 0))
 
 
 @runtime_checkable
@@ -49,10 +55,14 @@ class Mean:
 
 
 class NonZeroMean:
-    """Mean over the tuples of each term whose loss is above zero."""
+    """Mean over the tuples of each term whose loss is above zero; others count for nothing."""
 
     def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
-        return _total(t.losses.sum() / _at_least_one(t.active) for t in terms.values())
+        return _total(self._mean(t) for t in terms.values())
+
+    def _mean(self, term: Terms) -> Tensor:
+        above = term.losses.relu() if term.above is None else term.above
+        return above.sum() / _at_least_one(term.active)
 
 
 class Pooled:
@@ -107,7 +117,8 @@ class Threshold:
 
     def _mean(self, term: Terms) -> Tensor:
         each = term.losses / term.counts.clamp(min=1)
-        between = (term.counts > 0) & (each > self.low) & (each < self.high)
+        outside = (each <= self.low) | (each >= self.high)  # NaN is not: it has to show
+        between = (term.counts > 0) & ~outside
         return term.losses.where(between, 0).sum() / _at_least_one(term.counts.where(between, 0))
 
 

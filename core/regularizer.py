@@ -7,12 +7,12 @@ penalty, to be added to a loss. All compute in at least float32.
 from typing import Annotated, Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 
 from core.distance import precise, safe_sqrt
 from core.ranges import NonNegativeFloat, Size
 from core.types import Embeddings, Scalar
+from core.unit import unit
 
 
 @runtime_checkable
@@ -81,7 +81,7 @@ class RegularFace:
 
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
-            x = F.normalize(precise(vectors), dim=1)
+            x = unit(precise(vectors))
             if len(x) == 1:
                 return 0 * x.sum()
             with torch.no_grad():
@@ -126,6 +126,6 @@ class SparseCenters:
     def __call__(self, vectors: Embeddings) -> Scalar:
         k = self.num_sub_centers
         with torch.autocast(vectors.device.type, enabled=False):
-            x = F.normalize(precise(vectors), dim=1).reshape(-1, k, vectors.shape[1])
+            x = unit(precise(vectors)).reshape(-1, k, vectors.shape[1])
             squared = (2 - 2 * (x @ x.transpose(1, 2))).clamp(min=0).triu(diagonal=1)
             return self.weight * safe_sqrt(squared).sum() / (len(x) * max(k * (k - 1), 1))

@@ -10,12 +10,12 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from core.distance import Cosine, precise
+from core.distance import Cosine, alike
 from core.inputs import check_classes, check_inputs
 from core.inverse import inverse_of_definite
 from core.logsumexp import log1p_sum_exp
 from core.ranges import NonNegativeFloat, OpenFraction, Seed, Size
-from core.reducer import Mean, Reducer, Terms
+from core.reducer import Mean, Reducer, weighted
 from core.tuples import to_weights
 from core.types import Embeddings, Labels, Scalar, Tuples
 
@@ -96,7 +96,7 @@ class Manifold(nn.Module):
         check_classes(labels, self.num_classes)
         own = self.proxy_of_class[labels.long()][:, None]
         with torch.autocast(embeddings.device.type, enabled=False):
-            similarities = Cosine().similarity(torch.cat([precise(embeddings), self.proxies]))
+            similarities = Cosine().similarity(torch.cat(alike(embeddings, self.proxies)))
             walks = self._walks(similarities)
             samples, proxies = walks[: len(labels)], walks[len(labels) :]
             lengths = torch.linalg.vector_norm(walks, dim=1).split([len(samples), len(proxies)])
@@ -104,7 +104,7 @@ class Manifold(nn.Module):
         intrinsic = self._n_pair(walks[: len(labels), len(labels) :], own)
         losses = intrinsic + self.context_weight * context
         weights = to_weights(tuples, labels)
-        return self.reducer(labels, samples=Terms(weights * losses, weights, weights))
+        return self.reducer(labels, samples=weighted(losses, weights))
 
     def _walks(self, cosines: Tensor) -> Tensor:
         """F of all samples and proxies; its matrix is symmetric, with eigenvalues above 1 - α."""

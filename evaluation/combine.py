@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 
 from core.distance import precise
 from core.types import Embeddings
+from core.unit import unit
 
 
 def combine(parts: Sequence[Embeddings], weights: Sequence[float] | None = None) -> Embeddings:
@@ -33,7 +33,7 @@ def combine(parts: Sequence[Embeddings], weights: Sequence[float] | None = None)
     if len(weights) != len(parts) or min(weights) < 0 or not math.hypot(*weights):
         raise ValueError(f"{len(parts)} weights of at least 0, not all 0, expected, got {weights}")
     scaled = [
-        F.normalize(precise(part), dim=1) * (weight / math.hypot(*weights))
+        unit(precise(part)) * (weight / math.hypot(*weights))
         for part, weight in zip(parts, weights, strict=True)
     ]
     return torch.cat(scaled, dim=1)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings, Labels, Scalar
+from core.unit import unit
 from evaluation.sums import sums_by_group
 from evaluation.undefined import UndefinedError
 
@@ -80,7 +81,7 @@ def class_sums(
 ) -> tuple[Float[Tensor, "C D"], Int[Tensor, " C"]]:
     """Sum of the unit vectors, in float64, and number of samples of each class that occurs."""
     classes, class_id = torch.unique(labels, return_inverse=True)
-    return sums_by_group(F.normalize(embeddings.double(), dim=1), class_id, len(classes))
+    return sums_by_group(unit(embeddings.double()), class_id, len(classes))
 
 
 def mean_distance(squared_sum: Tensor, size: Tensor) -> Tensor:

@@ -14,7 +14,13 @@ from evaluation.chunks import MEMORY, in_chunks
 from evaluation.exact import Exact
 from evaluation.faiss_search import faiss_nearest
 from evaluation.screen import screen_of
-from evaluation.space import Distance, full_precision, half_squared_norms, points_of
+from evaluation.space import (
+    Distance,
+    full_precision,
+    half_squared_norms,
+    points_of,
+    unit_of_length,
+)
 
 ROWS = 16384  # pairs compared in float64 at a time
 NOBODY = -1  # fills up the rows of queries with fewer neighbours
@@ -89,7 +95,10 @@ def nearest(
         )
     indices = gallery[found]
     itself = indices == queries[:, None]
-    distances = distances_of(points, queries, indices, distance).masked_fill(itself, torch.inf)
+    distances = distances_of(points, queries, indices, distance)
+    if distance == "euclidean":
+        distances *= unit_of_length(embeddings).double()
+    distances = distances.masked_fill(itself, torch.inf)
     return Neighbors(queries, indices.masked_fill(itself, NOBODY), distances)
 
 

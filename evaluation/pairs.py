@@ -21,7 +21,7 @@ class Pairs:
     """The similarity of each query to each gallery item, and whether they share a label.
 
     The similarity is one number for all pairs, larger is closer: the cosine, or -d²/2 of the
-    Euclidean distance d.
+    Euclidean distance d, in the unit of `evaluation.space.unit_of_length`.
 
     Args:
         queries: indices into `embeddings`; `gallery` likewise, each once.

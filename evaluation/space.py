@@ -1,30 +1,48 @@
 """The space in which neighbours are searched and clusters formed."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.distance import precise
 from core.types import Embeddings
+from core.unit import unit
 
 Distance = Literal["cosine", "euclidean"]
+
+ORDINARY = 40  # powers of two around 1, of which squares and their sums are far from every limit
 
 
 def points_of(embeddings: Embeddings, distance: Distance) -> Embeddings:
     """Points whose Euclidean order of neighbours is the order under `distance`, in >= float32.
 
     Unit vectors for `cosine`. For `euclidean` the embeddings, moved to a mean of zero: no distance
-    changes, and squared norms stay small enough to be subtracted from products without loss.
+    changes, and squared norms stay small enough to be subtracted from products without loss. If
+    the largest entry is no ordinary number, they are divided by `unit_of_length` first, because
+    their squares would overflow or vanish.
     """
     if distance == "cosine":
-        return F.normalize(precise(embeddings), dim=1)
+        return unit(precise(embeddings))
     if distance == "euclidean":
-        return precise(embeddings) - precise(embeddings).mean(dim=0)
+        points = precise(embeddings) / unit_of_length(embeddings)
+        return points - points.mean(dim=0)
     raise ValueError(f"distance must be cosine or euclidean, got {distance!r}")
+
+
+def unit_of_length(embeddings: Embeddings) -> Tensor:
+    """What a distance of 1 between the Euclidean points is in the embeddings: a power of two, ().
+
+    It is 1 unless the largest entry is beyond 2^±40; division by it loses nothing.
+    """
+    entries = precise(embeddings)
+    exponent = torch.frexp(entries.abs().amax()).exponent
+    lowest = math.frexp(torch.finfo(entries.dtype).tiny)[1]
+    power = exponent.clamp(lowest, -lowest).masked_fill(exponent.abs() <= ORDINARY, 0)
+    return torch.ldexp(entries.new_ones(()), power)
 
 
 def half_squared_norms(points: Embeddings) -> Tensor:

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Gt, Le
 from torch import Tensor
 
 from core.distance import precise
 from core.ranges import PositiveInt
 from core.types import Embeddings, Scalar
+from core.unit import unit
 from evaluation.chunks import MEMORY, in_chunks
 from evaluation.space import full_precision
 from evaluation.undefined import UndefinedError
@@ -41,7 +41,7 @@ def uniformity(
     num = len(embeddings)
     if num < 2:
         raise UndefinedError("there is only one sample")
-    points = F.normalize(precise(embeddings), dim=1)
+    points = unit(precise(embeddings))
 
     def potential(rows: slice, workspace: Tensor) -> Tensor:
         with full_precision(points.device):

@@ -19,6 +19,7 @@ from core.reducer import (
     Threshold,
     Unreduced,
     terms_of,
+    weighted,
 )
 
 LABELS = torch.tensor([0, 1])
@@ -96,3 +97,18 @@ def test_numbers_without_a_meaning_are_an_error(make: Callable[[], Reducer], nam
 
 def test_without_a_mask_every_entry_is_a_tuple() -> None:
     assert Mean()(LABELS, a=terms_of(torch.tensor([1.0, 0.0, 5.0]))).item() == 2
+
+
+def test_losses_below_zero_are_no_part_of_the_mean_of_those_above() -> None:
+    """A proxy loss, which can be negative, was reduced to its mean over what is above zero."""
+    losses = torch.tensor([-1.0, 2.0])
+    counted = weighted(losses, torch.tensor([5, 3]))
+    several = Terms(*torch.tensor([[1.0], [2.0], [1.0]]), above=torch.tensor([2.0]))
+    for term, expected in [(terms_of(losses), 2), (counted, 2), (several, 2)]:
+        assert NonZeroMean()(LABELS, a=term).item() == expected
+        assert Mean()(LABELS, a=terms_of(losses)).item() == 0.5
+
+
+@pytest.mark.parametrize("reducer", [NonZeroMean(), Threshold(low=0), Threshold(high=5), Mean()])
+def test_what_is_not_a_number_stays_visible(reducer: Reducer) -> None:
+    assert reducer(LABELS, a=terms_of(torch.tensor([torch.nan, 1.0]))).isnan()

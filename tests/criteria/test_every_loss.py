@@ -3,6 +3,7 @@
 import copy
 import io
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -473,3 +474,48 @@ def separation(x: Tensor, labels: Tensor) -> float:
     positives, negatives = all_pairs(labels)
     cosines = F.normalize(x.detach(), dim=1) @ F.normalize(x.detach(), dim=1).T
     return float(cosines[positives].mean() - cosines[negatives].mean())
+
+
+@every_tuple_loss
+def test_a_batch_with_equal_images_has_the_value_of_double_precision(loss: str) -> None:
+    """Distances of equal images that were not quite 0 counted among the losses above zero."""
+    criterion, wide = (build_loss(loss).to(dtype) for dtype in (torch.float32, torch.float64))
+    for seed in range(5):
+        embeddings, labels = batch([0, 1, 2, 3] * 6, dim=128, seed=seed)
+        x = embeddings.detach().float()
+        x[8:16] = x[:8]
+        torch.testing.assert_close(
+            criterion(x, labels).double(), wide(x.double(), labels), rtol=2e-5, atol=1e-6
+        )
+
+
+TYPES = {  # of the embeddings, of the prototypes or references, and of the value
+    "double among float": (torch.float64, torch.float32, torch.float64),
+    "float among double": (torch.float32, torch.float64, torch.float64),
+    "half among float": (torch.float16, torch.float32, torch.float32),
+    "bfloat16 among float": (torch.bfloat16, torch.float32, torch.float32),
+}
+
+
+@pytest.mark.parametrize("types", TYPES.values(), ids=TYPES.keys())
+@every_loss
+def test_embeddings_of_another_type_than_the_parameters_or_references(
+    loss: str, types: tuple[torch.dtype, torch.dtype, torch.dtype]
+) -> None:
+    """NumPy's double embeddings met the float prototypes of a loss."""
+    own, other, wider = types
+    embeddings, labels = batch(LABELS["balanced"])
+    x = embeddings.detach().to(own)
+    mixed = settled(loss).to(other)
+    wide = copy.deepcopy(mixed).to(wider)
+    against, widely = {}, {}
+    if takes_tuples(loss):
+        references, reference_labels = batch(LABELS["unbalanced"], seed=1)
+        y = references.detach().to(other)
+        against = {"references": y, "reference_labels": reference_labels}
+        widely = {**against, "references": y.to(wider)}
+    value, gradient = value_and_gradient(partial(mixed, **against), x, labels)
+    expected, wide_gradient = value_and_gradient(partial(wide, **widely), x.to(wider), labels)
+    torch.testing.assert_close(value.to(wider), expected)
+    error = (gradient.to(wider) - wide_gradient).abs().max()
+    assert error <= 2 * torch.finfo(own).eps * wide_gradient.abs().max() + 1e-6

@@ -3,7 +3,9 @@
 import math
 
 import pytest
+import torch
 
+from core.reducer import NonZeroMean
 from criteria.proxynca import ProxyNCA
 from tests.batches import LABELS, batch, euclidean
 
@@ -26,3 +28,11 @@ def test_value_equals_the_definition(labels: list[int], length: float, include_o
 def test_needs_two_classes() -> None:
     with pytest.raises(ValueError, match="num_classes"):
         ProxyNCA(1, 8)
+
+
+def test_the_mean_of_the_losses_above_zero_leaves_those_below_out() -> None:
+    """Of two samples one was closer to its proxy than to the other by far: a loss below zero."""
+    criterion = ProxyNCA(2, 2, length=3, reducer=NonZeroMean())
+    criterion.prototypes.data = torch.eye(2)
+    value = criterion(torch.tensor([[1.0, 0.0], [1.0, 0.1]]), torch.tensor([0, 1]))
+    assert value.item() == pytest.approx(16.120, abs=1e-3)

@@ -5,6 +5,7 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,12 +14,21 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from evaluation import measured_set
+from evaluation.backend import Backend
+from evaluation.dists import intra
+from evaluation.effective_rank import effective_rank
 from evaluation.evaluate import Evaluation
 from evaluation.f1 import f1
+from evaluation.fnmr import fnmr_at_fmr
 from evaluation.kmeans import kmeans
 from evaluation.map_at_r import map_at_r
+from evaluation.mean_norm import mean_norm
+from evaluation.nearest import nearest
 from evaluation.nmi import nmi
 from evaluation.recall import recall_at_k
+from evaluation.rho_spectrum import rho_spectrum, rho_spectrum_centered
+from evaluation.space import Distance
+from evaluation.uniformity import uniformity
 
 CONF = Path(__file__).parents[2] / "conf"
 DEFAULT = (
@@ -271,3 +281,41 @@ def test_the_backend_reaches_the_search(blobs: tuple[Tensor, Tensor]) -> None:
     searches = ("certified", "torch", "faiss")
     certified, dense, by_faiss = (Evaluation(RETRIEVAL, backend=b)(*blobs) for b in searches)
     assert certified == dense == by_faiss
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 1e-30, 1e30, 2.0**100])
+@pytest.mark.parametrize("backend", ["torch", "certified", "faiss"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_the_scale_of_the_embeddings_is_irrelevant(
+    distance: Distance, backend: Backend, scale: float
+) -> None:
+    """A network without a last normalization had blown up, or all but vanished."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(20).repeat_interleave(10)
+    embeddings = torch.randn(200, 16, generator=draw) + torch.randn(20, 16, generator=draw)[labels]
+    metrics = {
+        "recall": partial(recall_at_k, k=1),
+        "map": map_at_r,
+        "nmi": nmi,
+        "rho": partial(rho_spectrum, m=1),
+        "centered": partial(rho_spectrum_centered, m=1),
+        "rank": effective_rank,
+        "intra": intra,
+        "uniformity": uniformity,
+        "fnmr": partial(fnmr_at_fmr, fmr=0.1),
+        "norm": mean_norm,
+    }
+    measured = Evaluation(metrics, distance=distance, backend=backend)
+    found, expected = measured(scale * embeddings, labels), measured(embeddings, labels)
+    expected["norm"] *= scale
+    assert found == pytest.approx(expected, rel=1e-6, abs=0)
+    space = embeddings.double().numpy()
+    if distance == "cosine":
+        space /= np.linalg.norm(space, axis=1, keepdims=True)
+    apart = np.linalg.norm(space[:, None] - space, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    nearest_label = labels.numpy()[apart.argmin(axis=1)]
+    assert found["recall"] == pytest.approx((nearest_label == labels.numpy()).mean())
+    neighbors = nearest(scale * embeddings, 1, distance=distance, backend=backend)
+    truth = apart.min(axis=1) ** 2 / 2 if distance == "cosine" else scale * apart.min(axis=1)
+    np.testing.assert_allclose(neighbors.distances[:, 0], truth, rtol=1e-5)
