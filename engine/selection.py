@@ -62,9 +62,9 @@ def numbers_of(config: DictConfig) -> list[str]:
     return numbers
 
 
-def _default(group: str, key: str) -> Sequence[str]:
-    value = OmegaConf.to_container(OmegaConf.load(CONF / group / "default.yaml"))[key]  # type: ignore[call-overload, index]
-    return [value] if isinstance(value, str) else list(value)  # type: ignore[arg-type]
+def _default(group: str, key: str) -> list[str]:
+    value = OmegaConf.select(OmegaConf.load(CONF / group / "default.yaml"), key)
+    return [value] if isinstance(value, str) else list(OmegaConf.to_object(value))  # type: ignore[arg-type]
 
 
 def _check_name(
