@@ -63,8 +63,11 @@ def numbers_of(config: DictConfig) -> list[str]:
 
 
 def _default(group: str, key: str) -> list[str]:
-    value = OmegaConf.select(OmegaConf.load(CONF / group / "default.yaml"), key)
-    return [value] if isinstance(value, str) else list(OmegaConf.to_object(value))  # type: ignore[arg-type]
+    """As conf/ has it, its interpolations as text."""
+    content = OmegaConf.to_container(OmegaConf.load(CONF / group / "default.yaml"))
+    assert isinstance(content, dict)
+    value = content[key]
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _check_name(
