@@ -80,7 +80,7 @@ def show(folder: RunFolder) -> None:
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand the error over; it is explained here, in one line
-    with explained():
+    with explained(), advised():
         require_utf8(sys.argv)
         quiet()
         main()

@@ -62,9 +62,12 @@ def numbers_of(config: DictConfig) -> list[str]:
     return numbers
 
 
-def _default(group: str, key: str) -> Sequence[str]:
-    value = OmegaConf.to_container(OmegaConf.load(CONF / group / "default.yaml"))[key]  # type: ignore[call-overload, index]
-    return [value] if isinstance(value, str) else list(value)  # type: ignore[arg-type]
+def _default(group: str, key: str) -> list[str]:
+    """As conf/ has it, its interpolations as text."""
+    content = OmegaConf.to_container(OmegaConf.load(CONF / group / "default.yaml"))
+    assert isinstance(content, dict)
+    value = content[key]
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _check_name(

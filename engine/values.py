@@ -193,7 +193,7 @@ def _uninitialised(target: Callable[..., Any]) -> object:
     """An object of the class that a call returns."""
     made = target if inspect.isclass(target) else _signature(target, "")[1].get("return")
     try:
-        return object.__new__(made)  # type: ignore[call-overload, no-any-return]
+        return object.__new__(made)  # type: ignore[arg-type]
     except TypeError:
         return UNKNOWN
 
