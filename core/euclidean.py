@@ -82,8 +82,9 @@ def _shifted(x: Tensor, y: Tensor | None, shift: Tensor) -> tuple[Tensor, Tensor
 
 
 def _squared(x: Tensor, y: Tensor | None) -> Tensor:
-    norms, others = (None if rows is None else rows.square().sum(dim=1) for rows in (x, y))
-    squared = norms[:, None] + (norms if y is None else others)
+    norms = x.square().sum(dim=1)
+    others = norms if y is None else y.square().sum(dim=1)
+    squared = norms[:, None] + others
     squared.addmm_(x, (x if y is None else y).T, alpha=-2).clamp_(min=0)
     return squared.mul_(rows_differ(x, y))
 

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from core.distance import Cosine, alike
+from core.distance import Cosine, precise
 from core.inputs import check_classes, check_inputs
 from core.inverse import inverse_of_definite
 from core.logsumexp import log1p_sum_exp
@@ -96,7 +96,7 @@ class Manifold(nn.Module):
         check_classes(labels, self.num_classes)
         own = self.proxy_of_class[labels.long()][:, None]
         with torch.autocast(embeddings.device.type, enabled=False):
-            similarities = Cosine().similarity(torch.cat(alike(embeddings, self.proxies)))
+            similarities = Cosine().similarity(torch.cat([precise(embeddings), self.proxies]))
             walks = self._walks(similarities)
             samples, proxies = walks[: len(labels)], walks[len(labels) :]
             lengths = torch.linalg.vector_norm(walks, dim=1).split([len(samples), len(proxies)])

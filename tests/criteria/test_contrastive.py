@@ -1,6 +1,8 @@
 """Contrastive against its definition, pair by pair."""
 
+import numpy as np
 import pytest
+import torch
 
 from core.reducer import Mean, NonZeroMean
 from criteria.contrastive import Contrastive
@@ -38,3 +40,20 @@ def test_paper_form_is_the_default() -> None:
     labels = batch([0, 0])[1]
     assert Contrastive()(embeddings, labels).item() == pytest.approx(1.0)
     assert Contrastive()(embeddings, batch([0, 1])[1]).item() == 0
+
+
+def test_equal_images_are_no_active_pairs() -> None:
+    """Batches held some images twice, and the mean was taken over the losses above zero."""
+    criterion = Contrastive(power=1, reducer=NonZeroMean())
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(8).repeat_interleave(4)
+    same = (labels[:, None] == labels).numpy() & ~np.eye(32, dtype=bool)
+    for _ in range(50):
+        x = torch.randn(32, 128, generator=draw)
+        x[1::4] = x[::4]
+        points = x.double().numpy()
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        apart = np.linalg.norm(points[:, None] - points, axis=2)
+        pull, push = apart[same], np.maximum(1 - apart, 0)[labels[:, None] != labels]
+        expected = sum(part[part > 0].mean() for part in (pull, push) if (part > 0).any())
+        assert criterion(x, labels).item() == pytest.approx(expected, abs=1e-5)
