@@ -41,12 +41,12 @@ class RandomMiner(nn.Module):
         positives, negatives = all_pairs(labels, reference_labels)
         anchors = self._anchors(positives, negatives)
         positives, negatives = positives[anchors], negatives[anchors]
-        rows, *others = one_per_anchor(
+        triplets = one_per_anchor(
             self.draw.among(positives),
             self.draw.among(negatives),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )
-        return Triplets(anchors[rows], *others)
+        return triplets._replace(anchors=anchors[triplets.anchors])
 
     def _anchors(self, positives: Mask, negatives: Mask) -> Tensor:
         """Each sample once, or N drawn by how many triplets they are the anchor of, (N,)."""

@@ -45,4 +45,4 @@ def test_all_triplets_of_unequal_classes_are_equally_likely_if_anchors_are_drawn
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
 def test_where_no_anchor_can_be_drawn_there_is_nothing(labels: list[int]) -> None:
     embeddings, targets = batch(labels)
-    assert not len(RandomMiner(per_anchor=False)(embeddings, targets).anchors)
+    assert not listed(RandomMiner(per_anchor=False)(embeddings, targets))

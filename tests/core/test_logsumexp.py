@@ -39,7 +39,7 @@ def test_each_positive_pair_competes_with_the_negatives_of_its_anchor() -> None:
     logits = torch.tensor([[1.0, -2.0, 0.5], [0.5, 900.0, 3.0], [1.0, 2.0, 3.0]]).double()
     positives = torch.tensor([[True, True, False], [True, False, False], [False, True, False]])
     negatives = torch.tensor([[False, False, True], [False, True, True], [False, False, False]])
-    losses, counts, active = pair_cross_entropy(logits, Pairs(positives, negatives))
+    losses, counts, active, _ = pair_cross_entropy(logits, Pairs(positives, negatives))
     expected = torch.zeros(3, 2).double()  # the positives of each row, side by side
     for j in (0, 1):
         odds = math.exp(logits[0, j]) / (math.exp(logits[0, j]) + math.exp(0.5))

@@ -123,7 +123,7 @@ def test_each_hinge_is_collected_at_its_anchor(
     seen = {}
     criterion = Quadruplet(None, 0.2, 0.3, False, distance=Lp(), reducer=lambda _, **t: seen | t)
     against = {"references": references, "reference_labels": reference_labels}
-    got = torch.stack(criterion(embeddings, targets, pairs, **against)["quadruplets"], dim=1)
+    got = torch.stack(criterion(embeddings, targets, pairs, **against)["quadruplets"][:3], dim=1)
     torch.testing.assert_close(got, torch.tensor(expected).double())
 
 
