@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from core.files import write_text_atomically
+from core.ranges import NonNegativeInt, PositiveInt, Seed
 from datasets.images import Images
 from datasets.reader import read_image
 from engine.progress import watched
@@ -45,7 +46,13 @@ class Looked(NamedTuple):
 
 
 def look(
-    looked: Looked, folder: Path, *, map_images: int, queries: int, hardest: int, seed: int
+    looked: Looked,
+    folder: Path,
+    *,
+    map_images: PositiveInt,
+    queries: PositiveInt,
+    hardest: NonNegativeInt,
+    seed: Seed,
 ) -> dict[str, Path]:
     """Write the pictures and the tables of classes into `folder`; name of each picture -> PNG.
 

@@ -63,6 +63,22 @@ def check_values(content: Content) -> None:
     _arguments("", Run, {name: content[name] for name in [*own, *content]})
 
 
+def check_arguments(key: str, target: Callable[..., Any], given: Content) -> None:
+    """The values that a command hands to one of its own functions or classes.
+
+    Args:
+        key: of the node that holds them, for messages; empty for a command's own keys.
+        target: whose signature states the types and ranges.
+        given: the values, by the names of its arguments.
+
+    Raises:
+        ConfigurationError: see `check_values`.
+    """
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"{key}={shown(given)}: must hold keys, {key}.<key>=<value>")
+    _arguments(key, target, given)
+
+
 def check_complete(content: Content) -> None:
     """Every key of a run is there; an older one, of a finished run, may lack some.
 

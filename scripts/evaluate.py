@@ -12,7 +12,9 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,6 +25,7 @@ from rich.table import Table as Grid
 from torch import nn
 
 from core.files import child, write_text_atomically
+from core.ranges import PositiveInt
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import fabric_of, splits_of, table_of
@@ -33,6 +36,7 @@ from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.one_line import explained
 from engine.progress import busy, watched
+from engine.settings import Text
 from engine.trained import (
     MEASURED,
     Trained,
@@ -42,6 +46,7 @@ from engine.trained import (
     saved_configuration,
     weights,
 )
+from engine.values import check_arguments, content_of
 from evaluation.embed import Embedded, embed
 from evaluation.evaluate import Evaluation, Results
 from evaluation.per_query import save
@@ -50,6 +55,18 @@ from tracking.report import cell
 from tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Own:
+    """conf/evaluate.yaml, but for `pictures`, which are the arguments of `engine.look.look`."""
+
+    run: Text
+    split: Literal["train", "val", "test"]
+    name: Text | int | float | None
+    neighbors: PositiveInt
+    trust: Text | Sequence[Text]
+    draw: bool
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -61,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def evaluate(arguments: Sequence[str]) -> None:
     trained, config = read(arguments)
-    check(config, [])
+    check_all(config)
     name = str(config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}")
     folder = child(trained.folder / "evaluation", name)
     learned = weights(trained.checkpoint)
@@ -97,6 +114,19 @@ def evaluate(arguments: Sequence[str]) -> None:
     print(metrics)
 
 
+def check_all(config: DictConfig) -> None:
+    """The values of the run, and those of conf/evaluate.yaml.
+
+    Raises:
+        ConfigurationError: see `engine.values.check_values`.
+    """
+    own = OmegaConf.load(CONF / "evaluate.yaml")
+    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
+    content = content_of(OmegaConf.masked_copy(config, [str(key) for key in own]))
+    check_arguments("pictures", look, content.pop("pictures"))
+    check_arguments("", Own, content)
+
+
 def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained, DictConfig]:
     """The run that `run=` names, and its configuration with all other arguments applied.
 
@@ -108,6 +138,7 @@ def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
     trained = find(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
+    own.run = paths[0]
     others = [argument for argument in arguments if not argument.startswith("run=")]
     saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others), MEASURED), own)
     assert isinstance(saved, DictConfig)

@@ -11,11 +11,13 @@ others are those of a run; docs/data.md explains what is found.
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -35,12 +37,23 @@ from engine.configuration import CONF, ConfigurationError, check
 from engine.loader import worker_count
 from engine.one_line import explained
 from engine.progress import busy, watched
+from engine.settings import Text
+from engine.values import check_arguments, content_of
 
 SAID = {
     "unreadable": "images that cannot be read",
     "exact_duplicates": "test images that are the same file as a training image",
     "near_duplicates": "other test images that look like a training image",
 }
+
+
+@dataclass(frozen=True)
+class Own:
+    """conf/prepare_data.yaml."""
+
+    download: bool
+    out: Text | None
+    bits: Annotated[int, Ge(0), Le(256)]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -82,8 +95,7 @@ def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
                 OmegaConf.update(own, override.key_or_group, override.value())
             else:
                 others.append(str(override.input_line))
-        if not isinstance(own.download, bool) or not isinstance(own.bits, int):
-            raise ConfigurationError("download must be true or false, bits a whole number")
+        check_arguments("", Own, content_of(own))
         named = f"--config-name={said.config_name}"
         config = compose_run([named, *others], return_hydra_config=True)
         with open_dict(config):

@@ -228,8 +228,11 @@ def test_without_a_data_folder_the_setting_is_named(monkeypatch: pytest.MonkeyPa
     ("override", "said"),
     [
         ("downlaod=true", "downlaod"),
-        ("download=perhaps", "download must be true or false"),
-        ("bits=few", "bits a whole number"),
+        ("download=perhaps", "download=perhaps: must be true or false"),
+        ("bits=few", "bits=few: must be a whole number >= 0 and <= 256"),
+        ("bits=true", "bits=true: must be a whole number"),
+        ("bits=-1", "bits=-1: must be a whole number"),
+        ("out=5", "out=5: must be text"),
         ("+bitz=3", "no YAML declares the key 'bitz'"),
         ("dataset=cub20", "did you mean 'cub200'"),
     ],
