@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from core.rank import is_first_process
+from engine.command_line import check_command_line
 from engine.faults import advised
 from engine.one_line import explain, explained, require_utf8
 from engine.protocol import claim_of, warn
@@ -82,5 +83,6 @@ if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand the error over; it is explained here, in one line
     with explained(), advised():
         require_utf8(sys.argv)
+        check_command_line(sys.argv[1:])
         quiet()
         main()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from hydra import compose, version
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from engine.command_line import check_choices, parsed
 from engine.configuration import CONF, ConfigurationError
 
 
@@ -27,7 +28,8 @@ def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> 
 @contextmanager
 def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
     """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
-    said = get_args_parser().parse_args(list(arguments))
+    said = parsed(arguments)
+    check_choices(said.overrides)
     said.config_name = said.config_name or "config"
     at_work = GlobalHydra.instance().hydra
     if at_work is not None and not (said.config_dir or said.config_path):

@@ -102,6 +102,8 @@ def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
     for group in ("dataset", "loss", "batchminer", "backbone"):
         if choices.get(group) is None:
             raise ConfigurationError(f"{group}: is missing; choose one, {group}=...")
+    if "metric" not in config:
+        raise ConfigurationError("metric: is missing; choose at least one, metric=[...]")
     content = content_of(config)
     check_complete(content)
     check_values({key: content[key] for key in ("seed", "group", "paths")})
