@@ -13,19 +13,19 @@ def check_name(key: str, value: object) -> None:
         value: the name.
 
     Raises:
-        ConfigurationError: the value is empty, `.` or `..`, has a separator, a character that
+        ConfigurationError: the value is empty, begins with a dot, has a separator, a character that
             cannot be printed or a space at an end, or is longer than 200 bytes.
     """
     name = str(value)
     fits = (
         name.isprintable()
         and name == name.strip()
-        and name not in ("", ".", "..")
+        and name[:1] not in ("", ".")
         and not set(name) & set("/\\:")
         and len(name.encode(errors="replace")) <= LONGEST
     )
     if not fits:
         raise ConfigurationError(
             f"{key}={name!r}: must be the name of one folder, of at most {LONGEST} printable "
-            "characters and without / \\ or :"
+            "characters, without / \\ or : and without a dot in front"
         )
