@@ -12,7 +12,8 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from engine.configuration import CONF, ConfigurationError
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 
 
 def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> DictConfig:

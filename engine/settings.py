@@ -6,31 +6,22 @@ arguments in their own signatures.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from annotated_types import MinLen
 from torch import nn
 
-from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Seed
+from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from core.types import Miner
+from engine.names import FolderSettings, Text
 from engine.source import Source
+from engine.values import Settings
 from evaluation.evaluate import Evaluation
 
-Text = Annotated[str, MinLen(1)]
 Made = Callable[..., Any]  # called again by the run, with what it waits for
 
 
 @dataclass(frozen=True)
-class Paths:
-    """conf/config.yaml, `paths`."""
-
-    data: Text | None
-    runs: Text
-    cache: Text
-
-
-@dataclass(frozen=True)
-class Trainer:
+class Trainer(Settings):
     """conf/trainer."""
 
     epochs: NonNegativeInt
@@ -56,7 +47,7 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Evaluating:
+class Evaluating(Settings):
     """conf/evaluation."""
 
     batch_size: PositiveInt
@@ -66,14 +57,10 @@ class Evaluating:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(FolderSettings):
     """conf/config.yaml: the groups, and what stands beside them."""
 
-    seed: Seed
-    force: bool
     num_classes: PositiveInt
-    group: str | int | float | None
-    paths: Paths
     validation: Made
     transform: object
     sampler: Made
@@ -87,6 +74,3 @@ class Run:
     evaluation: Evaluating
     trainer: Trainer
     tracker: Made
-
-
-SETTINGS = (Paths, Trainer, Evaluating, Run)

@@ -26,8 +26,10 @@ from core.files import child, write_text_atomically
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import fabric_of, splits_of, table_of
-from engine.configuration import CONF, ConfigurationError, check
+from engine.check import check
+from engine.configuration import CONF
 from engine.dataset import data_root, dataset_name
+from engine.errors import ConfigurationError
 from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look

@@ -25,7 +25,7 @@ from rich.table import Table as Grid
 
 from core.errors import UserError
 from core.files import DamagedFileError, write_text_atomically
-from engine.configuration import ConfigurationError
+from engine.errors import ConfigurationError
 from engine.one_line import explained
 from engine.protocol import differences
 from engine.trained import backbone, saved_configuration, weights

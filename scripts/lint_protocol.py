@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from engine.check import check
 from engine.compose import compose_run, composing
-from engine.configuration import ConfigurationError, check
+from engine.errors import ConfigurationError
 from engine.one_line import explained
 from engine.protocol import Claim, claim_of, compare, table
 

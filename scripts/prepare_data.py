@@ -30,8 +30,10 @@ from datasets.fingerprint import Fingerprint, Fingerprints
 from datasets.path import is_inline
 from datasets.table import DatasetError, Table
 from engine.acquisition import table_of
+from engine.check import check
 from engine.compose import compose_run, composing
-from engine.configuration import CONF, ConfigurationError, check
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 from engine.loader import worker_count
 from engine.one_line import explained
 from engine.progress import busy, watched
