@@ -110,6 +110,7 @@ def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
     trained = find(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
+    own.run = paths[0]
     others = [argument for argument in arguments if not argument.startswith("run=")]
     saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others), MEASURED), own)
     assert isinstance(saved, DictConfig)
