@@ -27,8 +27,7 @@ def identities(rows: Tensor) -> Tensor:
     """
     bits = rows.view(BITS[rows.dtype]).long()
     if rows.dtype == torch.float64:
-        bits ^= (
-            bits >> 32
-        )  # round numbers have bits in the upper half only, where products overflow
+        # round numbers have bits in the upper half only, where products overflow
+        bits ^= bits >> 32
     irregular = torch.logspace(0.1, 0.9, rows.shape[1], dtype=torch.float64, device=rows.device)
     return bits.mul_(irregular.view(torch.int64)).sum(dim=1)
