@@ -70,8 +70,6 @@ def read_refused(folder: RunFolder) -> Run:
 
 
 def read_whole(folder: RunFolder) -> Run:
-    for file in (folder.config, folder.metrics, folder.summary):
-        folder.verify(file)
     config = read_config(folder.config)
     check_place(folder, config)
     told = read_json(folder.status, Status)
@@ -84,6 +82,8 @@ def read_whole(folder: RunFolder) -> Run:
             f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has"
         )
     cost = read_json(folder.cost, Cost)
+    for file in (folder.config, folder.metrics, *([folder.summary] if finished else [])):
+        folder.verify(file)  # what is not damaged may still be another
     commit, claim = environment.get("commit"), environment.get("protocol") or {}
     return Run(
         *place_of(folder),
