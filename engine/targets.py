@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pydoc import ErrorDuringImport, locate
 from typing import Any
 
+from core.errors import in_one_line
 from engine.errors import ConfigurationError, suggestion
 
 STANDARD = ("types.NoneType", "functools.partial")
@@ -50,7 +51,7 @@ def _located(name: str, where: str) -> object:
     try:
         return locate(name)
     except ErrorDuringImport as error:
-        reason = " ".join(str(error.value).split())
+        reason = in_one_line(error.value)
         raise ConfigurationError(f"{where}: cannot import {error.filename}: {reason}") from error
 
 
