@@ -108,11 +108,13 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
         advice: what to do if it is damaged, as the end of the error's line.
 
     Raises:
-        DamagedFileError: the file holds no JSON, or something else than an object.
+        DamagedFileError: the file cannot be read, or holds something else than a JSON object.
     """
     try:
+        if not path.is_file():  # a pipe would never end
+            raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged ({error}); {advice}") from error
     if not isinstance(content, dict):
         raise DamagedFileError(f"{path} is damaged (it holds no JSON object); {advice}")

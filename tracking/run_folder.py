@@ -126,7 +126,7 @@ class RunFolder:
         """
         checksums = self._read_status().get("checksums")
         expected = checksums.get(path.name) if isinstance(checksums, dict) else None
-        if expected is not None and (not path.exists() or expected != checksum(path)):
+        if expected is not None and (not path.is_file() or expected != checksum(path)):
             advice = ADVICE.get(path.name, RESTORE)
             raise DamagedFileError(f"{path} is not what the run wrote; {advice}")
 
