@@ -80,17 +80,6 @@ def write_text_atomically(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def child(folder: Path, name: str) -> Path:
-    """`folder / name`, which lies in the folder itself: a name that somebody gave is no path.
-
-    Raises:
-        UserError: the name leaves the folder, is in one below it, or is none at all.
-    """
-    if name in ("", ".", "..") or "/" in name or not name.isprintable():
-        raise UserError(f"{name!r} is no name of a file: it must not hold / or be . or ..")
-    return folder / name
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed in `write_atomically` left in `folder`.
 

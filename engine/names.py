@@ -33,7 +33,7 @@ class FolderSettings(Settings):
 
 
 def check_name(key: str, value: object) -> None:
-    """A name is one folder below its parent, on every system.
+    """A name is one folder or file below its parent, on every system.
 
     Args:
         key: of the configuration, for the message.
@@ -53,6 +53,6 @@ def check_name(key: str, value: object) -> None:
     )
     if not fits:
         raise ConfigurationError(
-            f"{key}={name!r}: must be the name of one folder, of at most {LONGEST} printable "
-            "characters and without / \\ or :"
+            f"{key}={name!r}: must be the name of one folder or file, of at most {LONGEST} "
+            "printable characters and without / \\ or :"
         )
