@@ -123,8 +123,8 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
     for index, run in sorted(folds.items()):
         select_on = str(saved_configuration(run, trusted).evaluation.select_on)
         checkpoint = run / "checkpoints" / f"best_{select_on.replace('/', '_')}.pt"
-        told = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
-        trained, config = read(told, recorded_data=True)
+        arguments = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
+        trained, config = read(arguments, recorded_data=True)
         images = images_of(config)
         embedded = embed_images(config, backbone(config, weights(trained.checkpoint)), images)
         parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels

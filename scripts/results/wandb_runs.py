@@ -31,7 +31,7 @@ TIMEOUT = 60  # seconds that one request may take
 PATIENCE = 600  # seconds for the listing, and for the history of one run, retries included
 PER_PAGE = 100  # runs per request
 PROJECT = re.compile(r"[\w-][\w. -]*/[\w-][\w. -]*")
-UNUSABLE = (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException)  # of what was told
+UNUSABLE = (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException)  # of an answer
 
 T = TypeVar("T")
 
