@@ -1,5 +1,6 @@
-"""The keys of a run that are no components, with their types and ranges: the one place for them.
+"""The keys of a run that are no components, with their types and ranges.
 
+Those that name the folder of a run are in `engine.names`, which needs no torch.
 conf/ has their values and says what they mean. Components state the types and ranges of their
 arguments in their own signatures.
 """
