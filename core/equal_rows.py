@@ -18,7 +18,7 @@ def rows_differ(x: Tensor, y: Tensor | None = None) -> Tensor:
 
 
 def row_hashes(rows: Tensor) -> Tensor:
-    """Hash of each row, the same for rows of the same bits: float32 or float64 (N, D) -> int64 (N,).
+    """Hash of each row, the same for rows of equal bits: float32 or float64 (N, D) -> int64 (N,).
 
     It is the sum of the bits of the entries, each times a number without a pattern, modulo 2^64.
     Whole numbers add up to the same in any order, so equal rows have the same number wherever they
