@@ -9,6 +9,6 @@ class UserError(Exception):
     exit_code: ClassVar[int] = 1  # of a process that ends with it
 
 
-def in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException | None) -> str:
     """The message of an error without line breaks; its class where it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -12,7 +12,7 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeGuard, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -83,7 +83,7 @@ def check_complete(content: Content, settings: type[Settings]) -> None:
                     raise ConfigurationError(f"{key}.{name}: is missing; a run needs it")
 
 
-def _is_settings(hint: object) -> bool:
+def _is_settings(hint: object) -> TypeGuard[type[Settings]]:
     return inspect.isclass(hint) and issubclass(hint, Settings)
 
 

@@ -237,4 +237,5 @@ def _one_line(error: BaseException, explain: Callable[[BaseException], str]) -> 
 
 
 def checksum(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
