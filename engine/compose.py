@@ -21,24 +21,24 @@ def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> 
 
     Where Hydra is at work already, as in main.py, overrides alone find what its command line finds.
     """
-    with composing(arguments) as said:
-        return compose(said.config_name, said.overrides, return_hydra_config)
+    with composing(arguments) as parsed:
+        return compose(parsed.config_name, parsed.overrides, return_hydra_config)
 
 
 @contextmanager
 def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
     """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
-    said = get_args_parser().parse_args(list(arguments))
-    said.config_name = said.config_name or "config"
+    parsed = get_args_parser().parse_args(list(arguments))
+    parsed.config_name = parsed.config_name or "config"
     at_work = GlobalHydra.instance().hydra
-    if at_work is not None and not (said.config_dir or said.config_path):
-        yield said
+    if at_work is not None and not (parsed.config_dir or parsed.config_path):
+        yield parsed
         return
     GlobalHydra.instance().clear()
     version.setbase("1.3")
     try:
-        Hydra.create_main_hydra2("main", _search_path(said.config_path, said.config_dir))
-        yield said
+        Hydra.create_main_hydra2("main", _search_path(parsed.config_path, parsed.config_dir))
+        yield parsed
     finally:
         GlobalHydra.instance().hydra = at_work
 

@@ -77,16 +77,16 @@ def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
     """The keys of conf/prepare_data.yaml, the run that all others compose, its dataset's name."""
     own = OmegaConf.load(CONF / "prepare_data.yaml")
     assert isinstance(own, DictConfig)
-    with composing(arguments) as said:
+    with composing(arguments) as parsed:
         others = []
-        for override in OverridesParser.create().parse_overrides(said.overrides):
+        for override in OverridesParser.create().parse_overrides(parsed.overrides):
             if override.key_or_group in own and not (override.is_add() or override.is_delete()):
                 OmegaConf.update(own, override.key_or_group, override.value())
             else:
                 others.append(str(override.input_line))
         if not isinstance(own.download, bool) or not isinstance(own.bits, int):
             raise ConfigurationError("download must be true or false, bits a whole number")
-        named = f"--config-name={said.config_name}"
+        named = f"--config-name={parsed.config_name}"
         config = compose_run([named, *others], return_hydra_config=True)
         with open_dict(config):
             name = config.pop("hydra").runtime.choices["dataset"]
