@@ -42,7 +42,7 @@ def main(config: DictConfig) -> Outcome | None:
     command = HydraConfig.get()
     with explained():
         folder = run_folder(config, command.runtime.choices)
-    # a worker's death is told by a signal, which comes at any moment
+    # the death of a worker is a signal, which comes at any moment
     with explained(folder.traceback), advised():
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(arguments(command), folder, config.force)])[0]

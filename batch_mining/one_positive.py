@@ -5,6 +5,7 @@ from torch import nn
 
 from core.draw import Draw
 from core.inputs import check_inputs
+from core.ranges import Seed
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
 
@@ -19,7 +20,7 @@ class OnePositiveMiner(nn.Module):
         seed: of the miner's own random stream.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: Seed = 0) -> None:
         super().__init__()
         self.draw = Draw(seed)
 

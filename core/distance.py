@@ -24,8 +24,8 @@ def precise(embeddings: Tensor) -> Tensor:
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
 
-def alike(embeddings: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Both in the wider of their types, at least float32: prototypes may be of another one.
+def to_common_type(embeddings: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Embeddings and references in the wider of their types, at least float32.
 
     Row by row in memory, because sums over rows that lie otherwise add up in another order: equal
     rows would have lengths that differ in the last digit.
@@ -63,14 +63,14 @@ class Lp:
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, y = alike(embeddings, references)
+            x, y = to_common_type(embeddings, references)
             if self.normalize:
                 x, y = unit(x), None if y is None else unit(y)
             if self.p == 2 and self.power == 2:
                 return squared_euclidean(x, y)
             others = x if y is None else y
             distances = euclidean(x, y) if self.p == 2 else torch.cdist(x, others, p=self.p)
-            return raised(distances, self.power)
+            return to_power(distances, self.power)
 
     def similarity(
         self, embeddings: Embeddings, references: References | None = None
@@ -101,7 +101,7 @@ class Cosine:
         self, embeddings: Embeddings, references: References | None
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, y = alike(embeddings, references)
+            x, y = to_common_type(embeddings, references)
             x = unit(x)
             return x, x if y is None else unit(y)
 
@@ -116,7 +116,7 @@ class DotProduct:
         self, embeddings: Embeddings, references: References | None = None
     ) -> Similarities:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, y = alike(embeddings, references)
+            x, y = to_common_type(embeddings, references)
             return x @ (x if y is None else y).T
 
 
@@ -135,7 +135,7 @@ class SNR:
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, y = alike(embeddings, references)
+            x, y = to_common_type(embeddings, references)
             x, y = self._centred(x), None if y is None else self._centred(y)
             signal = x.square().mean(dim=1, keepdim=True).clamp(min=1e-8)
             return squared_euclidean(x, y) / x.shape[1] / signal
@@ -151,7 +151,7 @@ class SNR:
         return x - x.mean(dim=1, keepdim=True)
 
 
-def raised(distances: Tensor, power: float) -> Tensor:
+def to_power(distances: Tensor, power: float) -> Tensor:
     """distances^power, whose gradient at zero is zero instead of infinite for a power below 1."""
     if power == 1:
         return distances

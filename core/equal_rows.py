@@ -1,4 +1,4 @@
-"""Which rows are equal, by one number for each row: no comparison entry by entry, no wait."""
+"""Compares all rows of two matrices by one hash of each row; the host waits for no device."""
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ def rows_differ(x: Tensor, y: Tensor | None = None) -> Tensor:
     Numbers to multiply by, because filling where a boolean mask is true takes several times longer,
     and because NaN stays NaN. -0 differs from 0. Without gradient.
     """
-    rows = identities(x)
-    columns = rows if y is None else identities(y)
+    rows = row_hashes(x)
+    columns = rows if y is None else row_hashes(y)
     return torch.ne(rows[:, None], columns, out=x.new_empty(len(rows), len(columns)))
 
 
-def identities(rows: Tensor) -> Tensor:
-    """A whole number of each row, equal for rows that are: float32 or float64 (N, D) -> int64 (N,).
+def row_hashes(rows: Tensor) -> Tensor:
+    """Hash of each row, the same for rows of equal bits: float32 or float64 (N, D) -> int64 (N,).
 
     It is the sum of the bits of the entries, each times a number without a pattern, modulo 2^64.
     Whole numbers add up to the same in any order, so equal rows have the same number wherever they
@@ -27,8 +27,7 @@ def identities(rows: Tensor) -> Tensor:
     """
     bits = rows.view(BITS[rows.dtype]).long()
     if rows.dtype == torch.float64:
-        bits ^= (
-            bits >> 32
-        )  # round numbers have bits in the upper half only, where products overflow
+        # round numbers have bits in the upper half only, where products overflow
+        bits ^= bits >> 32
     irregular = torch.logspace(0.1, 0.9, rows.shape[1], dtype=torch.float64, device=rows.device)
     return bits.mul_(irregular.view(torch.int64)).sum(dim=1)

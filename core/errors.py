@@ -7,3 +7,8 @@ class UserError(Exception):
     """Something outside the code is wrong; the message says in one line what, and what to do."""
 
     exit_code: ClassVar[int] = 1  # of a process that ends with it
+
+
+def in_one_line(error: BaseException | None) -> str:
+    """The message of an error without line breaks; its class where it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__

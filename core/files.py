@@ -80,17 +80,6 @@ def write_text_atomically(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def child(folder: Path, name: str) -> Path:
-    """`folder / name`, which lies in the folder itself: a name that somebody gave is no path.
-
-    Raises:
-        UserError: the name leaves the folder, is in one below it, or is none at all.
-    """
-    if name in ("", ".", "..") or "/" in name or not name.isprintable():
-        raise UserError(f"{name!r} is no name of a file: it must not hold / or be . or ..")
-    return folder / name
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed in `write_atomically` left in `folder`.
 
@@ -108,11 +97,13 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
         advice: what to do if it is damaged, as the end of the error's line.
 
     Raises:
-        DamagedFileError: the file holds no JSON, or something else than an object.
+        DamagedFileError: the file cannot be read, or holds something else than a JSON object.
     """
     try:
+        if not path.is_file():  # a pipe would never end
+            raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged ({error}); {advice}") from error
     if not isinstance(content, dict):
         raise DamagedFileError(f"{path} is damaged (it holds no JSON object); {advice}")

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-DEFAULT: dict[
-    signal.Signals, Any
-] = {  # handlers that may be replaced; an ignored signal, as under nohup, stays ignored
+# handlers that may be replaced; an ignored signal, as under nohup, stays ignored
+DEFAULT: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,

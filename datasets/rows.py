@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.errors import in_one_line
 from datasets.table import DatasetError
 
 
@@ -30,8 +31,9 @@ def read_rows(
                 file, sep=separator, skiprows=skipped, dtype=str, na_filter=False, index_col=False
             )
     except (ValueError, pd.errors.ParserWarning) as error:
-        said = " ".join(str(error).split())
-        raise DatasetError(f"{file} cannot be read as a table of text in UTF-8: {said}") from error
+        raise DatasetError(
+            f"{file} cannot be read as a table of text in UTF-8: {in_one_line(error)}"
+        ) from error
     absent = [column for column in columns if column not in rows]
     if absent:
         raise DatasetError(f"{file} lacks the columns {absent}; it needs {list(columns)}")

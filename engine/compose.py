@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from engine.command_line import check_choices, parsed
-from engine.configuration import CONF, ConfigurationError
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 
 
 def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
@@ -21,25 +22,25 @@ def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> 
 
     Where Hydra is at work already, as in main.py, overrides alone find what its command line finds.
     """
-    with composing(arguments) as said:
-        return compose(said.config_name, said.overrides, return_hydra_config)
+    with composing(arguments) as parsed:
+        return compose(parsed.config_name, parsed.overrides, return_hydra_config)
 
 
 @contextmanager
 def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
     """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
-    said = parsed(arguments)
-    check_choices(said.overrides)
-    said.config_name = said.config_name or "config"
+    options = parsed(arguments)
+    check_choices(options.overrides)
+    options.config_name = options.config_name or "config"
     at_work = GlobalHydra.instance().hydra
-    if at_work is not None and not (said.config_dir or said.config_path):
-        yield said
+    if at_work is not None and not (options.config_dir or options.config_path):
+        yield options
         return
     GlobalHydra.instance().clear()
     version.setbase("1.3")
     try:
-        Hydra.create_main_hydra2("main", _search_path(said.config_path, said.config_dir))
-        yield said
+        Hydra.create_main_hydra2("main", _search_path(options.config_path, options.config_dir))
+        yield options
     finally:
         GlobalHydra.instance().hydra = at_work
 

@@ -1,25 +1,21 @@
-"""Checks a configuration before anything is read, and names the run it describes.
+"""Names the run that a configuration describes.
 
-Whatever is wrong is one line, a `ConfigurationError`: which key or choice, and what would be right.
+Needs no torch, so that a finished run is found and shown in a moment.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from engine.dataset import CSV
-from engine.errors import ConfigurationError as ConfigurationError
-from engine.errors import suggestion as suggestion
-from engine.names import check_name
-from engine.settings import Run
-from engine.values import Content, check_complete, check_values, content_of
+from engine.errors import ConfigurationError
+from engine.names import FolderSettings, check_name
+from engine.values import check_complete, check_values, content_of
 
 CONF = Path(__file__).parent.parent / "conf"
 OF_THE_MACHINE = (  # trainer keys that change no result
@@ -31,66 +27,6 @@ OF_THE_MACHINE = (  # trainer keys that change no result
     "cache_gib",
     "compile",
 )
-
-
-def check(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Everything that can be known to be wrong without reading data.
-
-    Raises:
-        ConfigurationError: a `+key` that no YAML declares, a value that its signature does not
-            take, see `engine.values`, or a loss that cannot use the miner.
-    """
-    _check_additions(config, overrides)
-    content = content_of(config)
-    check_values(content)
-    _check_miner(content)
-
-
-def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
-    """`+key=value` may add a group of files, never a key that nothing reads.
-
-    So may `++key=value`, besides what it changes; below a component, its signature decides.
-    """
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        key = override.key_or_group
-        if is_group(key) or key.startswith("hydra"):
-            continue
-        parent, _, name = key.rpartition(".")
-        known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
-        root = key.split(".")[0].split("@")[0]
-        if override.is_add() or (override.is_force_add() and root not in signature(Run).parameters):
-            raise ConfigurationError(
-                f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
-            )
-
-
-def is_group(key: str) -> bool:
-    """Whether there are files to choose from, in conf/ or where `--config-dir` says."""
-    at_work = GlobalHydra.instance()
-    elsewhere = at_work.is_initialized() and at_work.config_loader().get_group_options(key)
-    return (CONF / key).is_dir() or bool(elsewhere)
-
-
-def _check_miner(content: Content) -> None:
-    loss, miner = content.get("loss"), content.get("batchminer")
-    if not loss or not miner or miner["_target_"] == "types.NoneType":
-        return
-    if not any(part == miner for part in components(loss)):
-        raise ConfigurationError(
-            f"loss {loss['_target_']} compares no tuples and cannot use the batchminer "
-            f"{miner['_target_']}; choose batchminer=none"
-        )
-
-
-def components(node: object) -> Iterator[Content]:
-    """Every node with a `_target_`, from the outermost on."""
-    if isinstance(node, list):
-        for item in node:
-            yield from components(item)
-    elif isinstance(node, dict):
-        if "_target_" in node:
-            yield node
-        yield from components(list(node.values()))
 
 
 def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
@@ -105,8 +41,15 @@ def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
     if "metric" not in config:
         raise ConfigurationError("metric: is missing; choose at least one, metric=[...]")
     content = content_of(config)
-    check_complete(content)
-    check_values({key: content[key] for key in ("seed", "group", "paths")})
+    check_complete(content, FolderSettings)
+    check_values(
+        {key: content[key] for key in signature(FolderSettings).parameters}, FolderSettings
+    )
+    for group in ("dataset", "optimizer", "trainer"):
+        if not isinstance(content.get(group), dict):
+            raise ConfigurationError(f"{group}: is missing; a run needs it")
+    if "_target_" not in content["dataset"]:
+        raise ConfigurationError("dataset._target_: is missing; it names the reader of the dataset")
     if config.group is not None:
         check_name("group", config.group)
 
@@ -123,12 +66,12 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     content = OmegaConf.to_container(copy, resolve=True)
     assert isinstance(content, dict)
     for key in ("seed", "force", "group", "paths", "tracker", "num_classes"):
-        content.pop(key)
+        content.pop(key, None)
     for key in OF_THE_MACHINE:
         content["trainer"].pop(key, None)
     content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
-    if content["trainer"]["source"] != "device":  # all others read the same pixels
-        content["trainer"].pop("source")
+    if content["trainer"].get("source") != "device":  # all others read the same pixels
+        content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] == CSV:
         content["dataset"].pop("name", None)  # it names the folder above
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

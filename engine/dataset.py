@@ -17,7 +17,7 @@ def dataset_name(dataset: DictConfig, choice: str) -> str:
     """
     if dataset.get("_target_") != CSV or "name" not in dataset:
         return choice
-    name = str(dataset.name or Path(str(dataset.path)).stem)
+    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # it may be missing
     check_name("dataset.name", name)
     return name
 

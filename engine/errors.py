@@ -12,5 +12,10 @@ class ConfigurationError(UserError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'lr'?`, or nothing where nothing known is like it."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+    meant = closest(name, known)
+    return f", did you mean '{meant}'?" if meant else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one; None where none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.errors import UserError
+from core.errors import UserError, in_one_line
 
 MEMORY = (
     "give the same command with a smaller trainer.chunk_size or evaluation.batch_size, "
@@ -31,7 +31,7 @@ def advised() -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if (advice := advice_on(error)) is None:
             raise
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = in_one_line(error)
         raise MachineError(f"{said.removesuffix('.')}; {advice}") from error
 
 

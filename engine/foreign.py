@@ -14,7 +14,8 @@ from importlib import import_module
 
 import torch
 
-from engine.configuration import CONF, ConfigurationError
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 
 ROOT = CONF.parent
 NAMED = re.compile(r"\b_target_: *([\w.]+)")

@@ -1,12 +1,39 @@
-"""Names that become folders."""
+"""What names the folder of a run, and which names can be folders."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import MinLen
+
+from core.ranges import Seed
 from engine.errors import ConfigurationError
+from engine.values import Settings
 
+Text = Annotated[str, MinLen(1)]
 LONGEST = 200  # characters; file systems take 255 bytes, and a name gets a suffix
 
 
+@dataclass(frozen=True)
+class Paths(Settings):
+    """conf/config.yaml, `paths`."""
+
+    data: Text | None
+    runs: Text
+    cache: Text
+
+
+@dataclass(frozen=True)
+class FolderSettings(Settings):
+    """The keys that are read to find a run, before all others are checked."""
+
+    seed: Seed
+    force: bool
+    group: str | int | float | None
+    paths: Paths
+
+
 def check_name(key: str, value: object) -> None:
-    """A name is one folder below its parent, on every system.
+    """A name is one folder or file below its parent, on every system.
 
     Args:
         key: of the configuration, for the message.
@@ -26,6 +53,6 @@ def check_name(key: str, value: object) -> None:
     )
     if not fits:
         raise ConfigurationError(
-            f"{key}={name!r}: must be the name of one folder, of at most {LONGEST} printable "
-            "characters, without / \\ or : and without a dot in front"
+            f"{key}={name!r}: must be the name of one folder or file, of at most {LONGEST} "
+            "printable characters, without / \\ or : and without a dot in front"
         )

@@ -55,15 +55,16 @@ def explained(traceback: Path | None = None) -> Iterator[None]:
 
 
 def require_utf8(arguments: list[str]) -> None:
-    """
+    """Every argument is text in UTF-8, as the files of a run are.
+
     Raises:
-        UserError: an argument has bytes that are no text, which no file of a run could hold.
+        UserError: one has other bytes, which Python keeps as surrogates.
     """
     for argument in arguments:
-        if not argument.isprintable() and any(
-            "\ud800" <= letter <= "\udfff" for letter in argument
-        ):
-            raise UserError(f"the argument {argument!r} is not UTF-8")
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"the argument {argument!r} is not UTF-8") from error
 
 
 def explain(error: BaseException) -> str:

@@ -19,7 +19,7 @@ def quiet() -> None:
 
     `python -W` and `PYTHONWARNINGS` ask for Python's own behaviour, and get it.
     """
-    logging.raiseExceptions = False  # a full disk is told by the run, not by its warnings
+    logging.raiseExceptions = False  # the run reports a full disk, its warnings do not
     shown = logging.StreamHandler()
     shown.addFilter(lambda record: record.name.partition(".")[0] in OWN)
     shown.setLevel(logging.WARNING)

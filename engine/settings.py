@@ -1,36 +1,28 @@
-"""The keys of a run that are no components, with their types and ranges: the one place for them.
+"""The keys of a run that are no components, with their types and ranges.
 
+Those that name the folder of a run are in `engine.names`, which needs no torch.
 conf/ has their values and says what they mean. Components state the types and ranges of their
 arguments in their own signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from annotated_types import MinLen
 from torch import nn
 
-from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Seed
+from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from core.types import Miner
+from engine.names import FolderSettings, Text
 from engine.source import Source
+from engine.values import Settings
 from evaluation.evaluate import Evaluation
 
-Text = Annotated[str, MinLen(1)]
 Made = Callable[..., Any]  # called again by the run, with what it waits for
 
 
 @dataclass(frozen=True)
-class Paths:
-    """conf/config.yaml, `paths`."""
-
-    data: Text | None
-    runs: Text
-    cache: Text
-
-
-@dataclass(frozen=True)
-class Trainer:
+class Trainer(Settings):
     """conf/trainer."""
 
     epochs: NonNegativeInt
@@ -56,7 +48,7 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Evaluating:
+class Evaluating(Settings):
     """conf/evaluation."""
 
     batch_size: PositiveInt
@@ -66,14 +58,10 @@ class Evaluating:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(FolderSettings):
     """conf/config.yaml: the groups, and what stands beside them."""
 
-    seed: Seed
-    force: bool
     num_classes: PositiveInt
-    group: str | int | float | None
-    paths: Paths
     validation: Made
     transform: object
     sampler: Made
@@ -87,6 +75,3 @@ class Run:
     evaluation: Evaluating
     trainer: Trainer
     tracker: Made
-
-
-SETTINGS = (Paths, Trainer, Evaluating, Run)

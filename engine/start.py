@@ -10,9 +10,10 @@ from omegaconf import DictConfig
 from torch import nn
 
 from engine.build import fabric_of
-from engine.configuration import check
+from engine.check import check
 from engine.errors import ConfigurationError
 from engine.selection import check_selection
+from engine.settings import Run
 from engine.targets import resolve
 from engine.values import Content, check_complete, content_of
 
@@ -21,12 +22,12 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     """Everything that can be known to be wrong about a run, on this machine, without its data.
 
     Raises:
-        ConfigurationError: see `engine.configuration.check`; or the run lacks a key, selects an
+        ConfigurationError: see `engine.check.check`; or the run lacks a key, selects an
             epoch by what it does not measure, trains a loss that has no positives in its batches,
             or wants devices that are not there.
     """
     content = content_of(config)
-    check_complete(content)
+    check_complete(content, Run)
     check(config, overrides)
     check_positives(content)
     check_optimizer(config)

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pydoc import ErrorDuringImport, locate
 from typing import Any
 
-from engine.errors import ConfigurationError, suggestion
+from core.errors import in_one_line
+from engine.errors import ConfigurationError, closest
 
 STANDARD = ("types.NoneType", "functools.partial")
 
@@ -50,13 +51,14 @@ def _located(name: str, where: str) -> object:
     try:
         return locate(name)
     except ErrorDuringImport as error:
-        reason = " ".join(str(error.value).split())
+        reason = in_one_line(error.value)
         raise ConfigurationError(f"{where}: cannot import {error.filename}: {reason}") from error
 
 
 def _meant(name: str) -> str:
-    """The public name of its module that is most like it."""
+    """A question for the public name of its module that is most like it, or nothing."""
     parent, _, last = name.rpartition(".")
     module = locate(parent)
-    close = suggestion(last, [known for known in dir(module) if known[0] != "_"] if module else [])
-    return close.replace(", did you mean '", f", did you mean '{parent}.")
+    public = [known for known in dir(module) if known[0] != "_"] if module else []
+    meant = closest(last, public)
+    return f", did you mean '{parent}.{meant}'?" if meant else ""

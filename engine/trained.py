@@ -15,7 +15,8 @@ from core.errors import UserError
 from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError, whole
 from engine.compose import compose_run
-from engine.configuration import CONF, ConfigurationError, suggestion
+from engine.configuration import CONF
+from engine.errors import ConfigurationError, suggestion
 from engine.foreign import check_targets
 from engine.misfit import misfit
 from tracking.contents import GROUPS, read_config

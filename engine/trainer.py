@@ -128,7 +128,6 @@ def describe(
 ) -> None:
     """What is done here, where, by which code, with images read from where."""
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    protocol = claim and claim.record()
-    told = {"protocol": protocol, "images": sources}
-    folder.write_json(folder.environment, environment() | told)
+    origin = {"protocol": claim and claim.record(), "images": sources}
+    folder.write_json(folder.environment, environment() | origin)
     folder.write_json(folder.plan, asdict(schedule))

@@ -12,13 +12,12 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeGuard, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
 from engine.annotations import LARGEST, choices, described, fits, is_representable
 from engine.errors import ConfigurationError, suggestion
-from engine.settings import SETTINGS, Run
 from engine.targets import resolve
 
 Content = dict[str, Any]
@@ -32,6 +31,10 @@ RESERVED = {  # keys of a node that are Hydra's
 }
 MISSING = "???"
 SHOWN = 60  # characters of a value in a message
+
+
+class Settings:
+    """Base of the classes whose arguments are keys of a configuration, such as conf/trainer has."""
 
 
 class Unknown:
@@ -52,15 +55,15 @@ def content_of(config: DictConfig) -> Content:
     return {str(key): value for key, value in content.items()}
 
 
-def check_values(content: Content) -> None:
-    """Every value that is there.
+def check_values(content: Content, settings: type[Settings]) -> None:
+    """Every value that is there, against the settings that list the keys, those first.
 
     Raises:
         ConfigurationError: a value is not of the type or in the range that a signature states, an
             argument is unknown or missing, or a `_target_` names nothing.
     """
-    own = [name for name in inspect.signature(Run).parameters if name in content]
-    _arguments("", Run, {name: content[name] for name in [*own, *content]})
+    own = [name for name in inspect.signature(settings).parameters if name in content]
+    _arguments("", settings, {name: content[name] for name in [*own, *content]})
 
 
 def check_arguments(key: str, target: Callable[..., Any], given: Content) -> None:
@@ -79,21 +82,25 @@ def check_arguments(key: str, target: Callable[..., Any], given: Content) -> Non
     _arguments(key, target, given)
 
 
-def check_complete(content: Content) -> None:
-    """Every key of a run is there; an older one, of a finished run, may lack some.
+def check_complete(content: Content, settings: type[Settings]) -> None:
+    """Every key of the settings is there; an older run, which is finished, may lack some.
 
     Raises:
         ConfigurationError: a key is missing.
     """
-    nodes = {"": Run} | {
-        f"{name}.": hint for name, hint in get_type_hints(Run).items() if hint in SETTINGS
-    }
-    for prefix, settings in nodes.items():
-        node = content[prefix[:-1]] if prefix else content
-        _check_keys(prefix[:-1], settings, node)
-        for name in inspect.signature(settings).parameters:
-            if name not in node:
-                raise ConfigurationError(f"{prefix}{name}: is missing; a run needs it")
+    for name in inspect.signature(settings).parameters:
+        if name not in content:
+            raise ConfigurationError(f"{name}: is missing; a run needs it")
+    for key, hint in get_type_hints(settings).items():
+        if _is_settings(hint):
+            _check_keys(key, hint, content[key])
+            for name in inspect.signature(hint).parameters:
+                if name not in content[key]:
+                    raise ConfigurationError(f"{key}.{name}: is missing; a run needs it")
+
+
+def _is_settings(hint: object) -> TypeGuard[type[Settings]]:
+    return inspect.isclass(hint) and issubclass(hint, Settings)
 
 
 def _check_keys(key: str, settings: type, node: object) -> None:
@@ -139,13 +146,13 @@ def _arguments(
     for name, value in given.items():
         full = f"{key}.{name}".lstrip(".")
         hint = hints.get(name)
-        if name not in accepted and not _takes_any(accepted) and target is not Run:
+        if name not in accepted and not _takes_any(accepted) and key:
             said = node["_target_"] if node else key
             raise ConfigurationError(
                 f"{full}: {said} takes no '{name}'{suggestion(name, accepted)}; "
                 f"it takes {', '.join(accepted) or 'nothing'}"
             )
-        if hint in SETTINGS:
+        if _is_settings(hint):
             _check_keys(full, hint, value)
             _arguments(full, hint, value)
             continue

@@ -16,7 +16,7 @@ from pyarrow import ArrowException
 from rich.console import Console
 from rich.table import Table as Grid
 
-from core.errors import UserError
+from core.errors import UserError, in_one_line
 from engine.one_line import explained
 from evaluation.bootstrap import intervals
 from evaluation.per_query import PerQuery, compare
@@ -45,8 +45,7 @@ def read(path: Path) -> PerQuery:
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError, ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{file} is damaged, or no Parquet file ({reason})") from error
+        raise UserError(f"{file} is damaged, or no Parquet file ({in_one_line(error)})") from error
     wrong = [name for name in (*NUMBERS, "category") if name not in table]
     wrong += [name for name in NUMBERS if name in table and not is_numeric_dtype(table[name])]
     if wrong:

@@ -24,16 +24,19 @@ from rich.console import Console
 from rich.table import Table as Grid
 from torch import nn
 
-from core.files import child, write_text_atomically
+from core.files import write_text_atomically
 from core.ranges import PositiveInt
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import fabric_of, splits_of, table_of
-from engine.configuration import CONF, ConfigurationError, check
+from engine.check import check
+from engine.configuration import CONF
 from engine.dataset import data_root, dataset_name
+from engine.errors import ConfigurationError
 from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
+from engine.names import check_name
 from engine.one_line import explained
 from engine.progress import busy, watched
 from engine.settings import Text
@@ -80,7 +83,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     trained, config = read(arguments)
     check_all(config)
     name = str(config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}")
-    folder = child(trained.folder / "evaluation", name)
+    check_name("name", name)
+    folder = trained.folder / "evaluation" / name
     learned = weights(trained.checkpoint)
     images = images_of(config, None if other_data(arguments) else trained.folder)
     embedded = embed_images(config, backbone(config, learned), images)

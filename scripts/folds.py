@@ -25,7 +25,7 @@ from rich.table import Table as Grid
 
 from core.errors import UserError
 from core.files import DamagedFileError, write_text_atomically
-from engine.configuration import ConfigurationError
+from engine.errors import ConfigurationError
 from engine.one_line import explained
 from engine.protocol import differences
 from engine.trained import backbone, saved_configuration, weights
@@ -123,8 +123,8 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
     for index, run in sorted(folds.items()):
         select_on = str(saved_configuration(run, trusted).evaluation.select_on)
         checkpoint = run / "checkpoints" / f"best_{select_on.replace('/', '_')}.pt"
-        told = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
-        trained, config = read(told, recorded_data=True)
+        arguments = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
+        trained, config = read(arguments, recorded_data=True)
         images = images_of(config)
         embedded = embed_images(config, backbone(config, weights(trained.checkpoint)), images)
         parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels

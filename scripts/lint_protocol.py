@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from engine.check import check
 from engine.compose import compose_run, composing
-from engine.configuration import ConfigurationError, check
+from engine.errors import ConfigurationError
 from engine.one_line import explained
 from engine.protocol import Claim, claim_of, compare, table
 
@@ -38,12 +39,12 @@ def lint(arguments: Sequence[str]) -> Claim:
     own = [argument for argument in arguments if not argument.startswith(AGAINST)]
     names = [a.removeprefix(AGAINST) for a in arguments if a.startswith(AGAINST)]
     config = compose_run(own)
-    with composing(own) as said:
-        check(config, said.overrides)
-        study = names[-1] if names else None
-        claim = (
-            compare(config, said.overrides, study) if study else claim_of(config, said.overrides)
-        )
+    with composing(own) as parsed:
+        check(config, parsed.overrides)
+        if names:
+            claim: Claim | None = compare(config, parsed.overrides, names[-1])
+        else:
+            claim = claim_of(config, parsed.overrides)
     if claim is None:
         raise ConfigurationError("nothing is claimed: add experiment=, protocol= or against=")
     return claim

@@ -32,8 +32,10 @@ from datasets.fingerprint import Fingerprint, Fingerprints
 from datasets.path import is_inline
 from datasets.table import DatasetError, Table
 from engine.acquisition import table_of
+from engine.check import check
 from engine.compose import compose_run, composing
-from engine.configuration import CONF, ConfigurationError, check
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 from engine.loader import worker_count
 from engine.one_line import explained
 from engine.progress import busy, watched
@@ -88,15 +90,15 @@ def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
     """The keys of conf/prepare_data.yaml, the run that all others compose, its dataset's name."""
     own = OmegaConf.load(CONF / "prepare_data.yaml")
     assert isinstance(own, DictConfig)
-    with composing(arguments) as said:
+    with composing(arguments) as options:
         others = []
-        for override in OverridesParser.create().parse_overrides(said.overrides):
+        for override in OverridesParser.create().parse_overrides(options.overrides):
             if override.key_or_group in own and not (override.is_add() or override.is_delete()):
                 OmegaConf.update(own, override.key_or_group, override.value())
             else:
                 others.append(str(override.input_line))
         check_arguments("", Own, content_of(own))
-        named = f"--config-name={said.config_name}"
+        named = f"--config-name={options.config_name}"
         config = compose_run([named, *others], return_hydra_config=True)
         with open_dict(config):
             name = config.pop("hydra").runtime.choices["dataset"]

@@ -17,9 +17,9 @@ from tracking.run_folder import RunFolder
 
 def declared(arguments: Sequence[str], runs: Path) -> list[RunFolder]:
     """Those of `python main.py -m <arguments> paths.runs=<runs>`, in the order of the sweep."""
-    with composing(arguments) as said:
-        jobs = expanded(said.overrides, GlobalHydra.instance().config_loader())
-        return [_folder(said.config_name, [*job, f"paths.runs='{runs}'"]) for job in jobs]
+    with composing(arguments) as parsed:
+        jobs = expanded(parsed.overrides, GlobalHydra.instance().config_loader())
+        return [_folder(parsed.config_name, [*job, f"paths.runs='{runs}'"]) for job in jobs]
 
 
 def expanded(overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:

@@ -13,6 +13,8 @@ from engine.configuration import CONF, check_place, group_name
 from engine.dataset import data_root, dataset_name
 from tracking.run_folder import RunFolder
 
+OF_THE_SWEEP = ("mode", "sweep", "sweeper", "launcher")  # below hydra, no business of a run
+
 
 def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     """`<paths.runs>/<dataset>/<group>/seed<k>`.
@@ -28,9 +30,6 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     dataset = dataset_name(config.dataset, choices["dataset"])
     group = Path(config.paths.runs, dataset, group_name(config, dict(choices)))
     return RunFolder(group / f"seed{config.seed}", data_root(config))
-
-
-OF_THE_SWEEP = ("mode", "sweep", "sweeper", "launcher")  # below hydra, no business of a run
 
 
 def arguments(hydra: DictConfig | HydraConf) -> list[str]:

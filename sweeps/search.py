@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import UserError
-from engine.configuration import check
+from engine.check import check
 from sweeps.grid import expanded
 from sweeps.job import Outcome
 from sweeps.place import Composed, compose

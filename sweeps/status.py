@@ -58,7 +58,7 @@ def _seconds(folder: RunFolder, state: str) -> float:
 
 
 def _state(folder: RunFolder) -> tuple[str, str]:
-    told = folder.read_json(folder.status)
+    content = folder.read_json(folder.status)
     if folder.finished:
         folder.verify(folder.summary)
         return "finished", ""
@@ -66,7 +66,7 @@ def _state(folder: RunFolder) -> tuple[str, str]:
     if holder is not None:
         return "running", holder
     if folder.state == "failed":
-        return "failed", str(told.get("error", ""))
+        return "failed", str(content.get("error", ""))
     if folder.state in ("running", "interrupted", "finished"):
         return "interrupted", ""
     if folder.log.exists():  # it ended before it began

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from core.errors import UserError
-from engine.configuration import CONF, EXPLAINED, explain
+from engine.configuration import CONF
+from engine.one_line import FORESEEN, explain
 from engine.start import check_start
 from sweeps.place import run_folder
 
@@ -137,7 +138,7 @@ def outcome(overrides: list[str], runs: Path) -> str:
     """The line of an error, nothing, or the type of what main.py does not explain."""
     try:
         started(overrides, runs)
-    except EXPLAINED as error:
+    except FORESEEN as error:
         return explain(error) or "Traceback: no message"
     except (Exception, Touched) as error:
         return f"Traceback {type(error).__name__}: {error}"
@@ -147,4 +148,4 @@ def outcome(overrides: list[str], runs: Path) -> str:
 def test_a_draw_that_fails_is_noticed(tmp_path: Path) -> None:
     """The harness itself: what is no `UserError` is reported as a traceback."""
     assert "Traceback" in outcome([5], tmp_path)  # type: ignore[list-item]
-    assert issubclass(UserError, EXPLAINED)
+    assert issubclass(UserError, FORESEEN)

@@ -1,6 +1,5 @@
 """What the files of a run hold, checked as it is read: a folder may be damaged, or a stranger's."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, FiniteFloat, RootModel, ValidationError
 
+from core.errors import in_one_line
 from core.files import DamagedFileError
-from tracking.records import Record
+from tracking.records import Record, record_in
+from tracking.run_folder import RunFolder
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
 MOST_VALUES = 100_000  # of a configuration; YAML can repeat a node without end
@@ -79,16 +80,16 @@ class Values(RootModel[dict[str, Value]]):
 
 
 def read_json(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
-    """The content of a JSON file, which is a `kind`; nothing where there is no file.
+    """The content of a JSON file of a run, which is a `kind`; nothing where there is no file.
 
     Raises:
         DamagedFileError: the file cannot be read, is no JSON, or holds something else.
     """
     if not path.exists():
         return {}
-    content = _parsed(_text(path), str(path))
+    content = RunFolder(path.parent).read_json(path)
     valid(content, kind, str(path))
-    return dict(content)
+    return content
 
 
 def read_records(path: Path) -> list[Record]:
@@ -97,8 +98,8 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         DamagedFileError: a line is no record; names it by its number, from 1.
     """
-    lines = _text(path).split("\n")[:-1] if path.exists() else []
-    return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    lines = _bytes(path).split(b"\n")[:-1] if path.exists() else []
+    return [_record(line, path, number) for number, line in enumerate(lines, start=1)]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -108,9 +109,9 @@ def read_config(path: Path) -> dict[str, Any]:
         DamagedFileError: the file cannot be read, or is no configuration of a run.
     """
     try:
-        content = yaml.load(_text(path), LOADER)
+        content = yaml.load(_bytes(path), LOADER)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a bad date is a ValueError
-        raise DamagedFileError(f"{path}: no YAML ({_one_line(error)})") from error
+        raise DamagedFileError(f"{path}: no YAML ({in_one_line(error)})") from error
     return checked_config(content, str(path))
 
 
@@ -167,28 +168,17 @@ def _nodes(content: object) -> Iterator[tuple[str, object]]:
             left += [(key, child) for child in node]
 
 
-def _record(line: str, place: str) -> Record:
-    content = _parsed(line, place)
-    valid(content, Place, place)
-    valid(content, Values, place)
-    return dict(content)
+def _record(line: bytes, path: Path, number: int) -> Record:
+    record = record_in(line, path, number)
+    for kind in (Place, Values):
+        valid(record, kind, f"{path}, line {number}")
+    return record
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     if not path.is_file():  # a pipe would never end
         raise DamagedFileError(f"{path}: is no file")
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DamagedFileError(f"{path}: cannot be read ({_one_line(error)})") from error
-
-
-def _parsed(text: str, place: str) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{place}: no JSON ({_one_line(error)})") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedFileError(f"{path}: cannot be read ({in_one_line(error)})") from error

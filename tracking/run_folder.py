@@ -126,7 +126,7 @@ class RunFolder:
         """
         checksums = self._read_status().get("checksums")
         expected = checksums.get(path.name) if isinstance(checksums, dict) else None
-        if expected is not None and (not path.exists() or expected != checksum(path)):
+        if expected is not None and (not path.is_file() or expected != checksum(path)):
             advice = ADVICE.get(path.name, RESTORE)
             raise DamagedFileError(f"{path} is not what the run wrote; {advice}")
 
@@ -237,4 +237,5 @@ def _one_line(error: BaseException, explain: Callable[[BaseException], str]) -> 
 
 
 def checksum(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.path import split_archive
-from tracking.run_folder import RunFolder
+from tracking.run_folder import RunFolder, checksum
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def index_stamp(path: Path) -> Sequence[object] | None:
     """The hash of a file's bytes; of a folder or an archive, as of an image."""
     if path.suffix == ".zip" or not path.is_file():
         return stamp(path)
-    return [hashlib.sha256(path.read_bytes()).hexdigest()]
+    return [checksum(path)]
 
 
 def stamp(path: Path) -> Sequence[object] | None:

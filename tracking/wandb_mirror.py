@@ -10,6 +10,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from core.errors import in_one_line
 from core.ranges import NonNegativeFloat
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ class WandbMirror:
             _end_service()
         if errors:
             self.failed, self.incomplete = True, self.run is not None
-            reason = " ".join(str(errors[0]).split())
+            reason = in_one_line(errors[0])
             everything = f"the run folder has everything{self._remedy()}"
             log.warning("W&B stopped mirroring (%s); %s", reason, everything)
 

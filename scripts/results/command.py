@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.compose import compose_run
-from engine.configuration import CONF, ConfigurationError
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 from engine.foreign import check_targets
 from scripts.results.run import HASHED, Run
 

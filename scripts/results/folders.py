@@ -63,18 +63,16 @@ def place_of(folder: RunFolder) -> tuple[str, str, int]:
 
 def read_refused(folder: RunFolder) -> Run:
     """A run that ended before it wrote its configuration."""
-    told = status(folder)
-    if told.state == "finished":
+    found = status(folder)
+    if found.state == "finished":
         raise DamagedFileError(f"{folder.config}: is missing")
-    return Run(*place_of(folder), state=told.state, error=told.note or None)
+    return Run(*place_of(folder), state=found.state, error=found.note or None)
 
 
 def read_whole(folder: RunFolder) -> Run:
-    for file in (folder.config, folder.metrics, folder.summary):
-        folder.verify(file)
     config = read_config(folder.config)
     check_place(folder, config)
-    told = read_json(folder.status, Status)
+    ended = read_json(folder.status, Status)
     environment = read_json(folder.environment, Environment)
     records = read_records(folder.metrics)
     finished, state = folder.finished, folder.state
@@ -84,6 +82,8 @@ def read_whole(folder: RunFolder) -> Run:
             f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has"
         )
     cost = read_json(folder.cost, Cost)
+    for file in (folder.config, folder.metrics, *([folder.summary] if finished else [])):
+        folder.verify(file)  # what is not damaged may still be another
     commit, claim = environment.get("commit"), environment.get("protocol") or {}
     return Run(
         *place_of(folder),
@@ -91,12 +91,12 @@ def read_whole(folder: RunFolder) -> Run:
         config=config,
         readings={name: summary.get(name) for name in READINGS},
         records=records,
-        cost=summary.get("cost") or cost or {"seconds": told.get("seconds")},
+        cost=summary.get("cost") or cost or {"seconds": ended.get("seconds")},
         claim=claim.get("claim"),
         departures=claim.get("differences", {}),
         commit=commit and commit + "+" * bool(environment.get("dirty")),
-        error=told.get("error"),
-        traceback=told.get("traceback"),
+        error=ended.get("error"),
+        traceback=ended.get("traceback"),
     )
 
 

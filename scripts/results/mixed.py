@@ -10,31 +10,32 @@ OF_A_SEED = ("num_classes", "num_clusters")  # wherever the resolved configurati
 FREE = {"optimizer.fused", "trainer.source", *(f"trainer.{name}" for name in OF_THE_MACHINE)}
 
 
-def without_strangers(runs: Sequence[Run]) -> list[Run]:
+def mark_differing(runs: Sequence[Run]) -> list[Run]:
     """The same runs; one that differs from most of its group is `damaged` and says in what."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.state != DAMAGED:
             groups.setdefault((run.dataset, run.group), []).append(run)
-    strangers = {run.name: run for own in groups.values() for run in strangers_of(own)}
-    return [strangers.get(run.name, run) for run in runs]
+    differing = {run.name: run for own in groups.values() for run in differing_from_most(own)}
+    return [differing.get(run.name, run) for run in runs]
 
 
-def strangers_of(group: Sequence[Run]) -> list[Run]:
+def differing_from_most(group: Sequence[Run]) -> list[Run]:
+    """The runs of a group whose configuration is not the most frequent one, as `damaged`."""
     configs = [settings(run) for run in group]
-    if not any(apart(configs[0], config) for config in configs):
+    if not any(differing_keys(configs[0], config) for config in configs):
         return []
-    agreeing = [sum(not apart(one, other) for other in configs) for one in configs]
+    agreeing = [sum(not differing_keys(one, other) for other in configs) for one in configs]
     usual = agreeing.index(max(agreeing))
     return [
         replace(
             run,
             state=DAMAGED,
             readings={},
-            error=f"{run.name}: another configuration than {group[usual].name}: {told(keys)}",
+            error=f"{run.name}: another configuration than {group[usual].name}: {first_of(keys)}",
         )
         for run, config in zip(group, configs, strict=True)
-        if (keys := apart(configs[usual], config))
+        if (keys := differing_keys(configs[usual], config))
     ]
 
 
@@ -47,11 +48,12 @@ def settings(run: Run) -> dict[str, str]:
     }
 
 
-def apart(first: dict[str, str], second: dict[str, str]) -> list[str]:
+def differing_keys(first: dict[str, str], second: dict[str, str]) -> list[str]:
     """Keys in which two differ; one that an older version did not write is no difference."""
     return sorted(key for key in first.keys() & second.keys() if first[key] != second[key])
 
 
-def told(keys: Iterable[str]) -> str:
+def first_of(keys: Iterable[str]) -> str:
+    """The first key and the number of the others, `a.b and 2 more`."""
     first, *more = keys
     return first + (f" and {len(more)} more" if more else "")

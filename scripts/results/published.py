@@ -86,12 +86,12 @@ def compared(
                 ),
             ]
     if columns == table.columns:
-        reason = f"; {apart(other)}" if other else ""
+        reason = f"; {without_figure(other)}" if other else ""
         raise UserError(
             f"{source} has no figure for these methods, datasets, metrics and backbones{reason}; "
             f"its methods are {', '.join(sorted(published.run.unique()))}"
         )
-    notes = [*table.notes, note(source), *([f"{apart(other)}."] if other else [])]
+    notes = [*table.notes, note(source), *([f"{without_figure(other)}."] if other else [])]
     return Table(table.caption, table.rows, columns, notes, table.commands)
 
 
@@ -106,7 +106,7 @@ def same_data(run: Run) -> bool:
     return own is None or all(own.get(key) == known.get(key) for key in ("_target_", "counts"))
 
 
-def apart(rows: Iterable[tuple[str, str]]) -> str:
+def without_figure(rows: Iterable[tuple[str, str]]) -> str:
     """Which rows have no figure beside them because of their data."""
     named = ", ".join(f"{method} ({dataset})" for dataset, method in sorted(rows))
     return f"not on the data of the literature, by their dataset.counts: {named}"

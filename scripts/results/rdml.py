@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.errors import UserError
+from core.errors import UserError, in_one_line
 from scripts.results.directions import directions
 from scripts.results.run import DAMAGED, Run
 from tracking.records import Record, finite
@@ -50,7 +50,7 @@ def read_rdml(root: Path) -> Iterator[Run]:
         try:
             yield read_run(logs.parent)
         except (ValueError, OSError) as error:
-            reason = f"{logs.parent}: cannot be read ({' '.join(str(error).split())})"
+            reason = f"{logs.parent}: cannot be read ({in_one_line(error)})"
             yield Run("rdml", logs.parent.name, 0, state=DAMAGED, error=reason)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import UserError
 from scripts.results.directions import foreign
 from scripts.results.folders import read_folders
-from scripts.results.mixed import without_strangers
+from scripts.results.mixed import mark_differing
 from scripts.results.rdml import read_rdml
 from scripts.results.run import DAMAGED, Run
 from scripts.results.wandb_runs import read_wandb
@@ -17,7 +17,7 @@ CACHE = Path("runs") / ".downloads"
 
 
 def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False) -> list[Run]:
-    """Every run of all sources, each once; says which are damaged, and what is measured elsewise.
+    """Every run of all sources, each once; says which are damaged, and what other code measured.
 
     Args:
         sources: `<folder>`, `wandb=<entity>/<project>` or `rdml=<folder>`.
@@ -32,11 +32,11 @@ def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False)
         raise UserError(f"there is no run in {', '.join(sources)}")
     for name in twice(run.name for run in runs):
         raise UserError(f"{name} is in several of {', '.join(sources)}")
-    runs = without_strangers(runs)
+    runs = mark_differing(runs)
     for run in runs:
         if run.state == DAMAGED:
             print(f"left out: {run.error}", file=sys.stderr)
-    for (metric, target), names in measured_elsewise(runs).items():
+    for (metric, target), names in foreign_metrics(runs).items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         print(
             f"{metric} of {names[0]}{more} is measured by {target}, no metric of conf/metric/; "
@@ -46,7 +46,7 @@ def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False)
     return runs
 
 
-def measured_elsewise(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
+def foreign_metrics(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
     """(metric, function that conf/metric/ does not name) -> the runs that say so."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:

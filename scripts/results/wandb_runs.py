@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from core.errors import UserError
-from core.files import DamagedFileError, child, write_atomically
+from core.files import DamagedFileError, write_atomically
+from engine.names import check_name
 from scripts.results.folders import unfinished
 from scripts.results.run import DAMAGED, Run
 from tracking.contents import Number, checked_config, valid
@@ -30,7 +31,7 @@ TIMEOUT = 60  # seconds that one request may take
 PATIENCE = 600  # seconds for the listing, and for the history of one run, retries included
 PER_PAGE = 100  # runs per request
 PROJECT = re.compile(r"[\w-][\w. -]*/[\w-][\w. -]*")
-UNUSABLE = (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException)  # of what was told
+UNUSABLE = (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException)  # of an answer
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ def read_wandb(project: str, cache: Path, refresh: bool) -> Iterator[Run]:
     except (OSError, *UNUSABLE) as error:
         raise UserError(f"{folder / LISTING} is damaged; --refresh downloads it again") from error
     for name in names:
-        file = child(folder, f"{name}.parquet")
+        file = file_of(folder, name)
         try:
             yield stored(file)
         except DamagedFileError as error:
@@ -84,7 +85,7 @@ def download(project: str, folder: Path) -> None:
     try:
         for run in within(PATIENCE, lambda: listed(project)):
             version = f"{run.state} {run.history_line_count} {run.heartbeat}"
-            file = child(folder, f"{run.id}.parquet")
+            file = file_of(folder, run.id)
             if not (file.exists() and kept_version(file) == version):
                 rows = within(PATIENCE, run.rows)
                 try:
@@ -102,6 +103,12 @@ def download(project: str, folder: Path) -> None:
         ) from error
     frame = pd.DataFrame({"id": arrived})
     write_atomically(folder / LISTING, frame.to_parquet)
+
+
+def file_of(folder: Path, run: str) -> Path:
+    """Where the run of that id is kept."""
+    check_name("id of a run", run)
+    return folder / f"{run}.parquet"
 
 
 def one_line(error: Exception) -> str:

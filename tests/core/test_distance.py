@@ -10,7 +10,7 @@ import torch
 from pytorch_metric_learning import distances
 
 from core.distance import SNR, Cosine, DotProduct, Lp, safe_sqrt
-from core.equal_rows import identities
+from core.equal_rows import row_hashes
 from core.types import Distance
 from core.unit import unit as directions
 from tests.batches import batch, cosine, unit
@@ -181,7 +181,7 @@ def test_rows_that_differ_are_told_apart() -> None:
     wide[:, :6] = orders
     every = torch.cat([rows, wide])
     for dtype in (torch.float32, torch.float64):
-        assert len(identities(every.to(dtype)).unique()) == len(every)
+        assert len(row_hashes(every.to(dtype)).unique()) == len(every)
 
 
 RAW = {

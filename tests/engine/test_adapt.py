@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engine.adapt import adaptation
-from engine.configuration import ConfigurationError
+from engine.errors import ConfigurationError
 from tests.configured import build_loss
 from tests.test_main import assert_same, finished, only, records, run, state
 

@@ -8,7 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from engine.configuration import CONF, ConfigurationError, check, group_name
+from engine.check import check
+from engine.configuration import CONF, group_name
+from engine.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
 CHOICES = {"loss": "margin", "batchminer": "distance", "backbone": "resnet50"}

@@ -17,8 +17,9 @@ from datasets.inshop import inshop
 from datasets.sop import sop
 from datasets.table import Table
 from datasets.validation import classes
-from engine.configuration import ConfigurationError, group_name
+from engine.configuration import group_name
 from engine.dataset import data_root, dataset_name
+from engine.errors import ConfigurationError
 from engine.identity import ChangedDataError, insist_on_same_data, keep_data
 from sweeps.job import Job
 from tests.engine.test_configuration import CHOICES, composed

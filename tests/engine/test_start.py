@@ -7,7 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from engine.configuration import CONF, ConfigurationError, explain
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
+from engine.one_line import explain
 from engine.start import check_start
 from sweeps.place import run_folder
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError
-from engine.configuration import CONF, ConfigurationError
+from engine.configuration import CONF
+from engine.errors import ConfigurationError
 from engine.trained import (
     MEASURED,
     NoRunError,

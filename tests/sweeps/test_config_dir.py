@@ -9,8 +9,9 @@ import pytest
 from hydra import compose
 from omegaconf import OmegaConf
 
+from engine.check import check
 from engine.compose import compose_run, composing
-from engine.configuration import CONF, check
+from engine.configuration import CONF
 from engine.protocol import claim_of
 from scripts import lint_protocol, prepare_data
 from sweeps.grid import declared

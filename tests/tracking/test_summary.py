@@ -89,19 +89,6 @@ def test_a_run_without_evaluation_has_no_summary() -> None:
         summarise([{"step": 1, "epoch": 0, "train/loss": 1.0}], "val/recall@1", DIRECTIONS)
 
 
-@pytest.mark.parametrize(
-    ("records", "reason"),
-    [
-        ([evaluation(10, None, recall_at_1=0.5)], "there is no validation split"),
-        ([evaluation(10, None, nmi=0.5) | {"val/nmi": 0.4}], "it is not among the metrics"),
-        ([evaluation(10, None, nmi=0.5) | {"val/recall@1": None}], "it is undefined"),
-    ],
-)
-def test_the_reason_of_no_selection_is_the_true_one(records: list[dict], reason: str) -> None:
-    """A user had one validation image of each class, where no recall exists."""
-    assert reason in summarise(records, "val/recall@1", DIRECTIONS)["selected_reason"]
-
-
 def test_a_name_without_a_split_is_no_reason_to_fail() -> None:
     """A run of an earlier version selected on `recall@1`, which is measured nowhere."""
     assert summarise(RUN, "recall@1", DIRECTIONS)["selected"] is None

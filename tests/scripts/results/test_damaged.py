@@ -62,7 +62,7 @@ def test_a_damaged_file_is_named_and_the_others_are_tabulated(
         text, (line,) = table(copy, capsys)
         assert "| a | **60.0** ± 10.0" in text
         assert "| b | <ins>50.0</ins> ± 14.1 (n=2)" in text, name
-        assert line.startswith(f"left out: {file}: "), name
+        assert line.startswith((f"left out: {file}: ", f"left out: {file} is damaged (")), name
 
 
 def test_a_damaged_line_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +70,7 @@ def test_a_damaged_line_is_named(runs: Path, capsys: pytest.CaptureFixture[str])
     file = runs / "cub200" / "b_00000001" / "seed1" / "metrics.jsonl"
     whole = file.read_bytes()
     for content, reason in (
-        (b"{\n" + whole, f"left out: {file}, line 1: no JSON"),
+        (b"{\n" + whole, f"left out: {file}, line 1, is damaged"),
         (whole.replace(b'"epoch"', b'"epoch\\u0000"'), f"left out: {file}, line 1: epoch"),
         (b"", f"left out: {file}: lacks the evaluation that summary.json has"),
     ):
@@ -88,9 +88,9 @@ def test_report_and_plot_go_on_too(runs: Path, capsys: pytest.CaptureFixture[str
     plot.main([str(runs), "--out", str(runs.with_name("figures"))])
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
-    assert all(line.startswith(f"left out: {file}: no JSON") for line in said)
+    assert all(line.startswith(f"left out: {file} is damaged") for line in said)
     page = runs.with_name("report") / "index.html"
-    assert f"{file}: no JSON" in page.read_text()
+    assert f"{file} is damaged" in page.read_text()
     assert '"state":"damaged"' in page.read_text()
 
 

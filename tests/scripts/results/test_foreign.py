@@ -184,7 +184,7 @@ def test_the_runs_of_this_project_are_rebuilt(tmp_path: Path) -> None:
 def test_an_evaluation_stays_in_its_run(name: str, tmp_path: Path) -> None:
     """A user names an evaluation by a path."""
     folder = saved(tmp_path, lambda _: None)
-    with pytest.raises(SystemExit, match="is no name of a file"):
+    with pytest.raises(SystemExit, match=r"name=.*must be the name of one folder or file"):
         evaluate.main([f"run={folder}", f"name='{name}'"])
 
 
