@@ -203,7 +203,7 @@ def test_a_reducer(reducer: Any, device: FakeDevice) -> None:  # noqa: ANN401
     losses = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
     pairs = terms_of(losses, losses > 0.3)
     with device:
-        terms = Terms(*map(device.placed, pairs))
+        terms = Terms(*map(device.placed, pairs[:3]))
         value = reducer(device.placed(labels), pairs=terms)
     same(device, value, reducer(labels, pairs=pairs))
     assert device.waits == expected_of(f"reducer {type(reducer).__name__}")

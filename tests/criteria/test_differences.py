@@ -44,7 +44,7 @@ def test_they_count_a_pair_as_often_as_triplets_name_it() -> None:
     twice = triplets((0, 1, 2), (0, 1, 3), (2, 3, 0))
     d = Lp()(X)
     positives, negatives = torch.stack([d[0, 1], d[0, 1], d[2, 3]]), 1 - d[[0, 0, 2], [2, 3, 0]]
-    theirs = losses.ContrastiveLoss(reducer=MeanReducer())(X, LABELS, tuple(twice))
+    theirs = losses.ContrastiveLoss(reducer=MeanReducer())(X, LABELS, tuple(twice[:3]))
     push = negatives.relu().mean()
     torch.testing.assert_close(theirs, positives.mean() + push)
     ours = Contrastive(power=1)(X, LABELS, twice)
@@ -57,9 +57,9 @@ def test_their_classification_divides_by_the_number_of_samples() -> None:
     tuples = triplets((0, 1, 2), (0, 1, 3))  # named 2, 2, 1, 1, 0 and 0 times
     weights = torch.tensor([2.0, 2, 1, 1, 0, 0])
     each = torch.stack([ours(x[None], y[None]) for x, y in zip(X, LABELS, strict=True)])
-    torch.testing.assert_close(theirs(X, LABELS, tuple(tuples)), (each * weights / 2).mean())
+    torch.testing.assert_close(theirs(X, LABELS, tuple(tuples[:3])), (each * weights / 2).mean())
     torch.testing.assert_close(ours(X, LABELS, tuples), (each * weights / 6).sum())
-    torch.testing.assert_close(theirs(X, LABELS, tuple(triplets())), each.mean())
+    torch.testing.assert_close(theirs(X, LABELS, tuple(triplets()[:3])), each.mean())
     assert ours(X, LABELS, triplets()) == 0
 
 
@@ -76,7 +76,7 @@ def test_their_ntxent_ends_at_87() -> None:
     hard = triplets((0, 1, 2), (2, 3, 0))  # similarities of -1 and 0 against 1
     theirs, ours = (
         build(temperature=0.01)(*CROSS, tuples)
-        for build, tuples in ((losses.NTXentLoss, tuple(hard)), (NTXent, hard))
+        for build, tuples in ((losses.NTXentLoss, tuple(hard[:3])), (NTXent, hard))
     )
     assert theirs.item() == pytest.approx(-math.log(torch.finfo(torch.float32).tiny), abs=0.1)
     assert ours.item() == pytest.approx((200 + 100) / 2)
