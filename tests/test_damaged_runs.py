@@ -213,7 +213,7 @@ def test_what_killed_writes_left_is_removed_by_the_next_start(
 def test_the_status_of_a_refused_value_says_what_the_terminal_says(tmp_path: Path) -> None:
     """A value was refused by the constructor of the loss, and the status spoke of `full_key`."""
     with pytest.raises(SystemExit) as ended:
-        command(tmp_path, "backbone.embedding_dim=-1")
+        command(tmp_path, "batchminer=distance", "batchminer.lower_cutoff=1.5")
     said = str(ended.value.code).removeprefix("error: ")
     assert "full_key" not in said
     kept = json.loads((only(tmp_path) / "status.json").read_text())["error"]

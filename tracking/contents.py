@@ -10,7 +10,7 @@ from pydantic import BaseModel, FiniteFloat, RootModel, ValidationError
 from core.errors import in_one_line
 from core.files import DamagedFileError
 from tracking.records import Record, record_in
-from tracking.run_folder import RunFolder
+from tracking.run_folder import RESTORE, RunFolder
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
 MOST_VALUES = 100_000  # of a configuration; YAML can repeat a node without end
@@ -110,36 +110,45 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.load(_bytes(path), LOADER)
+        _check_config(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a bad date is a ValueError
-        raise DamagedFileError(f"{path}: no YAML ({in_one_line(error)})") from error
-    return checked_config(content, str(path))
+        raise DamagedFileError(f"{path} is damaged ({in_one_line(error)}); {RESTORE}") from error
+    return dict(content)
 
 
-def checked_config(content: object, place: str) -> dict[str, Any]:
-    """The configuration of a run if it is one: names and plain values, no deeper than any run's.
+def check_config(content: object, place: str) -> None:
+    """Check that this is the configuration of a run: names and plain values, no deeper than any.
 
     Args:
+        content: as it was read.
         place: where it was found, for the error.
 
     Raises:
         DamagedFileError: it is something else.
     """
+    try:
+        _check_config(content)
+    except ValueError as error:
+        raise DamagedFileError(f"{place}: {error}") from error
+
+
+def _check_config(content: object) -> None:
+    """The same with a ValueError that gives the reason alone."""
     if not isinstance(content, dict):
-        raise DamagedFileError(f"{place}: holds no configuration")
+        raise ValueError("it holds no configuration")
     for number, (key, value) in enumerate(_nodes(content)):
         if number >= MOST_VALUES:
-            raise DamagedFileError(f"{place}: more than {MOST_VALUES:,} values")
+            raise ValueError(f"more than {MOST_VALUES:,} values")
         if not isinstance(value, dict | list | str | int | float | None):
-            raise DamagedFileError(f"{place}: {key} is a {type(value).__name__}, no plain value")
+            raise ValueError(f"{key} is a {type(value).__name__}, no plain value")
     for key in GROUPS:
         if not isinstance(content.get(key, {}), dict):
-            raise DamagedFileError(f"{place}: {key} is no group of settings")
+            raise ValueError(f"{key} is no group of settings")
     select_on = content.get("evaluation", {}).get("select_on", "val/recall@1")
     if not (isinstance(select_on, str) and all(select_on.partition("/"))):
-        raise DamagedFileError(
-            f"{place}: evaluation.select_on={select_on} is no <split>/<metric>, as val/recall@1"
+        raise ValueError(
+            f"evaluation.select_on={select_on} is no <split>/<metric>, as val/recall@1"
         )
-    return content
 
 
 def valid(content: object, kind: type[BaseModel], place: str) -> None:

@@ -22,7 +22,7 @@ from core.files import DamagedFileError, write_atomically
 from engine.names import check_name
 from scripts.results.folders import unfinished
 from scripts.results.run import DAMAGED, Run
-from tracking.contents import Number, checked_config, valid
+from tracking.contents import Number, check_config, valid
 from tracking.records import Record
 from tracking.report import READINGS
 
@@ -220,7 +220,7 @@ def kept_version(file: Path) -> str:
 def rest_of(schema: pa.Schema, file: Path) -> dict[str, Any]:
     rest = json.loads(schema.metadata[b"run"])
     valid(rest, Rest, str(file))
-    checked_config(rest["config"], str(file))
+    check_config(rest["config"], str(file))
     return dict(rest)
 
 

@@ -136,5 +136,5 @@ def test_a_seed_that_cannot_be_read_is_left_out(
     folders = {index: tmp_path / name / "seed1" for index, name in enumerate("ab")}
     assert by_seed_and_fold(groups) == {1: folders}
     first, second = capsys.readouterr().err.splitlines()
-    assert f"left out: seed0, for {tmp_path}/a/seed0/config.yaml: no YAML" in first
+    assert f"left out: seed0, for {tmp_path}/a/seed0/config.yaml is damaged (" in first
     assert f"{tmp_path}/b/seed2/config.yaml: loss._target_: os.system is no component" in second
