@@ -30,7 +30,7 @@ def parsed(arguments: Sequence[str]) -> Namespace:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"{message}; values are given as key=value, and --help lists the options")
+    raise UserError(f"{message}; first options, then values as key=value; --help lists both")
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
