@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from inspect import signature
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -13,7 +12,7 @@ from hydra.errors import OverrideParseException
 from core.errors import UserError
 from engine.configuration import CONF
 from engine.errors import ConfigurationError
-from engine.settings import Run
+from tracking.contents import GROUPS
 
 SEVERAL = "metric"  # the one group of which a run has several choices
 
@@ -30,7 +29,7 @@ def parsed(arguments: Sequence[str]) -> Namespace:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"{message}; values are given as key=value, and --help lists the options")
+    raise UserError(f"{message}; first options, then values as key=value; --help lists both")
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
@@ -66,5 +65,5 @@ def _check_choice(override: Override, choice: object) -> None:
         raise ConfigurationError(f"{override.input_line}: must name a file of conf/{group}/")
     if group == SEVERAL and not names:
         raise ConfigurationError(f"{override.input_line}: choose at least one of conf/{group}/")
-    if group != SEVERAL and group in signature(Run).parameters and len(names) != 1:
+    if group != SEVERAL and group in GROUPS and len(names) != 1:
         raise ConfigurationError(f"{override.input_line}: a run has one {group}; choose one")

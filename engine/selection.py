@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from engine.configuration import CONF
 from engine.errors import ConfigurationError, suggestion
+from engine.values import content_of
 from evaluation.evaluate import COUNTS, Evaluation
 
 STORED = ("train", "val", "test")
@@ -55,7 +56,7 @@ def check_patience(config: DictConfig, splits: Collection[str]) -> None:
 
 def numbers_of(config: DictConfig) -> list[str]:
     """Names of all numbers of a split; those of categories, which the data name, end in `*`."""
-    evaluation: Evaluation = instantiate(config.evaluation.measure)
+    evaluation: Evaluation = instantiate(content_of(config)["evaluation"]["measure"])
     numbers = [name for name in evaluation.higher_is_better if name not in COUNTS]
     if evaluation.averages.by_category:
         numbers += [f"{metric}/*" for metric in evaluation.retrieval]

@@ -28,7 +28,7 @@ from core.files import write_text_atomically
 from core.ranges import PositiveInt
 from datasets.images import Images
 from datasets.table import DatasetError, Table
-from engine.build import fabric_of, splits_of, table_of
+from engine.build import check_size, fabric_of, splits_of, table_of
 from engine.check import check
 from engine.configuration import CONF
 from engine.dataset import data_root, dataset_name
@@ -87,7 +87,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     folder = trained.folder / "evaluation" / name
     learned = weights(trained.checkpoint)
     images = images_of(config, None if other_data(arguments) else trained.folder)
-    embedded = embed_images(config, backbone(config, learned), images)
+    model = backbone(config, learned)
+    check_size(model, images[0][0])
+    embedded = embed_images(config, model, images)
 
     evaluation: Evaluation = instantiate(config.evaluation.measure)
     with busy("measuring"):

@@ -207,7 +207,9 @@ def test_a_run_without_gain_ends_early_and_stays_ended(tmp_path: Path) -> None:
 def test_patience_needs_something_to_wait_for(tmp_path: Path) -> None:
     done = run(tmp_path, *SMALL, *STEPS, "trainer.patience=20", "validation=none")
     assert done.returncode
-    assert "trainer.patience waits for val/recall@1, which is not measured" in done.stderr
+    assert (
+        "trainer.patience=20: waits for val/recall@1, and the run has no such split" in done.stderr
+    )
 
 
 def test_a_run_remembers_where_it_leaves_the_study_that_it_claims(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_the_page_speaks_of_runs_that_are_compared() -> None:
 
 @pytest.mark.parametrize("experiment", RAN)
 def test_loss_and_gradient_are_those_of_the_named_code_or_as_the_page_says(experiment: str) -> None:
+    """A user gives `experiment=roadmap2021/cub200/roadmap`, and gets the loss of the authors."""
     for name, cell in zip(BATCHES, stated().get(experiment, ["same"] * 3), strict=True):
         if "raises" in runs(experiment)[name]:
             assert cell == "raises", name

@@ -220,7 +220,19 @@ def test_what_torch_and_the_machine_do_not_take(line: str, message: str) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["paper/v1", "../../x", "/abs", "..", ".", "''", "a\\\\b", "x" * 201, "' a'", f"'{'é' * 101}'"],
+    [
+        "paper/v1",
+        "../../x",
+        "/abs",
+        "..",
+        ".",
+        ".images",
+        "''",
+        "a\\\\b",
+        "x" * 201,
+        "' a'",
+        f"'{'é' * 101}'",
+    ],
 )
 def test_a_group_is_one_folder(name: str, tmp_path: Path) -> None:
     """A user named the group of a run so that its folder lies elsewhere."""

@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from architectures.timm import timm_model
 from datasets.digits import digits
 from scripts.evaluate import main
 
@@ -254,3 +255,14 @@ def test_an_evaluation_of_other_data_than_the_run_says_so(
     caplog.clear()
     evaluate(copied, "dataset.counts=null")
     assert "data" not in caplog.text, "other data were asked for"
+
+
+def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user evaluated a vision transformer for 224 pixels with `transform=small`."""
+    transformer = timm_model("vit_tiny_patch16_224", pretrained=False)
+    monkeypatch.setattr("scripts.evaluate.backbone", lambda *_: transformer)
+    with pytest.raises(SystemExit) as ended:
+        evaluate(run, "transform=small")
+    assert "cannot embed images of 28x28 pixels" in str(ended.value.code)
