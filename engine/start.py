@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -77,8 +78,15 @@ def check_optimizer(config: DictConfig) -> None:
 
 
 def check_devices(trainer: DictConfig) -> None:
-    """Devices of the run exist; of the CPU, one for each core."""
-    fabric, cores = fabric_of(trainer), os.cpu_count() or 1
+    """Devices of the run exist and compute in its precision; of the CPU, one for each core."""
+    with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below
+        warnings.simplefilter("ignore")
+        fabric, cores = fabric_of(trainer), os.cpu_count() or 1
+    if fabric.device.type == "cpu" and trainer.precision in ("16", "16-mixed"):
+        raise ConfigurationError(
+            f"trainer.precision={trainer.precision}: needs a GPU; on the CPU choose 32-true or "
+            "bf16-mixed"
+        )
     if fabric.device.type == "cpu" and trainer.devices > cores:
         raise ConfigurationError(
             f"trainer.devices={trainer.devices}: on the CPU each is a process, and this machine "

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from core.files import DamagedFileError, writing
 
 ADVICE = "put the file back, or start the run again with force=true"
@@ -60,10 +58,6 @@ class Records:
         """
         lines = self.path.read_bytes().split(b"\n")[:-1]
         return [record_in(line, self.path, number) for number, line in enumerate(lines, start=1)]
-
-    def frame(self) -> pd.DataFrame:
-        """One row per record, one column per name."""
-        return pd.DataFrame(self.read())
 
 
 def record_in(line: bytes, path: Path, number: int) -> Record:

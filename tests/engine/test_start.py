@@ -198,6 +198,17 @@ def test_what_a_run_can_do_passes(line: str) -> None:
     start(*line.split())
 
 
+EXPERIMENTS = [
+    path.relative_to(CONF / "experiment") for path in (CONF / "experiment").rglob("*.yaml")
+]
+
+
+@pytest.mark.parametrize("experiment", sorted(EXPERIMENTS)[::4], ids=str)
+def test_a_published_run_can_start(experiment: Path) -> None:
+    """A user repeats a study whose number of clusters is that of its training classes."""
+    start(f"experiment={experiment.with_suffix('')}", "trainer.precision=32-true")
+
+
 @pytest.mark.parametrize("loss", ["triplet", "contrastive", "regularized", "vicreg", "supcon"])
 def test_a_loss_without_positives(loss: str) -> None:
     """A user drew one image of each class for a loss that compares images of one class."""
