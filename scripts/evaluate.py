@@ -36,10 +36,9 @@ from engine.errors import ConfigurationError
 from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
-from engine.names import check_name
+from engine.names import Text, check_name
 from engine.one_line import explained
 from engine.progress import busy, watched
-from engine.settings import Text
 from engine.trained import (
     MEASURED,
     Trained,

@@ -37,9 +37,9 @@ from engine.compose import compose_run, composing
 from engine.configuration import CONF
 from engine.errors import ConfigurationError
 from engine.loader import worker_count
+from engine.names import Text
 from engine.one_line import explained
 from engine.progress import busy, watched
-from engine.settings import Text
 from engine.values import check_arguments, content_of
 
 SAID = {
