@@ -77,8 +77,16 @@ def check_optimizer(config: DictConfig) -> None:
         return
 
 
+CLUSTER = ("MASTER_ADDR", "GROUP_RANK", "NODE_RANK", "SLURM_NTASKS")  # who starts several machines
+
+
 def check_devices(trainer: DictConfig) -> None:
     """Devices of the run exist and compute in its precision; of the CPU, one for each core."""
+    if trainer.num_nodes > 1 and not any(name in os.environ for name in CLUSTER):
+        raise ConfigurationError(
+            f"trainer.num_nodes={trainer.num_nodes}: this command was not started on several "
+            "machines; start it with torchrun or SLURM, see docs/devices.md, or choose 1"
+        )
     with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below
         warnings.simplefilter("ignore")
         fabric, cores = fabric_of(trainer), os.cpu_count() or 1

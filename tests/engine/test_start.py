@@ -222,6 +222,8 @@ def test_a_loss_without_positives(loss: str) -> None:
         ("optimizer=sgd optimizer.momentum=-1", "optimizer: Invalid momentum value: -1"),
         ("trainer.accelerator=cpu trainer.devices=1000", "on the CPU each is a process"),
         ("trainer.strategy=nope", "trainer.strategy=nope"),
+        ("trainer.num_nodes=2", "was not started on several machines"),
+        ("trainer.precision=16-mixed", "needs a GPU"),
     ],
 )
 def test_what_torch_and_the_machine_do_not_take(line: str, message: str) -> None:
