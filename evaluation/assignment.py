@@ -8,10 +8,9 @@ from torch import Tensor
 
 from core.types import Embeddings
 from evaluation.backend import precisions
-from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import in_chunks
-from evaluation.exact import Exact
-from evaluation.screen import Rounded, Screen, rounded
+from evaluation.search.two_stage.knn import two_stage_knn
+from evaluation.search.two_stage.low_precision import LowPrecision, Rounded, rounded
 from evaluation.space import full_precision, half_squared_norms
 
 Clusters = Int[Tensor, " N"]  # 0..k-1
@@ -21,7 +20,7 @@ Centroids = Float[Tensor, "C D"]
 class Assignment:
     """Assigns points to centroids, which may move: Euclidean, of equally near ones the first.
 
-    On the CPU by `evaluation.certified_nearest`, elsewhere by products in float32.
+    On the CPU by `evaluation.search.two_stage`, elsewhere by products in float32.
 
     Args:
         memory: working memory in bytes.
@@ -33,7 +32,7 @@ class Assignment:
 
     def __call__(self, centroids: Centroids) -> Clusters:
         if self.points.device.type == "cpu":
-            return self.certified(centroids)
+            return self.two_stage(centroids)
         return self.dense(centroids)
 
     def dense(self, centroids: Centroids) -> Clusters:
@@ -48,13 +47,13 @@ class Assignment:
         chunks = in_chunks(nearest, total, width=width, like=centroids, memory=self.memory)
         return torch.cat([clusters for _, clusters in chunks])
 
-    def certified(self, centroids: Centroids) -> Clusters:
-        exact = Exact(self.points, centroids, "euclidean")
-        screen_in = partial(self.screen, centroids)
+    def two_stage(self, centroids: Centroids) -> Clusters:
         chosen = precisions(len(self.points) * len(centroids))
-        return certified_nearest(exact, screen_in, chosen, 1, self.memory)[:, 0]
+        products = [partial(self.product, centroids, precision) for precision in chosen]
+        found = two_stage_knn(self.points, centroids, 1, "euclidean", products, self.memory)
+        return found[:, 0]
 
-    def screen(self, centroids: Centroids, precision: torch.dtype) -> Screen:
+    def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecision:
         if precision not in self.rounded:
             self.rounded[precision] = rounded(self.points, precision)
-        return Screen(self.rounded[precision], rounded(centroids, precision), "euclidean")
+        return LowPrecision(self.rounded[precision], rounded(centroids, precision), "euclidean")

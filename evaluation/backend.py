@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 
 from evaluation.faiss_search import DEEPEST, missing, works
-from evaluation.screen import Screen, rounded
+from evaluation.search.two_stage.low_precision import LowPrecision, rounded
 from evaluation.space import full_precision
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,16 @@ def fast_precisions() -> tuple[torch.dtype, ...]:
     seconds = {}
     for precision in (torch.bfloat16, torch.float32):
         low = rounded(points, precision)
-        tried = Screen(low, low, "cosine")
+        tried = LowPrecision(low, low, "cosine")
         out = torch.empty(num, width, dtype=precision)
         rows, times = torch.arange(num), []
         with full_precision(points.device):
             for _ in range(4):
                 start = time.perf_counter()
-                tried.similarities(rows, out)
+                tried.codes(rows, out)
                 times.append(time.perf_counter() - start)
-        wrong = (out.double() - truth).abs() - tried.relative * out.double().abs()
-        holds = bool((wrong.numpy() <= tried.error[:num, None]).all())
+        wrong = (out.double() - truth).abs() - tried.bound.relative * out.double().abs()
+        holds = bool((wrong.numpy() <= tried.bound.error[:num, None]).all())
         seconds[precision] = min(times) if holds else float("inf")
     fast = seconds[torch.bfloat16] < seconds[torch.float32] / 2
     log.debug("products of the search take %s seconds", seconds)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.types import Embeddings
 from evaluation.chunks import in_chunks
-from evaluation.screen import Floats
 from evaluation.space import Distance
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class Index:
         return self.nearer * values, places
 
 
-def numbers(points: Embeddings) -> Floats:
-    found: Floats = np.ascontiguousarray(points.float().cpu().numpy())
+def numbers(points: Embeddings) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = np.ascontiguousarray(points.float().cpu().numpy())
     return found
 
 

@@ -1,6 +1,5 @@
 """The k nearest neighbours of every query, for whoever needs their names."""
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,11 +8,10 @@ from torch import Tensor
 
 from core.types import Embeddings
 from evaluation.backend import Backend, asks_faiss, certifies, check, precisions
-from evaluation.certified_nearest import certified_nearest
 from evaluation.chunks import MEMORY, in_chunks
-from evaluation.exact import Exact
 from evaluation.faiss_search import faiss_nearest
-from evaluation.screen import screen_of
+from evaluation.search.two_stage.knn import two_stage_knn
+from evaluation.search.two_stage.low_precision import products
 from evaluation.space import (
     Distance,
     full_precision,
@@ -81,13 +79,13 @@ def nearest(
             points[queries], points[gallery], k, position[queries], distance, memory
         )
     elif certifies(backend, points.device):
-        found = certified_nearest(
-            Exact(points[queries], points[gallery], distance),
-            partial(screen_of, points[queries], points[gallery], distance),
-            precisions(len(queries) * len(gallery)),
-            k,
-            memory,
-            position[queries],
+        asking, asked = points[queries], points[gallery]
+        chosen = precisions(len(queries) * len(gallery))
+        found = two_stage_knn(
+            *(asking, asked, k, distance),
+            products=products(asking, asked, distance, chosen),
+            memory=memory,
+            self_index=position[queries],
         )
     else:
         found = dense_nearest(

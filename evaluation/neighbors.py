@@ -8,20 +8,17 @@ so nothing needs to be sorted but the few relevant items, and no neighbour beyon
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 
 from core.types import Embeddings, Labels
 from evaluation.backend import Backend, asks_faiss, certifies, check, precisions
-from evaluation.certified import Ranks, certified_ranks
 from evaluation.chunks import MEMORY
 from evaluation.dense import dense_ranks
-from evaluation.exact import Exact
 from evaluation.faiss_ranks import faiss_ranks
 from evaluation.members import Indices, Members
 from evaluation.ranking import Ranking
-from evaluation.screen import screen_of
+from evaluation.search.two_stage.ranks import Ranks, two_stage_ranks
 from evaluation.space import Distance, points_of
 
 
@@ -77,13 +74,7 @@ def found_by(
     if asks_faiss(backend, gallery.device):
         left = yield from faiss_ranks(members, queries, gallery, distance, memory)
     if certifies(backend, gallery.device):
-        yield from certified_ranks(
-            members,
-            left,
-            Exact(queries, gallery, distance),
-            partial(screen_of, queries, gallery, distance),
-            precisions(len(left) * len(gallery)),
-            memory,
-        )
+        chosen = precisions(len(left) * len(gallery))
+        yield from two_stage_ranks(members, left, queries, gallery, distance, chosen, memory)
     else:
         yield from dense_ranks(members, left, queries, gallery, distance, memory)

@@ -1,4 +1,4 @@
-"""The certified search against exact fractions, where float32 and bfloat16 cannot tell."""
+"""Two-stage search against exact fractions, where float32 and bfloat16 cannot tell."""
 
 from fractions import Fraction
 
@@ -7,10 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import above, backend, certified, neighbors
+from evaluation import backend, neighbors
 from evaluation.backend import certifies, check, fast_precisions
 from evaluation.neighbors import rank
-from evaluation.screen import Screen, rounded
+from evaluation.search.two_stage import search
+from evaluation.search.two_stage.low_precision import (
+    LowPrecision,
+    lower_limit,
+    rounded,
+    upper_limit,
+    value_of,
+)
+from evaluation.search.two_stage.select_nearest import candidate_limit
 from evaluation.space import points_of
 
 HALF, SINGLE = torch.bfloat16, torch.float32
@@ -42,7 +50,7 @@ def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, 
     return found
 
 
-def certified_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
+def two_stage_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
     found = {}
     for queries, ranking in rank(embeddings, labels, backend="certified", **options):
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
@@ -65,7 +73,7 @@ def near_ties(seed: int) -> tuple[Tensor, Tensor]:
 def test_near_ties_and_copies_are_ranked_as_by_fractions(seed: int, distance: str) -> None:
     embeddings, labels = near_ties(seed)
     expected = exact_ranks(embeddings, labels, distance)
-    assert certified_ranks(embeddings, labels, distance=distance) == expected
+    assert two_stage_ranks(embeddings, labels, distance=distance) == expected
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
@@ -75,27 +83,25 @@ def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> Non
     embeddings = (torch.randn(40, 3, generator=generator) + shift) * scale
     labels = torch.arange(40) % 13
     expected = exact_ranks(embeddings, labels, "euclidean")
-    assert certified_ranks(embeddings, labels, distance="euclidean") == expected
+    assert two_stage_ranks(embeddings, labels, distance="euclidean") == expected
 
 
-@pytest.mark.parametrize("batch", [1, 500, 2**17])
 @pytest.mark.parametrize("too_many", [0, 0.02, 1])
 @pytest.mark.parametrize("memory", [1, 10**5, 2**28])
 @pytest.mark.usefixtures("threads")
 def test_ranks_depend_on_nothing_but_the_points(
-    memory: int, too_many: float, batch: int, monkeypatch: pytest.MonkeyPatch
+    memory: int, too_many: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(above, "BATCH", batch)
-    monkeypatch.setattr(certified, "TOO_MANY", too_many)
-    monkeypatch.setattr(certified, "FIRST", 16)
+    monkeypatch.setattr(search, "TOO_MANY", too_many)
+    monkeypatch.setattr(search, "FIRST", 16)
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(0, 60, (300,), generator=generator)
     embeddings = torch.randn(300, 16, generator=generator)
     expected = exact_ranks(embeddings[:60], labels[:60], "cosine")
-    assert certified_ranks(embeddings[:60], labels[:60], memory=memory) == expected
-    everyone = certified_ranks(embeddings, labels, memory=memory)
+    assert two_stage_ranks(embeddings[:60], labels[:60], memory=memory) == expected
+    everyone = two_stage_ranks(embeddings, labels, memory=memory)
     order = torch.randperm(300, generator=generator)
-    shuffled = certified_ranks(embeddings[order], labels[order], memory=memory)
+    shuffled = two_stage_ranks(embeddings[order], labels[order], memory=memory)
     assert {int(order[q]): ranks for q, ranks in shuffled.items()} == everyone
     torch_ranks = rank(embeddings, labels, backend="torch")
     for queries, ranking in torch_ranks:
@@ -105,7 +111,7 @@ def test_ranks_depend_on_nothing_but_the_points(
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_no_screen_errs_more_than_it_says(
+def test_no_product_errs_more_than_its_bound(
     precisions: tuple[torch.dtype, ...], scale: float, distance: str
 ) -> None:
     generator = torch.Generator().manual_seed(2)
@@ -114,27 +120,33 @@ def test_no_screen_errs_more_than_it_says(
     truth = x.double() @ y.double().T
     if distance == "euclidean":
         truth -= y.double().square().sum(dim=1) / 2
-    tried = Screen(rounded(x, precisions[0]), rounded(y, precisions[0]), distance)
-    value = tried.similarities(torch.arange(200), torch.empty(200, 200, dtype=precisions[0]))
-    value, truth = value.double().numpy(), truth.numpy()
-    wrong, allowed = np.abs(value - truth), tried.error[:, None] + tried.relative * np.abs(value)
+    tried = LowPrecision(rounded(x, precisions[0]), rounded(y, precisions[0]), distance)
+    out, bound = torch.empty(200, 200, dtype=precisions[0]), tried.bound
+    codes = tried.codes(torch.arange(200), out)
+    shift = 16 if precisions[0] == HALF else 0
+    value, truth = out.double().numpy(), truth.numpy()
+    assert [value_of(code, shift) for code in codes[0]] == value[0].tolist()
+    wrong, allowed = np.abs(value - truth), bound.error[:, None] + bound.relative * np.abs(value)
     assert (wrong <= allowed).all()
     assert wrong.max() > allowed.max() / 1000  # which is not just a large number
-    queries = np.arange(200)
-    for n, column in enumerate(truth.T):
-        low, high = tried.limits(column - tried.shift, queries)
-        assert (low <= value[:, n]).all()
-        assert (value[:, n] <= high).all()
-        error = tried.error + tried.relative * np.abs(column)
-        assert (high - low <= 2.1 * error + 1e-6 * np.abs(column)).all()
+    for q, row in enumerate(truth):
+        for true, seen in zip(row - bound.shift[q], value[q], strict=True):
+            low, high = lower_limit(true, q, bound), upper_limit(true, q, bound)
+            assert low <= seen <= high
+            error = bound.error[q] + bound.relative * abs(true + bound.shift[q])
+            assert high - low <= 2.1 * error + 1e-6 * abs(true + bound.shift[q])
 
 
-def test_rivals_allow_for_the_errors_of_both(precisions: tuple[torch.dtype, ...]) -> None:
+def test_the_limit_of_candidates_allows_for_the_errors_of_both(
+    precisions: tuple[torch.dtype, ...],
+) -> None:
     points = rounded(torch.randn(20, 8, generator=torch.Generator().manual_seed(3)), precisions[0])
-    tried, best = Screen(points, points, "cosine"), np.linspace(0.5, 9, 20, dtype=np.float32)
-    lowest = best - 2 * tried.error - tried.relative * best.astype(float)
-    assert (tried.rivals(best, np.arange(20)) <= lowest).all()  # the best is less, a rival more
-    assert (tried.rivals(best, np.arange(20)) >= lowest - 1.1 * tried.relative * best - 1e-5).all()
+    bound = LowPrecision(points, points, "cosine").bound
+    for q, best in enumerate(np.linspace(0.5, 9, 20, dtype=np.float32)):
+        lowest = best - 2 * bound.error[q] - bound.relative * float(best)
+        limit = candidate_limit(best, q, bound)
+        assert limit <= lowest  # the best is less, a candidate more
+        assert limit >= lowest - 1.1 * bound.relative * best - 1e-5
 
 
 def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> None:

@@ -1,0 +1,36 @@
+"""The similarity that decides: in float64, the same wherever and with whomever it is computed."""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[Any]  # float32 or float64
+
+
+class Points(NamedTuple):
+    """Queries (Q, D) and gallery (M, D) in full precision."""
+
+    queries: Vectors
+    gallery: Vectors
+    euclidean: bool
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def similarity(points: Points, query: int, item: int) -> float:
+    """x·y, or -|x - y|²/2 for Euclidean search, of the query x and the gallery point y.
+
+    Products and differences of float32 are exact in float64, and the compiled loop adds them in
+    the same order for every pair, so that copies of a point are exactly as near as each other.
+    """
+    x, y = points.queries[query], points.gallery[item]
+    total = 0.0
+    if points.euclidean:
+        for d in range(len(x)):
+            difference = np.float64(x[d]) - np.float64(y[d])
+            total -= difference * difference
+        return total / 2
+    for d in range(len(x)):
+        total += np.float64(x[d]) * np.float64(y[d])
+    return total
