@@ -22,15 +22,15 @@ def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> 
 
     Where Hydra is at work already, as in main.py, overrides alone find what its command line finds.
     """
-    with composing(arguments) as parsed:
-        return compose(parsed.config_name, parsed.overrides, return_hydra_config)
+    with composing(arguments) as options:
+        check_choices(options.overrides)
+        return compose(options.config_name, options.overrides, return_hydra_config)
 
 
 @contextmanager
 def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
     """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
     options = parsed(arguments)
-    check_choices(options.overrides)
     options.config_name = options.config_name or "config"
     at_work = GlobalHydra.instance().hydra
     if at_work is not None and not (options.config_dir or options.config_path):

@@ -15,7 +15,6 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from evaluation import assignment as assignment_module
-from evaluation import certified_nearest
 from evaluation.ami import ami, expected_information
 from evaluation.ari import ari
 from evaluation.assignment import Assignment
@@ -24,6 +23,7 @@ from evaluation.f1 import f1
 from evaluation.kmeans import kmeans, move
 from evaluation.nmi import mutual_information, nmi
 from evaluation.purity import purity
+from evaluation.search.two_stage import search
 from evaluation.sums import sums_by_group
 from evaluation.undefined import UndefinedError
 
@@ -163,7 +163,8 @@ def test_assignment_equals_brute_force_whatever_the_memory(memory: int, shift: f
 def test_near_ties_and_copies_are_assigned_as_by_fractions(
     assignment: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certified_nearest, "MOST", most)
+    monkeypatch.setattr(search, "TOO_MANY", most)
+    monkeypatch.setattr(search, "FIRST", 8)
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(5, 4, generator=generator)
     ulp = torch.randint(-1, 2, (40, 4), generator=generator, dtype=torch.int32)

@@ -56,8 +56,9 @@ def test_a_run_that_fails_is_a_failure_with_its_reason(
 
 def test_a_step_takes_the_median_of_the_windows_after_the_first(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    records = [{"time": t, "train/loss": 1.0} for t in (100, 110, 114, 140, 146)]
-    lines = [*records, {"time": 999, "test/recall@1": 0.5}]
+    times = (100, 110, 114, 140, 146)
+    records = [{"step": n, "time": t, "train/loss": 1.0} for n, t in enumerate(times)]
+    lines = [*records, {"step": 5, "time": 999, "test/recall@1": 0.5}]
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     run.cost.write_text('{"peak_memory_gib": 1.5}')
     assert read(run, Rhythm(2, 4)) == Measured(4.0, None, 1.5, {"loss": 1.0})  # 2, 3, 5, 13
