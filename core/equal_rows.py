@@ -12,8 +12,8 @@ def rows_differ(x: Tensor, y: Tensor | None = None) -> Tensor:
     Numbers to multiply by, because filling where a boolean mask is true takes several times longer,
     and because NaN stays NaN. -0 differs from 0. Without gradient.
     """
-    rows = row_hashes(x)
-    columns = rows if y is None else row_hashes(y)
+    hashes = row_hashes(x if y is None else torch.cat([x, y]))  # at once: half as many operations
+    rows, columns = hashes[: len(x)], hashes if y is None else hashes[len(x) :]
     return torch.ne(rows[:, None], columns, out=x.new_empty(len(rows), len(columns)))
 
 
