@@ -17,7 +17,6 @@ from evaluation.search.two_stage.low_precision import (
 from evaluation.search.two_stage.similarity import Points, similarity
 
 BLOCK = 64  # similarities that are compared with the k-th largest so far at once
-FEW = 32  # neighbours up to which insertion beats a partial sort
 
 Indices = NDArray[np.int64]
 
@@ -73,27 +72,32 @@ def candidate_limit(kth: Single, query: int, bound: Bound) -> Single:
 @numba.njit(nogil=True, cache=True)
 def kth_largest(codes: Codes, shift: int, k: int) -> Single:
     """The k-th largest similarity of a row."""
-    if k > FEW:
-        values = np.empty(len(codes), np.float32)
-        for i in range(len(codes)):
-            values[i] = value_of(codes[i], shift)
-        kth: Single = np.partition(values, len(values) - k)[len(values) - k]
-        return kth
-    largest = np.full(k, -np.inf, np.float32)  # ascending
+    heap = np.full(k, -np.inf, np.float32)  # the k largest so far, the smallest of them first
     for start in range(0, len(codes), BLOCK):
         block = codes[start : start + BLOCK]
-        if not any_at_least(block, code_limit(largest[0], shift)):
+        if not any_at_least(block, code_limit(heap[0], shift)):
             continue
         for code in block:
             value = value_of(code, shift)
-            if value > largest[0]:
-                place = 0
-                while place + 1 < k and largest[place + 1] < value:
-                    largest[place] = largest[place + 1]
-                    place += 1
-                largest[place] = value
-    least: Single = largest[0]
-    return least
+            if value > heap[0]:
+                replace_smallest(heap, value)
+    smallest: Single = heap[0]
+    return smallest
+
+
+@numba.njit(nogil=True, cache=True)
+def replace_smallest(heap: NDArray[np.float32], value: Single) -> None:
+    """Put a value in the place of the first of a binary heap, which then has its smallest first."""
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child + 1 < len(heap) and heap[child + 1] < heap[child]:
+            child += 1
+        if child >= len(heap) or heap[child] >= value:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = value
 
 
 @numba.njit(nogil=True, cache=True)
