@@ -26,9 +26,9 @@ from omegaconf import DictConfig
 from core.rank import is_first_process
 from engine.command_line import check_command_line
 from engine.faults import advised
+from engine.library_warnings import capture_library_warnings, log_library_warnings
 from engine.one_line import explain, explained, require_utf8
 from engine.protocol import claim_of, warn
-from engine.quiet import kept_warnings, quiet
 from sweeps.job import Job, Outcome
 from sweeps.place import arguments, run_folder
 from sweeps.pool import run_all
@@ -50,7 +50,7 @@ def main(config: DictConfig) -> Outcome | None:
             show(folder)
             return None
         from engine.build import table_of  # from here on torch is needed, which takes seconds
-        from engine.identity import insist_on_same_data
+        from engine.data_identity import check_same_data
         from engine.start import check_start
         from engine.trainer import train_and_evaluate
 
@@ -63,12 +63,12 @@ def main(config: DictConfig) -> Outcome | None:
             if config.force:
                 folder.clear()
             if folder.finished:
-                insist_on_same_data(folder, table_of(config))
+                check_same_data(folder, table_of(config))
             else:
                 claim = claim_of(config, command.overrides.task)
                 warn(claim)
                 # advised here, too, so that the status says it
-                with folder.running(explain), kept_warnings(folder.warnings), advised():
+                with folder.running(explain), log_library_warnings(folder.warnings), advised():
                     train_and_evaluate(config, folder, claim)
         show(folder)
     return None
@@ -84,5 +84,5 @@ if __name__ == "__main__":
     with explained(), advised():
         require_utf8(sys.argv)
         check_command_line(sys.argv[1:])
-        quiet()
+        capture_library_warnings()
         main()

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from engine.configuration import CONF
 from engine.errors import ConfigurationError, suggestion
-from engine.settings import Run
+from engine.settings import RunSettings
 from engine.values import Content, check_values, content_of
 
 
@@ -25,7 +25,7 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
     """
     _check_additions(config, overrides)
     content = content_of(config)
-    check_values(content, Run)
+    check_values(content, RunSettings)
     _check_miner(content)
 
 
@@ -41,7 +41,9 @@ def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
         parent, _, name = key.rpartition(".")
         known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
         root = key.split(".")[0].split("@")[0]
-        if override.is_add() or (override.is_force_add() and root not in signature(Run).parameters):
+        if override.is_add() or (
+            override.is_force_add() and root not in signature(RunSettings).parameters
+        ):
             raise ConfigurationError(
                 f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
             )

@@ -12,8 +12,8 @@ import torch
 
 from core.errors import UserError
 from core.files import write_atomically
-from engine.misfit import misfit
-from engine.seal import check, is_sealed, seal
+from engine.checksum import append_checksum, has_checksum, verify_checksum
+from engine.state_mismatch import state_mismatch
 from tracking.records import Records
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def position_of(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stat
     if not isinstance(found, dict) or not isinstance(position, tuple):
         raise CheckpointError(f"{path} is no checkpoint that a run can go on from, as last.pt is")
     for name, part in parts.items():
-        reason = misfit(part, found[name]) if name in found else "missing"
+        reason = state_mismatch(part, found[name]) if name in found else "missing"
         if reason:
             raise CheckpointError(f"checkpoint {path} is of another run: {name}: {reason}")
     return Position(*position)
@@ -142,7 +142,7 @@ def position_of(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stat
 def write(content: Mapping[str, Any], file: BinaryIO) -> None:
     """A checkpoint, with the checksum that `whole` compares."""
     torch.save(content, file)
-    seal(file)
+    append_checksum(file)
 
 
 def whole(path: Path) -> dict[str, Any]:
@@ -153,8 +153,8 @@ def whole(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            if is_sealed(file):
-                check(file)
+            if has_checksum(file):
+                verify_checksum(file)
             else:
                 check_members(file)
             file.seek(0)

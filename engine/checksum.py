@@ -1,4 +1,4 @@
-"""A checksum inside a file of torch.save, so that no bit of the file can change unnoticed.
+"""The checksum inside a checkpoint: no bit of the file can change unnoticed.
 
 Such a file is a zip archive. It ends with the length of a comment, two bytes, and the comment,
 which torch and every zip program pass over. The comment holds the SHA-256 of all bytes before
@@ -15,7 +15,7 @@ LENGTH = len(NAME) + 64  # of the comment
 CHUNK = 2**20
 
 
-def seal(file: BinaryIO) -> None:
+def append_checksum(file: BinaryIO) -> None:
     """Add the checksum to the archive that `file`, open for reading and writing, holds."""
     size = file.seek(-2, os.SEEK_END)
     if file.read() != b"\0\0":
@@ -25,7 +25,7 @@ def seal(file: BinaryIO) -> None:
     file.write(LENGTH.to_bytes(2, "little") + checksum)
 
 
-def is_sealed(file: BinaryIO) -> bool:
+def has_checksum(file: BinaryIO) -> bool:
     """Whether the archive was given a checksum; one without ends with an empty comment."""
     file.seek(0)
     size = file.seek(0, os.SEEK_END)
@@ -34,11 +34,11 @@ def is_sealed(file: BinaryIO) -> bool:
     return not (end.startswith(END) and end.endswith(b"\0\0"))
 
 
-def check(file: BinaryIO) -> None:
+def verify_checksum(file: BinaryIO) -> None:
     """Compare the archive with its checksum.
 
     Raises:
-        ValueError: it has changed since it was sealed.
+        ValueError: it has changed since the checksum was added.
     """
     size = file.seek(0, os.SEEK_END) - LENGTH - 2
     file.seek(max(0, size))

@@ -1,4 +1,4 @@
-"""What stands on a command line, refused before Hydra composes what cannot be meant."""
+"""Checks of the command line before Hydra composes it."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -42,7 +42,8 @@ def check_command_line(arguments: Sequence[str]) -> None:
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """
+    """Every group is given the name of one file, the metrics at least one.
+
     Raises:
         ConfigurationError: the choice of a group is no name, or names several files where a run
             has one.

@@ -1,4 +1,4 @@
-"""Whether the data of a run are those that it was trained on; if not, what changed.
+"""The comparison of the data of a run with those that it was trained on.
 
 The run folder keeps the table in `table.csv.gz`, images named from the data folder, so that this
 may be moved, with the size of each; and in `data.json` what the files looked like.
@@ -29,8 +29,8 @@ class ChangedDataError(UserError):
     """The data are not those that a run was trained on; the message says what changed."""
 
 
-def keep_data(folder: RunFolder, table: Table, *, first: bool) -> Table:
-    """The table, recorded if the run begins, compared with the recorded one if it goes on.
+def record_or_check_data(folder: RunFolder, table: Table, *, first: bool) -> Table:
+    """Records the table of a run that begins; compares it with the record of one that goes on.
 
     Args:
         folder: of the run.
@@ -41,68 +41,78 @@ def keep_data(folder: RunFolder, table: Table, *, first: bool) -> Table:
         ChangedDataError: a run that has a checkpoint was trained on other data.
     """
     if first:
-        now = described(table, folder.data_root)
+        now = comparable_table(table, folder.data_root)
         if any(folder.checkpoints.glob("*.pt")):
-            insist_on(folder, now)
-        record(folder, now, table.attrs.get("sources"))
+            check_same_table(folder, now)
+        write_data_record(folder, now, table.attrs.get("sources"))
     return table
 
 
-def insist_on_same_data(folder: RunFolder, table: Table) -> None:
+def check_same_data(folder: RunFolder, table: Table) -> None:
     """Compare the data of a finished run, whose files are not as they were, with its record.
 
     Raises:
         ChangedDataError: the results are of other data.
     """
-    now = described(table, folder.data_root)
-    insist_on(folder, now)
-    record(folder, now, table.attrs.get("sources"))  # a copy; the next look at it takes a moment
+    now = comparable_table(table, folder.data_root)
+    check_same_table(folder, now)
+    write_data_record(
+        folder, now, table.attrs.get("sources")
+    )  # a copy; the next look at it takes a moment
 
 
-def insist_on(folder: RunFolder, now: Table) -> None:
-    before = recorded(folder)
+def check_same_table(folder: RunFolder, now: Table) -> None:
+    """Refuses a table that differs from the recorded one.
+
+    Raises:
+        ChangedDataError: names the columns or images that differ.
+    """
+    before = read_recorded_table(folder)
     if before is None:  # it is of a time when runs recorded none
         return
-    if (changed := change(repaired(before, now, folder), now)) is not None:
+    if (changed := table_difference(with_repaired_sizes(before, now, folder), now)) is not None:
         raise ChangedDataError(
             f"the data are not those that {folder.path} was trained on: {changed}; restore them, "
             "or give the same command with force=true, which starts it afresh"
         )
 
 
-def repaired(before: Table, now: Table, folder: RunFolder) -> Table:
+def with_repaired_sizes(before: Table, now: Table, folder: RunFolder) -> Table:
     """What was recorded, but for the sizes of images that the run could not read when it failed."""
     sizes = dict(zip(now["path"], now["bytes"], strict=True))
     broken = [
-        path for path in before["path"] if folder.failure and named(path, folder) in folder.failure
+        path
+        for path in before["path"]
+        if folder.failure and full_path(path, folder) in folder.failure
     ]
     chosen = before["path"].isin(broken) & before["path"].isin(sizes)
     return before.assign(bytes=before["bytes"].mask(chosen, before["path"].map(sizes)))
 
 
-def named(path: str, folder: RunFolder) -> str:
+def full_path(path: str, folder: RunFolder) -> str:
+    """The path of an image on this machine."""
     return str((folder.data_root or Path()) / path)
 
 
-def described(table: Table, root: Path | None) -> Table:
+def comparable_table(table: Table, root: Path | None) -> Table:
     """The table as text, without what a move of the data folder changes, with sizes in bytes."""
     paths = table["path"].tolist()
-    names = [short(path, root) for path in paths]
+    names = [portable_path(path, root) for path in paths]
     sizes = [size_of(path) for path in paths]
     return table.assign(path=names, bytes=sizes)[list(COLUMNS)].astype(str).reset_index(drop=True)
 
 
-def short(path: str, root: Path | None) -> str:
+def portable_path(path: str, root: Path | None) -> str:
     """The name of an image from the data folder; of one that is no file, its hash."""
     if is_inline(path):
         return ELSEWHERE + hashlib.sha256(path.encode()).hexdigest()[:16]
     return path.removeprefix(f"{root}/")
 
 
-def record(folder: RunFolder, now: Table, sources: Sequence[str] | None) -> None:
+def write_data_record(folder: RunFolder, now: Table, sources: Sequence[str] | None) -> None:
     """Write `table.csv.gz` and `data.json`."""
     root = folder.data_root or Path()
-    own = None if sources is None else [short(source, root) for source in sources]
+    own = None if sources is None else [portable_path(source, root) for source in sources]
     text = now.to_csv(index=False, lineterminator="\n").encode()
     write_atomically(folder.table, lambda file: file.write(gzip.compress(text, mtime=0)))
     content = {
@@ -114,8 +124,8 @@ def record(folder: RunFolder, now: Table, sources: Sequence[str] | None) -> None
     folder.write_json(folder.data, content)
 
 
-def recorded(folder: RunFolder) -> Table | None:
-    """The table of a run as `record` wrote it; None if it did not.
+def read_recorded_table(folder: RunFolder) -> Table | None:
+    """The table of a run as `write_data_record` wrote it; None if it did not.
 
     Raises:
         ChangedDataError: it is damaged, so that nothing can be compared.
@@ -134,13 +144,13 @@ def recorded(folder: RunFolder) -> Table | None:
     return pd.read_csv(BytesIO(text), dtype=str, na_filter=False)
 
 
-def change(before: Table, now: Table) -> str | None:
+def table_difference(before: Table, now: Table) -> str | None:
     """What differs between two described tables, in a few words; None if nothing does."""
     if before.equals(now):
         return None
     if before["path"].tolist() == now["path"].tolist():
         return "; ".join(
-            differing(before, now, column)
+            column_difference(before, now, column)
             for column in COLUMNS
             if (before[column] != now[column]).any()
         )
@@ -154,7 +164,8 @@ def change(before: Table, now: Table) -> str | None:
     return "; ".join(said) or "the images are listed in another order, or another number of times"
 
 
-def differing(before: Table, now: Table, column: str) -> str:
+def column_difference(before: Table, now: Table, column: str) -> str:
+    """How many rows differ in a column, and the first of them."""
     rows = (before[column] != now[column]).to_numpy().nonzero()[0]
     path, old, new = before["path"][rows[0]], before[column][rows[0]], now[column][rows[0]]
     return (

@@ -1,4 +1,4 @@
-"""What the dataset of a configuration is called, and which folder its images lie below."""
+"""Name and data folder of the dataset of a configuration."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ CSV = "datasets.csv.csv"
 
 
 def dataset_name(dataset: DictConfig, choice: str) -> str:
-    """Of a CSV file `dataset.name`, or else its name without suffix; of another, its choice.
+    """The name of a dataset: of a CSV file `dataset.name` or its stem, of another its choice.
 
     Raises:
         ConfigurationError: it is no name of a folder.
@@ -23,7 +23,7 @@ def dataset_name(dataset: DictConfig, choice: str) -> str:
 
 
 def data_root(config: DictConfig) -> Path:
-    """The folder that may be moved with all images: of a CSV file its own, else `paths.data`."""
+    """The folder that may be moved with all images: the CSV file's own, else `paths.data`."""
     file = config.dataset.get("path")
     folder = Path(str(file)).parent if file else Path(str(config.paths.data or ""))
     return folder.expanduser().absolute()

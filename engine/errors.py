@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and what was probably meant."""
+"""Configuration errors, with the name that was probably meant."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Which objects a configuration from elsewhere may build: this project's own, and no other code.
+"""The allow-list of `_target_`s for a configuration from elsewhere.
 
 A run folder can come from anybody, and a `_target_` can name anything that Python can import. So
 the `config.yaml` of a run builds only what conf/ names, other classes of the same modules, and the
@@ -60,20 +60,22 @@ def accepted(target: object, trusted: Sequence[str] = ()) -> bool:
     if module in OF_TORCH:
         found = getattr(import_module(module), name, None)
         return inspect.isclass(found) and issubclass(found, OF_TORCH[module])
-    return target in named() or (module in modules() and _is_class(module, name))
+    return target in targets_in_conf() or (
+        module in component_modules() and _is_class(module, name)
+    )
 
 
 @cache
-def named() -> frozenset[str]:
+def targets_in_conf() -> frozenset[str]:
     """Every `_target_` in conf/, but for the launchers and sweepers of Hydra."""
     files = (file for file in CONF.rglob("*.yaml") if (CONF / "hydra") not in file.parents)
     return frozenset(name for file in files for name in NAMED.findall(file.read_text()))
 
 
 @cache
-def modules() -> frozenset[str]:
+def component_modules() -> frozenset[str]:
     """The modules of this project that conf/ names something of."""
-    found = {name.rpartition(".")[0] for name in named()}
+    found = {name.rpartition(".")[0] for name in targets_in_conf()}
     return frozenset(name for name in found if (ROOT / f"{name.replace('.', '/')}.py").is_file())
 
 

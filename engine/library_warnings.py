@@ -1,4 +1,4 @@
-"""Warnings of libraries go to a file of the run; the terminal is for what the run itself says."""
+"""Library warnings are logged to a file of the run instead of the terminal."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ OWN = {path.parent.name for path in CONF.parent.glob("*/__init__.py")}  # this p
 _early = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)  # until a run has a folder
 
 
-def quiet() -> None:
+def capture_library_warnings() -> None:
     """Keep what libraries warn of, also by `warnings`; what this project says is shown.
 
     `python -W` and `PYTHONWARNINGS` ask for Python's own behaviour, and get it.
@@ -31,7 +31,7 @@ def quiet() -> None:
 
 
 @contextmanager
-def kept_warnings(file: Path) -> Iterator[None]:
+def log_library_warnings(file: Path) -> Iterator[None]:
     """Append to this file what was warned of before and what is warned of meanwhile."""
     kept = logging.FileHandler(file, delay=True)
     kept.setLevel(logging.WARNING)

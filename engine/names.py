@@ -1,4 +1,4 @@
-"""What names the folder of a run, and which names can be folders."""
+"""The settings that name the folder of a run, and the check of names of folders."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The numbers by which a run chooses an epoch are among those that it will measure."""
+"""Checks the metrics by which a run selects an epoch and stores weights."""
 
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase

@@ -22,7 +22,7 @@ Made = Callable[..., Any]  # called again by the run, with what it waits for
 
 
 @dataclass(frozen=True)
-class Trainer(Settings):
+class TrainerSettings(Settings):
     """conf/trainer."""
 
     epochs: NonNegativeInt
@@ -48,7 +48,7 @@ class Trainer(Settings):
 
 
 @dataclass(frozen=True)
-class Evaluating(Settings):
+class EvaluationSettings(Settings):
     """conf/evaluation."""
 
     batch_size: PositiveInt
@@ -58,7 +58,7 @@ class Evaluating(Settings):
 
 
 @dataclass(frozen=True)
-class Run(FolderSettings):
+class RunSettings(FolderSettings):
     """conf/config.yaml: the groups, and what stands beside them."""
 
     num_classes: PositiveInt
@@ -72,6 +72,6 @@ class Run(FolderSettings):
     batchminer: Miner | None
     loss: nn.Module
     scheduler: Made
-    evaluation: Evaluating
-    trainer: Trainer
+    evaluation: EvaluationSettings
+    trainer: TrainerSettings
     tracker: Made

@@ -1,4 +1,4 @@
-"""What is refused before a run starts: its folder is not touched, and no data are read."""
+"""Checks of a run before it starts: no folder is touched, and no data are read."""
 
 import inspect
 import os
@@ -14,7 +14,7 @@ from engine.build import fabric_of
 from engine.check import check
 from engine.errors import ConfigurationError
 from engine.selection import check_selection
-from engine.settings import Run
+from engine.settings import RunSettings
 from engine.targets import resolve
 from engine.values import Content, check_complete, content_of
 
@@ -28,7 +28,7 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
             or wants devices that are not there.
     """
     content = content_of(config)
-    check_complete(content, Run)
+    check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
     check_optimizer(config)
@@ -90,7 +90,7 @@ def check_devices(trainer: DictConfig) -> None:
     with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below
         warnings.simplefilter("ignore")
         fabric, cores = fabric_of(trainer), os.cpu_count() or 1
-    if fabric.device.type == "cpu" and trainer.precision in ("16", "16-mixed"):
+    if fabric.device.type == "cpu" and str(trainer.precision) in ("16", "16-mixed"):
         raise ConfigurationError(
             f"trainer.precision={trainer.precision}: needs a GPU; on the CPU choose 32-true or "
             "bf16-mixed"

@@ -1,4 +1,4 @@
-"""Why a saved state cannot be loaded into a part of a run, known before anything is loaded."""
+"""The comparison of a saved state with the part of a run that it is loaded into, before it is."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-def misfit(part: object, state: object) -> str | None:
+def state_mismatch(part: object, state: object) -> str | None:
     """The first difference between a part and a state that was saved, or None if there is none.
 
     Args:
@@ -17,7 +17,7 @@ def misfit(part: object, state: object) -> str | None:
     if not isinstance(state, dict):
         return f"a {type(state).__name__} takes the place of the state"
     if isinstance(part, nn.Module):
-        return misfit_of_weights(part.state_dict(), state)
+        return weights_mismatch(part.state_dict(), state)
     expected, found = (
         group_sizes(groups)
         for groups in (getattr(part, "param_groups", []), state.get("param_groups", []))
@@ -25,7 +25,7 @@ def misfit(part: object, state: object) -> str | None:
     return None if expected == found else f"groups of {found} parameters instead of {expected}"
 
 
-def misfit_of_weights(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+def weights_mismatch(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
     """The same for the `state_dict()` of a module; its extra states are compared by name alone."""
     if others := sorted(expected.keys() ^ found.keys()):
         return f"{others[0]} is {'missing' if others[0] in expected else 'not of this run'}"

@@ -18,7 +18,7 @@ from engine.compose import compose_run
 from engine.configuration import CONF
 from engine.errors import ConfigurationError, suggestion
 from engine.foreign import check_targets
-from engine.misfit import misfit
+from engine.state_mismatch import state_mismatch
 from tracking.contents import GROUPS, read_config
 from tracking.run_folder import RESTORE, RunFolder
 
@@ -119,7 +119,7 @@ def backbone(config: DictConfig, trained: Weights) -> nn.Module:
     if "pretrained" in choice:
         choice.pretrained = False
     model: nn.Module = instantiate(choice)
-    if reason := misfit(model, trained.model):
+    if reason := state_mismatch(model, trained.model):
         named = f"the checkpoint {trained.checkpoint or ''}".strip()
         raise CheckpointError(f"{named} does not fit {choice._target_} as configured: {reason}")
     model.load_state_dict(trained.model)

@@ -13,8 +13,8 @@ from core.files import write_text_atomically
 from engine.adapt import adaptation
 from engine.build import backbone_of, disband, fabric_of, images_of, table_of
 from engine.checkpoint import Checkpoints
+from engine.data_identity import record_or_check_data
 from engine.fit import Evaluate, fit, follow
-from engine.identity import keep_data
 from engine.learner import Learner, set_up
 from engine.loader import SeededBatches, training_loader, worker_count
 from engine.measure import measure
@@ -40,7 +40,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     keep_freed_memory()
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
-    table = keep_data(folder, table_of(config), first=fabric.is_global_zero)
+    table = record_or_check_data(folder, table_of(config), first=fabric.is_global_zero)
     train, splits = images_of(config, table)
     check_patience(config, splits)
     sampler = instantiate(config.sampler)(labels=train.labels)

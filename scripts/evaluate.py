@@ -31,9 +31,9 @@ from datasets.table import DatasetError, Table
 from engine.build import check_size, fabric_of, splits_of, table_of
 from engine.check import check
 from engine.configuration import CONF
+from engine.data_identity import comparable_table, read_recorded_table, table_difference
 from engine.dataset import data_root, dataset_name
 from engine.errors import ConfigurationError
-from engine.identity import change, described, recorded
 from engine.loader import evaluation_loader, worker_count
 from engine.look import Looked, look
 from engine.names import Text, check_name
@@ -189,11 +189,11 @@ def images_of(config: DictConfig, run: Path | None = None) -> Images:
 def change_since(run: Path, config: DictConfig, table: Table) -> str | None:
     """What differs in the split that is evaluated from what it was in the run."""
     folder = RunFolder(run, data_root(config))
-    before = recorded(folder)
+    before = read_recorded_table(folder)
     if before is None:
         return None
-    now = described(table[table["split"] == config.split], folder.data_root)
-    return change(before[before["split"] == config.split].reset_index(drop=True), now)
+    now = comparable_table(table[table["split"] == config.split], folder.data_root)
+    return table_difference(before[before["split"] == config.split].reset_index(drop=True), now)
 
 
 def dataset_of(config: DictConfig) -> str:

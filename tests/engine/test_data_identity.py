@@ -18,9 +18,9 @@ from datasets.sop import sop
 from datasets.table import Table
 from datasets.validation import classes
 from engine.configuration import group_name
+from engine.data_identity import ChangedDataError, check_same_data, record_or_check_data
 from engine.dataset import data_root, dataset_name
 from engine.errors import ConfigurationError
-from engine.identity import ChangedDataError, insist_on_same_data, keep_data
 from sweeps.job import Job
 from tests.engine.test_configuration import CHOICES, composed
 from tests.trees import write_image
@@ -42,7 +42,7 @@ def trained(file: Path, run: Path) -> RunFolder:
     """A run that was trained on the table and has a checkpoint."""
     folder = RunFolder(run, file.parent)
     folder.checkpoints.mkdir(parents=True)
-    keep_data(folder, csv(str(file)), first=True)
+    record_or_check_data(folder, csv(str(file)), first=True)
     (folder.checkpoints / "last.pt").touch()
     return folder
 
@@ -77,13 +77,13 @@ def test_another_table_is_refused_with_what_changed(
     folder = trained(file, tmp_path / "run")
     write_table(tmp_path / "data", *rows)
     assert not same_files(folder)
-    for look in (insist_on_same_data, lambda *of: keep_data(*of, first=True)):
+    for look in (check_same_data, lambda *of: record_or_check_data(*of, first=True)):
         with pytest.raises(ChangedDataError, match=said) as raised:
             look(folder, csv(str(file)))
         assert "force=true" in str(raised.value)
         assert "\n" not in str(raised.value)
     write_table(tmp_path / "data")
-    insist_on_same_data(folder, csv(str(file)))
+    check_same_data(folder, csv(str(file)))
     assert same_files(folder), "restored"
 
 
@@ -94,7 +94,7 @@ def test_another_image_of_the_same_name_is_refused(tmp_path: Path) -> None:
     (file.parent / "img/3.png").write_bytes(b"another image")
     assert not same_files(folder)
     with pytest.raises(ChangedDataError, match=r"bytes of 1 of 8 images.*img/3\.png.*is '13'"):
-        insist_on_same_data(folder, csv(str(file)))
+        check_same_data(folder, csv(str(file)))
 
 
 def test_an_image_that_stopped_the_run_may_be_repaired(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_image_that_stopped_the_run_may_be_repaired(tmp_path: Path) -> None:
     folder = trained(file, tmp_path / "run")
     write_table(tmp_path / "data")
     folder.failure = f"DatasetError: cannot read the image {file.parent}/img/3.png: cut"
-    keep_data(folder, csv(str(file)), first=True)
+    record_or_check_data(folder, csv(str(file)), first=True)
     assert same_files(folder)
 
 
@@ -116,7 +116,7 @@ def test_a_copy_elsewhere_is_the_same_data(tmp_path: Path) -> None:
     shutil.copytree(file.parent, copied, copy_function=shutil.copyfile)
     folder = RunFolder(tmp_path / "run", copied)
     assert not same_files(folder), "times differ, so that the table decides"
-    insist_on_same_data(folder, csv(str(copied / "t.csv")))
+    check_same_data(folder, csv(str(copied / "t.csv")))
     assert same_files(folder), "which is remembered"
 
 
@@ -128,7 +128,7 @@ def test_a_csv_is_compared_by_its_bytes(tmp_path: Path) -> None:
     with file.open("a") as more:
         more.write("\n")
     assert not same_files(folder)
-    insist_on_same_data(folder, csv(str(file)))
+    check_same_data(folder, csv(str(file)))
 
 
 def test_two_folders_with_a_table_of_one_name_are_two_data_sets(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_two_folders_with_a_table_of_one_name_are_two_data_sets(tmp_path: Path) 
     folder = RunFolder(tmp_path / "run", other.parent)
     assert not same_files(folder)
     with pytest.raises(ChangedDataError, match="it was '7' and is 'other'"):
-        insist_on_same_data(folder, csv(str(other)))
+        check_same_data(folder, csv(str(other)))
 
 
 def test_results_are_shown_where_the_data_are_not(
@@ -158,7 +158,7 @@ def test_a_run_that_has_no_checkpoint_begins_with_the_data_of_now(tmp_path: Path
     folder = trained(file, tmp_path / "run")
     (folder.checkpoints / "last.pt").unlink()
     write_table(tmp_path / "data", *ROWS[:7])
-    keep_data(folder, csv(str(file)), first=True)
+    record_or_check_data(folder, csv(str(file)), first=True)
     assert same_files(folder)
     assert json.loads(folder.data.read_text())["images"] == 7
 
@@ -169,7 +169,7 @@ def test_runs_of_before_are_shown_and_go_on(tmp_path: Path) -> None:
     folder.data.unlink()
     folder.table.unlink()
     assert same_files(folder)
-    keep_data(folder, csv(str(tmp_path / "data" / "t.csv")), first=True)
+    record_or_check_data(folder, csv(str(tmp_path / "data" / "t.csv")), first=True)
     assert folder.data.exists()
 
 
@@ -182,7 +182,7 @@ def test_a_damaged_record_is_named(name: str, content: bytes, tmp_path: Path) ->
     (folder.path / name).write_bytes(content)
     assert not same_files(folder)
     with pytest.raises(ChangedDataError, match=r"table\.csv\.gz or data\.json is damaged"):
-        insist_on_same_data(folder, csv(str(file)))
+        check_same_data(folder, csv(str(file)))
 
 
 def official(read: str, root: Path) -> tuple[Table, Path]:
@@ -200,7 +200,7 @@ def test_the_lists_of_an_official_dataset_are_compared(
     table, file = official(read, root)
     folder = RunFolder(tmp_path / "run", root)
     folder.path.mkdir()
-    keep_data(folder, classes(table, 0.3, shuffle=True, seed=0), first=True)
+    record_or_check_data(folder, classes(table, 0.3, shuffle=True, seed=0), first=True)
     assert same_files(folder)
     file.write_text(file.read_text().replace("8", "9", 1))
     assert not same_files(folder)
@@ -209,19 +209,19 @@ def test_the_lists_of_an_official_dataset_are_compared(
 def test_a_new_image_in_a_folder_of_a_class_is_noticed(cub200_tree: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", cub200_tree)
     folder.checkpoints.mkdir(parents=True)
-    keep_data(folder, cub200(str(cub200_tree)), first=True)
+    record_or_check_data(folder, cub200(str(cub200_tree)), first=True)
     (folder.checkpoints / "last.pt").touch()
     assert same_files(folder)
     write_image(cub200_tree / "CUB_200_2011/images/001.Bird_H/new.jpg", 0)
     assert not same_files(folder)
     with pytest.raises(ChangedDataError, match=r"1 images are new, .*001\.Bird_H/new\.jpg"):
-        insist_on_same_data(folder, cub200(str(cub200_tree)))
+        check_same_data(folder, cub200(str(cub200_tree)))
 
 
 def test_images_inside_the_table_are_recorded_by_their_hash(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", tmp_path)
     folder.path.mkdir()
-    keep_data(folder, digits(), first=True)
+    record_or_check_data(folder, digits(), first=True)
     assert same_files(folder)
     assert folder.table.stat().st_size < 50_000
 

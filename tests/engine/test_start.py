@@ -224,6 +224,7 @@ def test_a_loss_without_positives(loss: str) -> None:
         ("trainer.strategy=nope", "trainer.strategy=nope"),
         ("trainer.num_nodes=2", "was not started on several machines"),
         ("trainer.precision=16-mixed", "needs a GPU"),
+        ("trainer.precision=16", "needs a GPU"),
     ],
 )
 def test_what_torch_and_the_machine_do_not_take(line: str, message: str) -> None:

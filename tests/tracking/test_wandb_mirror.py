@@ -99,8 +99,8 @@ MIDDLE = """
 import os, signal, sys
 from pathlib import Path
 from tracking.wandb_mirror import WandbMirror
-from engine.quiet import quiet
-quiet()
+from engine.library_warnings import capture_library_warnings
+capture_library_warnings()
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
 with WandbMirror("online", "p", "team", 3, folder=folder, config={}) as mirror:
     print("started", flush=True)
