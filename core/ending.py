@@ -4,6 +4,7 @@ Of the standard library alone, so that a command can ask for it before imports t
 """
 
 import atexit
+import multiprocessing
 import os
 import re
 import shlex
@@ -103,5 +104,7 @@ def _end(
     if isinstance(error, KeyboardInterrupt):
         say(interrupted())
         os._exit(exit_code(error))  # else the interpreter ends by SIGINT, whatever the signal was
+    if isinstance(error, ConnectionError) and multiprocessing.parent_process() is not None:
+        return  # a worker loses the process that it works for, which says itself why it ends
     if not (isinstance(error, BrokenPipeError) and stdout_has_no_reader()):
         say(f"error: {unforeseen(error)}")

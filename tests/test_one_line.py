@@ -31,6 +31,7 @@ def test_an_interrupted_run_says_the_command_that_goes_on(runs: Runs, name: str)
     os.killpg(pid, number)  # the workers of the loader get it, too
     ended = runs.end()
     assert ended.code == 128 + number, ended.said
+    assert len(ended.said.splitlines()) == 1, ended.said
     (line,) = ended.said.splitlines()
     words = shlex.split(line.removeprefix("interrupted; to go on: "))
     assert words[:2] == ["python", "main.py"]
@@ -80,6 +81,7 @@ def test_odd_arguments_are_one_line(runs: Runs, argument: str, part: str) -> Non
     runs.start(*(argument.split(" ") if argument.startswith("--") else [argument]))
     ended = runs.end()
     assert ended.code == 1
+    assert len(ended.said.splitlines()) == 1, ended.said
     (line,) = ended.said.splitlines()
     assert line.startswith("error: ")
     assert part in line

@@ -69,3 +69,33 @@ def test_only_what_nobody_foresaw_has_a_traceback() -> None:
     with pytest.raises(SystemExit, match=unknown) as ended, explained():
         raise IndexError(7)
     Path(str(ended.value.code).rpartition("traceback: ")[2]).unlink()
+
+
+@pytest.mark.parametrize("in_worker", [True, False])
+def test_a_worker_that_loses_its_run_says_nothing(in_worker: bool) -> None:
+    """A user presses Ctrl-C while a worker hands over a batch, and reads one line, not two."""
+    code = """
+import multiprocessing, sys
+from core.ending import end_in_one_line
+end_in_one_line()
+def lose():
+    try:
+        raise ConnectionResetError("by peer")
+    except ConnectionResetError:
+        sys.excepthook(*sys.exc_info())  # as the thread does that multiprocessing sends with
+if sys.argv[1] == "True":
+    worker = multiprocessing.get_context("fork").Process(target=lose)
+    worker.start(), worker.join()
+else:
+    lose()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(in_worker)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == (0 if in_worker else 1), done.stderr
+    assert in_worker or lines[0].startswith("error: ConnectionResetError: by peer; traceback: ")
