@@ -8,7 +8,7 @@ The same command again resumes an interrupted run and skips a finished one.
 import os
 import sys
 
-from core.ending import end_in_one_line
+from core.exit_message import end_in_one_line
 from core.interruption import catch_signals
 
 if __name__ == "__main__":  # before the imports, which take seconds
@@ -23,35 +23,35 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from core.rank import is_first_process
-from engine.command_line import check_command_line
-from engine.faults import advised
+from core.process_rank import is_first_process
+from engine.config.command_line import check_command_line
+from engine.config.error_line import explain, require_utf8, user_errors_as_one_line
+from engine.config.protocol import check_claimed_protocol, warn
+from engine.hints import with_hints
 from engine.library_warnings import capture_library_warnings, log_library_warnings
-from engine.one_line import explain, explained, require_utf8
-from engine.protocol import claim_of, warn
 from sweeps.job import Job, Outcome
-from sweeps.place import arguments, run_folder
 from sweeps.pool import run_all
-from tracking.report import report
+from sweeps.run_config import arguments, run_folder
+from tracking.console import report
+from tracking.data_files import same_files
 from tracking.run_folder import RunFolder
-from tracking.sources import same_files
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> Outcome | None:
     command = HydraConfig.get()
-    with explained():
+    with user_errors_as_one_line():
         folder = run_folder(config, command.runtime.choices)
     # the death of a worker is a signal, which comes at any moment
-    with explained(folder.traceback), advised():
+    with user_errors_as_one_line(folder.traceback), with_hints():
         if command.mode is RunMode.MULTIRUN:  # of a launcher that brought the job to this process
             return run_all([Job(arguments(command), folder, config.force)])[0]
         if folder.finished and not config.force and same_files(folder):
             show(folder)
             return None
-        from engine.build import table_of  # from here on torch is needed, which takes seconds
-        from engine.data_identity import check_same_data
-        from engine.start import check_start
+        from engine.build import load_table  # from here on torch is needed, which takes seconds
+        from engine.config.start import check_start
+        from engine.data.identity import check_same_data
         from engine.trainer import train_and_evaluate
 
         check_start(config, command.overrides.task)
@@ -63,12 +63,12 @@ def main(config: DictConfig) -> Outcome | None:
             if config.force:
                 folder.clear()
             if folder.finished:
-                check_same_data(folder, table_of(config))
+                check_same_data(folder, load_table(config))
             else:
-                claim = claim_of(config, command.overrides.task)
+                claim = check_claimed_protocol(config, command.overrides.task)
                 warn(claim)
                 # advised here, too, so that the status says it
-                with folder.running(explain), log_library_warnings(folder.warnings), advised():
+                with folder.running(explain), log_library_warnings(folder.warnings), with_hints():
                     train_and_evaluate(config, folder, claim)
         show(folder)
     return None
@@ -81,7 +81,7 @@ def show(folder: RunFolder) -> None:
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand the error over; it is explained here, in one line
-    with explained(), advised():
+    with user_errors_as_one_line(), with_hints():
         require_utf8(sys.argv)
         check_command_line(sys.argv[1:])
         capture_library_warnings()

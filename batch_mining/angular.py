@@ -7,11 +7,11 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.kernels.triplets_where import triplets_where
+from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed
-from core.triplets import triplets_where
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
 
@@ -53,7 +53,7 @@ class AngularMiner(nn.Module):
         if max_triplets is not None and max_triplets < 1:
             raise ValueError(f"max_triplets must be at least 1, got {max_triplets}")
         self.angle, self.max_triplets = angle, max_triplets
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(

@@ -7,9 +7,9 @@ import torch
 from annotated_types import Len
 from torch import Tensor
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.inputs import check_inputs
-from core.tuples import all_pairs, or_else
+from core.tuples import all_pairs, with_fallback
 from core.types import (
     Distance,
     Distances,
@@ -125,7 +125,7 @@ def semihard_of_each(
     """Each given pair (i, j), and the nearest candidate of i beyond j, else the farthest before."""
     anchors, others = (given & candidates.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
     beyond = distances[anchors] - distances[anchors, others][:, None]
-    candidates = or_else(candidates[anchors] & (beyond > 0), candidates[anchors])
+    candidates = with_fallback(candidates[anchors] & (beyond > 0), candidates[anchors])
     return anchors, others, beyond.abs().masked_fill(~candidates, torch.inf).argmin(dim=1)
 
 

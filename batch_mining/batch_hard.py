@@ -2,9 +2,9 @@
 
 import torch
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.inputs import check_inputs
-from core.tuples import all_pairs, one_per_anchor
+from core.tuples import all_pairs, one_triplet_per_anchor
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -32,7 +32,7 @@ class BatchHardMiner:
         check_inputs(embeddings, labels, references, reference_labels)
         positives, negatives = all_pairs(labels, reference_labels)
         distances = self.distance(embeddings, references)
-        return one_per_anchor(
+        return one_triplet_per_anchor(
             distances.masked_fill(~positives, -torch.inf).argmax(dim=1),
             distances.masked_fill(~negatives, torch.inf).argmin(dim=1),
             where=positives.any(dim=1) & negatives.any(dim=1),

@@ -6,11 +6,11 @@ import torch
 from annotated_types import Gt, Le, Lt
 from torch import nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_per_anchor, or_else
+from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
 from core.types import Distances, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -48,7 +48,7 @@ class DistanceWeightedMiner(nn.Module):
                 f"got {lower_cutoff} and {upper_cutoff}"
             )
         self.lower_cutoff, self.upper_cutoff = lower_cutoff, upper_cutoff
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(
@@ -63,11 +63,11 @@ class DistanceWeightedMiner(nn.Module):
         distances = Lp()(embeddings, references)
         near = negatives
         if self.upper_cutoff is not None:
-            near = or_else(negatives & (distances < self.upper_cutoff), negatives)
+            near = with_fallback(negatives & (distances < self.upper_cutoff), negatives)
         log_odds = -log_density(distances.clamp(min=self.lower_cutoff), embeddings.shape[1])
         if self.upper_cutoff is not None:
             log_odds = log_odds.where(distances < self.upper_cutoff, 0)
-        return one_per_anchor(
+        return one_triplet_per_anchor(
             self.draw.among(positives),
             self.draw(log_odds.masked_fill(~near, -torch.inf)),
             where=positives.any(dim=1) & negatives.any(dim=1),

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from core.distance import Lp, precise
-from core.inputs import check_inputs
-from core.tuples import all_pairs, one_per_anchor
+from core.batch_checks import check_inputs
+from core.distance import Lp, to_float32
+from core.tuples import all_pairs, one_triplet_per_anchor
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -52,7 +52,7 @@ class HardClusterMiner:
         farthest = self.distance(means, others).masked_fill(~positives, -torch.inf).argmax(dim=1)
         nearest = self.distance(means, other_means).masked_fill(~negatives, torch.inf).argmin(dim=1)
         centre = _nearest_of(labels, to_mean, labels)
-        return one_per_anchor(
+        return one_triplet_per_anchor(
             farthest,
             _nearest_of(other_labels[nearest], others_to_mean, other_labels),
             where=(centre == torch.arange(len(labels), device=labels.device))
@@ -64,7 +64,7 @@ class HardClusterMiner:
 def class_means(embeddings: Embeddings, labels: Labels, of: Labels) -> Embeddings:
     """Mean of the embeddings with each label of `of`; zero for a label that none has."""
     with torch.autocast(embeddings.device.type, enabled=False):
-        vectors = precise(embeddings)
+        vectors = to_float32(embeddings)
         same = (of[:, None] == labels).to(vectors.dtype)
         return same @ vectors / same.sum(dim=1, keepdim=True).clamp(min=1)
 

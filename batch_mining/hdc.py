@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from core.batch_checks import can_read_without_sync, check_inputs
 from core.distance import Lp
-from core.inputs import check_inputs, values_are_at_hand
 from core.ranges import PositiveFraction
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -76,6 +76,6 @@ def hardest(hardness: Distances, candidates: Mask, fraction: float) -> Mask:
 
 def _at_rank(keys: Tensor, rank: Tensor) -> Tensor:
     """The largest but rank - 1; sorted for, where the host would wait to learn the rank."""
-    if values_are_at_hand(keys):
+    if can_read_without_sync(keys):
         return keys.kthvalue(len(keys) + 1 - max(1, int(rank))).values
     return keys.sort(descending=True).values.gather(0, (rank - 1).clamp(min=0)[None])

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.batch_checks import check_inputs
+from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_per_anchor, or_else
+from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -27,7 +27,7 @@ class IntraRandomMiner(nn.Module):
 
     def __init__(self, seed: Seed = 0) -> None:
         super().__init__()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(
@@ -40,5 +40,5 @@ class IntraRandomMiner(nn.Module):
         check_inputs(embeddings, labels, references, reference_labels)
         friends = all_pairs(labels, reference_labels).positives
         first = self.draw.among(friends)
-        others = or_else(friends.scatter(1, first[:, None], False), friends)
-        return one_per_anchor(first, self.draw.among(others), where=friends.any(dim=1))
+        others = with_fallback(friends.scatter(1, first[:, None], False), friends)
+        return one_triplet_per_anchor(first, self.draw.among(others), where=friends.any(dim=1))

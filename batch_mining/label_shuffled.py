@@ -7,7 +7,7 @@ from annotated_types import Gt, Le, Lt
 from torch import nn
 
 from batch_mining.distance import DistanceWeightedMiner
-from core.inputs import check_inputs
+from core.batch_checks import check_inputs
 from core.ranges import Seed
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 

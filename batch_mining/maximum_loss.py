@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.batch_checks import check_inputs
+from core.random import SeededRandom
 from core.ranges import PositiveFraction, PositiveInt, Seed
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
@@ -45,7 +45,7 @@ class MaximumLossMiner(nn.Module):
             raise ValueError(f"trials must be at least 1, got {trials}")
         self.objective = objective
         self.fraction, self.trials = fraction, trials
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(

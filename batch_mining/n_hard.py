@@ -6,8 +6,8 @@ from typing import Annotated
 import torch
 from annotated_types import Len
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.inputs import check_inputs
 from core.ranges import PositiveInt
 from core.tuples import all_pairs
 from core.types import (

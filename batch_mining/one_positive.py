@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.batch_checks import check_inputs
+from core.random import SeededRandom
 from core.ranges import Seed
 from core.tuples import all_pairs
 from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
@@ -22,7 +22,7 @@ class OnePositiveMiner(nn.Module):
 
     def __init__(self, seed: Seed = 0) -> None:
         super().__init__()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(

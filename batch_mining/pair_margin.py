@@ -2,8 +2,8 @@
 
 import torch
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.inputs import check_inputs
 from core.tuples import all_pairs
 from core.types import Distance, Embeddings, Labels, Pairs, ReferenceLabels, References
 

@@ -7,11 +7,11 @@ import torch
 from annotated_types import Len
 from torch import Tensor, nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.random import SeededRandom
 from core.ranges import NonNegativeFloat, Seed, Size
-from core.tuples import all_pairs, one_per_anchor, or_else
+from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 Distribution = Literal["uniform", "hards", "semihards", "veryhards"]
@@ -71,7 +71,7 @@ class ParametricMiner(nn.Module):
         if not 0 <= self.least < self.greatest:
             raise ValueError(f"limits must be ascending distances, got {limits}")
         self.num_bins, self.clip = num_bins, clip
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
         middles = self.least + self.width * (torch.arange(num_bins) + 0.5)
         low, high = FAVOURED[distribution]
         favoured = (middles >= low) & (middles <= high)
@@ -98,9 +98,9 @@ class ParametricMiner(nn.Module):
         near = negatives
         if not self.clip:
             within = (distances >= self.least) & (distances <= self.greatest)
-            near = or_else(negatives & within, negatives)
+            near = with_fallback(negatives & within, negatives)
             log_odds = log_odds.where(within, 0)
-        return one_per_anchor(
+        return one_triplet_per_anchor(
             self.draw.among(positives),
             self.draw(log_odds.masked_fill(~near, -torch.inf)),
             where=positives.any(dim=1) & negatives.any(dim=1),

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.batch_checks import check_inputs
+from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_per_anchor
+from core.tuples import all_pairs, one_triplet_per_anchor
 from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
 
 
@@ -27,7 +27,7 @@ class RandomMiner(nn.Module):
 
     def __init__(self, seed: Seed = 0, per_anchor: bool = True) -> None:
         super().__init__()
-        self.per_anchor, self.draw = per_anchor, Draw(seed)
+        self.per_anchor, self.draw = per_anchor, SeededRandom(seed)
 
     @torch.no_grad()
     def forward(
@@ -41,7 +41,7 @@ class RandomMiner(nn.Module):
         positives, negatives = all_pairs(labels, reference_labels)
         anchors = self._anchors(positives, negatives)
         positives, negatives = positives[anchors], negatives[anchors]
-        triplets = one_per_anchor(
+        triplets = one_triplet_per_anchor(
             self.draw.among(positives),
             self.draw.among(negatives),
             where=positives.any(dim=1) & negatives.any(dim=1),

@@ -8,7 +8,7 @@ from torch import nn
 
 from batch_mining.distance import DistanceWeightedMiner
 from core.ranges import Fraction, Seed
-from core.tuples import all_pairs, or_else, valid_ones
+from core.tuples import all_pairs, drop_invalid, with_fallback
 from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 Switch = Literal["negative", "both"]
@@ -63,12 +63,12 @@ class RhoDistanceMiner(nn.Module):
         if self.switch == "both" and references is not None:
             raise ValueError('switch="both" pairs an anchor with itself: references must be None')
         triplets = self.distance_weighted(embeddings, labels, references, reference_labels)
-        anchors, positives, negatives, valid = valid_ones(triplets)  # only they are drawn for
+        anchors, positives, negatives, valid = drop_invalid(triplets)  # only they are drawn for
         draw = self.distance_weighted.draw
         switched = draw.events(self.p_switch, like=anchors)
         if self.switch == "both":
             first, second = anchors.where(switched, positives), positives.where(switched, negatives)
             return Triplets(anchors, first, second, valid)
         friends = all_pairs(labels, reference_labels).positives[anchors]
-        others = or_else(friends.scatter(1, positives[:, None], False), friends)
+        others = with_fallback(friends.scatter(1, positives[:, None], False), friends)
         return Triplets(anchors, positives, draw.among(others).where(switched, negatives), valid)

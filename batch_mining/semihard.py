@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.random import SeededRandom
 from core.ranges import PositiveFloat, Seed
-from core.tuples import all_pairs, one_per_anchor, or_else
+from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -41,7 +41,7 @@ class SemiHardMiner(nn.Module):
             raise ValueError(f"margin must be positive, got {margin}")
         self.margin, self.fallback = margin, fallback
         self.distance = distance or Lp()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(
@@ -57,8 +57,8 @@ class SemiHardMiner(nn.Module):
         positive = self.draw.among(positives)
         nearest = distances.gather(1, positive[:, None])
         semihard = negatives & (distances > nearest) & (distances < nearest + self.margin)
-        candidates = or_else(semihard, negatives) if self.fallback else semihard
-        return one_per_anchor(
+        candidates = with_fallback(semihard, negatives) if self.fallback else semihard
+        return one_triplet_per_anchor(
             positive,
             self.draw.among(candidates),
             where=positives.any(dim=1) & candidates.any(dim=1),

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_per_anchor, or_else
+from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
@@ -26,7 +26,7 @@ class SoftHardMiner(nn.Module):
     def __init__(self, distance: Distance | None = None, seed: Seed = 0) -> None:
         super().__init__()
         self.distance = distance or Lp()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(
@@ -43,8 +43,8 @@ class SoftHardMiner(nn.Module):
         farthest_positive = distances.masked_fill(~positives, -torch.inf).amax(dim=1, keepdim=True)
         hard_positives = positives & (distances > nearest_negative)
         hard_negatives = negatives & (distances < farthest_positive)
-        return one_per_anchor(
-            self.draw.among(or_else(hard_positives, positives)),
-            self.draw.among(or_else(hard_negatives, negatives)),
+        return one_triplet_per_anchor(
+            self.draw.among(with_fallback(hard_positives, positives)),
+            self.draw.among(with_fallback(hard_negatives, negatives)),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )

@@ -5,11 +5,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.kernels.triplets_where import triplets_where
+from core.random import SeededRandom
 from core.ranges import NonNegativeFloat, PositiveInt, Seed
-from core.triplets import triplets_where
 from core.tuples import all_pairs
 from core.types import Distance, Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
 
@@ -54,7 +54,7 @@ class TripletMarginMiner(nn.Module):
             raise ValueError(f"max_triplets must be at least 1, got {max_triplets}")
         self.margin, self.kind, self.max_triplets = margin, kind, max_triplets
         self.distance = distance or Lp()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(

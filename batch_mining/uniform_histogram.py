@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from core.batch_checks import check_inputs
 from core.distance import Lp
-from core.draw import Draw
-from core.inputs import check_inputs
+from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed, Size
 from core.tuples import all_pairs
 from core.types import (
@@ -59,7 +59,7 @@ class UniformHistogramMiner(nn.Module):
         self.num_bins = num_bins
         self.positives_per_bin, self.negatives_per_bin = positives_per_bin, negatives_per_bin
         self.distance = distance or Lp()
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     @torch.no_grad()
     def forward(

@@ -1,7 +1,7 @@
 """Classification: what the objectives with prototypes of the classes have in common.
 
 Such an objective is a criterion, `objective(embeddings, labels)` -> scalar, and at the same time
-the last layer of a classifier, `LastLayer(objective)(embeddings)` -> logits (N, C). Its prototypes
+the last layer of a classifier, `ClassifierHead(objective)(embeddings)` -> logits (N, C). Its prototypes
 stand where other objectives have references, so it takes none.
 
 Wherever `labels` are `Targets`, they may be soft, as mixup makes them: shares of the classes (N, C)
@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.batch_checks import check_targets
 from core.distance import Cosine
-from core.inputs import check_targets
 from core.reducer import Reducer, weighted
 from core.regularizer import Regularizer
-from core.tuples import to_weights
+from core.tuples import sample_weights
 from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
@@ -47,10 +47,10 @@ class Classifier(HasPrototypes, Protocol):
     def logits(self, embeddings: Embeddings, labels: Targets | None = None, /) -> Logits: ...
 
 
-class LastLayer(nn.Module):
+class ClassifierHead(nn.Module):
     """A class objective in the place of the last linear layer: embeddings (N, D) -> logits (N, C).
 
-    For instance `nn.Sequential(backbone, LastLayer(CosFace(num_classes=10, embedding_dim=128)))`.
+    For instance `nn.Sequential(backbone, ClassifierHead(CosFace(num_classes=10, embedding_dim=128)))`.
     With labels and in training mode, the logits carry the margin of the objective.
     """
 
@@ -85,14 +85,14 @@ def loss_over_samples(
     The reducer sees one term, `samples`; a soft label counts there as its largest class.
     """
     largest = labels.argmax(dim=1) if labels.is_floating_point() else labels
-    weights = to_weights(tuples, largest)
+    weights = sample_weights(tuples, largest)
     loss = objective.reducer(largest, samples=weighted(losses, weights))
     if objective.regularizer is None:
         return loss
     return loss + objective.regularizer(objective.prototypes)
 
 
-def draw_prototypes(num_classes: int, embedding_dim: int, num_sub_centers: int = 1) -> nn.Parameter:
+def init_prototypes(num_classes: int, embedding_dim: int, num_sub_centers: int = 1) -> nn.Parameter:
     """(C K, D), uniform in ±1/√D as in Roth et al.'s code; only the directions matter to most."""
     if num_sub_centers < 1:
         raise ValueError(f"num_sub_centers must be at least 1, got {num_sub_centers}")

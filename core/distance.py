@@ -13,13 +13,13 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from core.equal_rows import rows_differ
-from core.euclidean import euclidean, squared_euclidean
+from core.kernels.equal_rows import rows_differ
+from core.kernels.euclidean import euclidean, squared_euclidean
+from core.kernels.l2_normalize import l2_normalize
 from core.types import Distances, Embeddings, References, Similarities
-from core.unit import unit
 
 
-def precise(embeddings: Tensor) -> Tensor:
+def to_float32(embeddings: Tensor) -> Tensor:
     """At least float32: half precision is for the backbone, not for the geometry."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
@@ -30,7 +30,7 @@ def to_common_type(embeddings: Tensor, references: Tensor | None) -> tuple[Tenso
     Row by row in memory, because sums over rows that lie otherwise add up in another order: equal
     rows would have lengths that differ in the last digit.
     """
-    x = precise(embeddings)
+    x = to_float32(embeddings)
     if references is None:
         return x.contiguous(), None
     wider = torch.promote_types(x.dtype, references.dtype)
@@ -65,7 +65,7 @@ class Lp:
         with torch.autocast(embeddings.device.type, enabled=False):
             x, y = to_common_type(embeddings, references)
             if self.normalize:
-                x, y = unit(x), None if y is None else unit(y)
+                x, y = l2_normalize(x), None if y is None else l2_normalize(y)
             if self.p == 2 and self.power == 2:
                 return squared_euclidean(x, y)
             others = x if y is None else y
@@ -102,8 +102,8 @@ class Cosine:
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(embeddings.device.type, enabled=False):
             x, y = to_common_type(embeddings, references)
-            x = unit(x)
-            return x, x if y is None else unit(y)
+            x = l2_normalize(x)
+            return x, x if y is None else l2_normalize(y)
 
 
 class DotProduct:
@@ -147,7 +147,7 @@ class SNR:
 
     def _centred(self, rows: Tensor) -> Tensor:
         """Minus the mean over the dimensions, which leaves every variance as it is."""
-        x = unit(rows) if self.normalize else rows
+        x = l2_normalize(rows) if self.normalize else rows
         return x - x.mean(dim=1, keepdim=True)
 
 

@@ -23,7 +23,7 @@ class DamagedFileError(UserError):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def open_atomically(path: Path) -> Iterator[None]:
     """Name the file that could not be written, and say what to do.
 
     Raises:
@@ -54,7 +54,7 @@ def write_atomically(
         before_replace: called once the new content is safe and before it takes the name `path`.
     """
     with (
-        writing(path),
+        open_atomically(path),
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file,
     ):
         try:

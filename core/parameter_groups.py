@@ -12,6 +12,6 @@ class HasParameterGroups(Protocol):
     def parameter_groups(self) -> Groups: ...
 
 
-def groups_of(objective: object) -> Groups:
+def collect_parameter_groups(objective: object) -> Groups:
     """The groups of an objective; none if it trains nothing."""
     return objective.parameter_groups() if isinstance(objective, HasParameterGroups) else []

@@ -1,6 +1,6 @@
 """Exchangeable reducers: from the losses of many tuples to the one number that is minimised.
 
-An objective hands over its losses as named `Terms`, one row (or entry) per anchor; a reducer
+An objective hands over its losses as named `LossTerms`, one row (or entry) per anchor; a reducer
 reduces each term and adds the results up. A sum over nothing is 0 and has a gradient of 0.
 """
 
@@ -11,12 +11,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from core.inputs import check_classes
+from core.batch_checks import check_classes
 from core.ranges import NonNegativeFloat, PositiveFloat
 from core.types import Labels, Mask, Scalar
 
 
-class Terms(NamedTuple):
+class LossTerms(NamedTuple):
     """Losses by anchor, each entry standing for one tuple or for the total of many; equal shapes.
 
     First dimension: the N anchors. An entry without tuples has loss, count and active 0.
@@ -28,39 +28,39 @@ class Terms(NamedTuple):
     above: Tensor | None = None  # total of these; None where an entry has no losses of both signs
 
 
-def terms_of(losses: Tensor, where: Mask | None = None) -> Terms:
+def loss_terms(losses: Tensor, where: Mask | None = None) -> LossTerms:
     """One tuple per entry: all of them, or the marked ones."""
     if where is None:
-        return Terms(losses, losses.new_ones(losses.shape), losses > 0)
-    return Terms(losses.masked_fill(~where, 0), where, where & (losses > 0))
+        return LossTerms(losses, losses.new_ones(losses.shape), losses > 0)
+    return LossTerms(losses.masked_fill(~where, 0), where, where & (losses > 0))
 
 
-def weighted(losses: Tensor, weights: Tensor) -> Terms:
+def weighted(losses: Tensor, weights: Tensor) -> LossTerms:
     """One tuple per entry, which counts as often as its weight >= 0 says."""
-    return Terms(weights * losses, weights, weights * (losses > 0))
+    return LossTerms(weights * losses, weights, weights * (losses > 0))
 
 
 @runtime_checkable
 class Reducer(Protocol):
     """Reduces named terms to their sum; `labels` (N,) are those of the anchors."""
 
-    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar: ...
+    def __call__(self, labels: Labels, /, **terms: LossTerms) -> Scalar: ...
 
 
 class Mean:
     """Mean over the tuples of each term, zeros counted."""
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(t.losses.sum() / _at_least_one(t.counts) for t in terms.values())
 
 
 class NonZeroMean:
     """Mean over the tuples of each term whose loss is above zero; others count for nothing."""
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(self._mean(t) for t in terms.values())
 
-    def _mean(self, term: Terms) -> Tensor:
+    def _mean(self, term: LossTerms) -> Tensor:
         above = term.losses.relu() if term.above is None else term.above
         return above.sum() / _at_least_one(term.active)
 
@@ -68,7 +68,7 @@ class NonZeroMean:
 class Pooled:
     """Mean over the tuples of all terms together, zeros counted: a term weighs what it counts."""
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         counts = _total(t.counts.sum() for t in terms.values())
         return _total(t.losses.sum() for t in terms.values()) / counts.clamp(min=1)
 
@@ -76,7 +76,7 @@ class Pooled:
 class Sum:
     """Sum over all tuples of all terms."""
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(t.losses.sum() for t in terms.values())
 
 
@@ -92,7 +92,7 @@ class Divisor:
             raise ValueError(f"divisor must be above 0, got {divisor}")
         self.divisor = divisor
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(t.losses.sum() / self.divisor for t in terms.values())
 
 
@@ -112,10 +112,10 @@ class Threshold:
         if self.low >= self.high:
             raise ValueError(f"low must be below high, got {low} and {high}")
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(self._mean(t) for t in terms.values())
 
-    def _mean(self, term: Terms) -> Tensor:
+    def _mean(self, term: LossTerms) -> Tensor:
         each = term.losses / term.counts.clamp(min=1)
         outside = (each <= self.low) | (each >= self.high)  # NaN is not: it has to show
         between = (term.counts > 0) & ~outside
@@ -132,7 +132,7 @@ class ClassWeighted:
     def __init__(self, weights: Sequence[NonNegativeFloat]) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float32)
 
-    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, labels: Labels, /, **terms: LossTerms) -> Scalar:
         check_classes(labels, len(self.weights))
         weights = self.weights.to(labels.device)[labels.long()]
         return _total(
@@ -153,14 +153,14 @@ class PerAnchor:
     def __init__(self, reducer: Reducer | None = None, total: bool = False) -> None:
         self.reducer, self.total = reducer or Mean(), total
 
-    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, labels: Labels, /, **terms: LossTerms) -> Scalar:
         return self.reducer(labels, **{name: self._by_anchor(t) for name, t in terms.items()})
 
-    def _by_anchor(self, term: Terms) -> Terms:
+    def _by_anchor(self, term: LossTerms) -> LossTerms:
         counts = term.counts.flatten(1).sum(dim=1) if term.counts.ndim > 1 else term.counts
         losses = term.losses.flatten(1).sum(dim=1) if term.losses.ndim > 1 else term.losses
         each = losses if self.total else losses / counts.clamp(min=1)
-        return terms_of(each, where=counts > 0)
+        return loss_terms(each, where=counts > 0)
 
 
 class PerTerm:
@@ -174,7 +174,7 @@ class PerTerm:
     def __init__(self, reducers: Mapping[str, Reducer], default: Reducer | None = None) -> None:
         self.reducers, self.default = reducers, default or Mean()
 
-    def __call__(self, labels: Labels, /, **terms: Terms) -> Scalar:
+    def __call__(self, labels: Labels, /, **terms: LossTerms) -> Scalar:
         unknown = sorted(self.reducers.keys() - terms.keys())
         if unknown:
             raise ValueError(f"reducers must name terms of {sorted(terms)}, got {unknown}")
@@ -184,10 +184,10 @@ class PerTerm:
         )
 
 
-class Unreduced:
+class NoReduction:
     """The terms themselves, by name, to look at: nothing that can be minimised."""
 
-    def __call__(self, _labels: Labels, /, **terms: Terms) -> dict[str, Terms]:
+    def __call__(self, _labels: Labels, /, **terms: LossTerms) -> dict[str, LossTerms]:
         return terms
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Protocol, runtime_checkable
 import torch
 from annotated_types import Ge
 
-from core.distance import precise, safe_sqrt
+from core.distance import safe_sqrt, to_float32
+from core.kernels.l2_normalize import l2_normalize
 from core.ranges import NonNegativeFloat, Size
 from core.types import Embeddings, Scalar
-from core.unit import unit
 
 
 @runtime_checkable
@@ -40,7 +40,7 @@ class LpNorm:
 
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
-            x = precise(vectors)
+            x = to_float32(vectors)
             if self.p == 2:
                 squared = x.square().sum(dim=1)
                 norms = squared if self.power == 2 else safe_sqrt(squared) ** self.power
@@ -63,7 +63,7 @@ class ZeroMean:
 
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
-            return self.weight * precise(vectors).sum(dim=1).abs().mean()
+            return self.weight * to_float32(vectors).sum(dim=1).abs().mean()
 
 
 class RegularFace:
@@ -81,7 +81,7 @@ class RegularFace:
 
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
-            x = unit(precise(vectors))
+            x = l2_normalize(to_float32(vectors))
             if len(x) == 1:
                 return 0 * x.sum()
             with torch.no_grad():
@@ -103,7 +103,7 @@ class CenterInvariant:
 
     def __call__(self, vectors: Embeddings) -> Scalar:
         with torch.autocast(vectors.device.type, enabled=False):
-            squared = precise(vectors).square().sum(dim=1)
+            squared = to_float32(vectors).square().sum(dim=1)
             return self.weight * ((squared - squared.mean()).square() / 4).mean()
 
 
@@ -126,6 +126,6 @@ class SparseCenters:
     def __call__(self, vectors: Embeddings) -> Scalar:
         k = self.num_sub_centers
         with torch.autocast(vectors.device.type, enabled=False):
-            x = unit(precise(vectors)).reshape(-1, k, vectors.shape[1])
+            x = l2_normalize(to_float32(vectors)).reshape(-1, k, vectors.shape[1])
             squared = (2 - 2 * (x @ x.transpose(1, 2))).clamp(min=0).triu(diagonal=1)
             return self.weight * safe_sqrt(squared).sum() / (len(x) * max(k * (k - 1), 1))

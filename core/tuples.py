@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from core.inputs import check_inputs, check_tuples, values_are_at_hand
+from core.batch_checks import can_read_without_sync, check_inputs, check_tuples
 from core.types import (
     Embeddings,
     Labels,
@@ -87,7 +87,7 @@ def to_triplets(tuples: Tuples) -> Triplets:
     return Triplets(anchors[rows], positives[rows], negatives)
 
 
-def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
+def sample_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
     """How often the tuples name each sample, in any role, (N,); 1 for each if there are none given.
 
     This is how an objective without tuples, a classification, listens to a miner.
@@ -108,19 +108,19 @@ def to_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
     return torch.zeros_like(labels, dtype=torch.long).index_add(0, named, counts)
 
 
-def one_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
+def one_triplet_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
     """Triplet (i, positives[i], negatives[i]) of each anchor i, valid where `where` is, (N,)."""
     anchors = torch.arange(len(where), device=where.device)
     return Triplets(anchors, positives, negatives, where)
 
 
-def valid_ones(triplets: Triplets) -> Triplets:
+def drop_invalid(triplets: Triplets) -> Triplets:
     """The valid triplets alone, without a mask; as they are where the host would have to wait."""
-    if triplets.valid is None or not values_are_at_hand(triplets.valid):
+    if triplets.valid is None or not can_read_without_sync(triplets.valid):
         return triplets
     return Triplets(*(indices[triplets.valid] for indices in triplets[:3]))
 
 
-def or_else(preferred: Mask, otherwise: Mask) -> Mask:
+def with_fallback(preferred: Mask, otherwise: Mask) -> Mask:
     """The preferred entries of each row; of a row without any, the others."""
     return torch.where(preferred.any(dim=1, keepdim=True), preferred, otherwise)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.classification import choose_scale, class_cosines, classification_loss, draw_prototypes
+from core.classification import choose_scale, class_cosines, classification_loss, init_prototypes
 from core.ranges import NonNegativeFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -57,7 +57,7 @@ class AdaCos(nn.Module):
         super().__init__()
         self.num_classes, self.lr = num_classes, lr
         self.register_buffer("scale", torch.as_tensor(choose_scale(None, num_classes)))
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

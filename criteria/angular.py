@@ -9,10 +9,10 @@ from annotated_types import Gt, Le
 from torch import Tensor, nn
 
 from core.distance import Cosine, DotProduct
-from core.logsumexp import log_sum_exp
-from core.positives import columns_of_positives
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positive_indices
 from core.ranges import NonNegativeFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -92,12 +92,12 @@ class Angular(nn.Module):
         cosines = Cosine().similarity(embeddings, references)
         dots = DotProduct().similarity(embeddings, references)
         pairs = to_pairs(chosen, *cosines.shape)
-        positives, exist = columns_of_positives(pairs.positives)
+        positives, exist = pack_positive_indices(pairs.positives)
         hardness = log_sum_exp(dots, where=pairs.negatives) - dots.gather(1, positives)
         sums = self._sums(cosines, references, pairs.negatives, positives)
         angles = sums - 2 * (1 + self.t) * cosines.gather(1, positives)
         losses = self.npair_weight * F.softplus(hardness) + self.angular_weight * F.softplus(angles)
-        loss = self.reducer(labels, pairs=terms_of(losses, where=exist))
+        loss = self.reducer(labels, pairs=loss_terms(losses, where=exist))
         return loss if self.regularizer is None else loss + self.regularizer(embeddings)
 
     def _sums(

@@ -7,15 +7,15 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from core.batch_checks import check_classes, check_inputs
 from core.classification import (
     choose_scale,
     class_cosines,
     classification_loss,
-    draw_prototypes,
+    init_prototypes,
     with_margin,
 )
 from core.distance import Cosine, safe_sqrt
-from core.inputs import check_classes, check_inputs
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -71,7 +71,7 @@ class ArcFace(nn.Module):
         self.num_classes, self.lr = num_classes, lr
         self.margin, self.monotonic = margin, monotonic
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

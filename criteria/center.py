@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from core.classification import draw_prototypes, loss_over_samples
-from core.distance import precise
-from core.inputs import check_classes, check_inputs
+from core.batch_checks import check_classes, check_inputs
+from core.classification import init_prototypes, loss_over_samples
+from core.distance import to_float32
 from core.ranges import Fraction, Size
 from core.reducer import Mean, Reducer
 from core.types import Embeddings, Labels, Scalar, Tuples
@@ -49,7 +49,7 @@ class Center(nn.Module):
         if not 0 <= rate <= 1:
             raise ValueError(f"rate must be in [0, 1], got {rate}")
         self.num_classes, self.rate = num_classes, rate
-        self.register_buffer("prototypes", draw_prototypes(num_classes, embedding_dim).detach())
+        self.register_buffer("prototypes", init_prototypes(num_classes, embedding_dim).detach())
         self.regularizer, self.reducer = None, reducer or Mean()
 
     def forward(
@@ -57,7 +57,7 @@ class Center(nn.Module):
     ) -> Scalar:
         check_inputs(embeddings, labels)
         check_classes(labels, self.num_classes)
-        offsets = self.prototypes[labels.long()] - precise(embeddings)
+        offsets = self.prototypes[labels.long()] - to_float32(embeddings)
         if self.training:
             # a new tensor, as the values before the step are those the loss is about
             self.prototypes = self._moved(offsets.detach(), labels.long())

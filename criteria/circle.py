@@ -3,10 +3,10 @@
 from torch import nn
 
 from core.distance import Cosine
-from core.logsumexp import log_sum_exp
-from core.positives import positives_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positives
 from core.ranges import Fraction, PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
@@ -68,11 +68,11 @@ class Circle(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         cosines = Cosine().similarity(embeddings, references)
         positives, negatives = to_pairs(chosen, *cosines.shape)
-        of_positives, exist = positives_of(cosines, positives)
+        of_positives, exist = pack_positives(cosines, positives)
         pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
         push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
         too_far = log_sum_exp(-self.scale * pull, where=exist)
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))
         both = exist.any(dim=1) & negatives.any(dim=1)
-        return self.reducer(labels, anchors=terms_of(losses, where=both))
+        return self.reducer(labels, anchors=loss_terms(losses, where=both))

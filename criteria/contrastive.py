@@ -6,8 +6,8 @@ from annotated_types import Ge
 from torch import nn
 
 from core.distance import Lp
-from core.positives import positives_of
-from core.reducer import Mean, Reducer, terms_of
+from core.kernels.pack_positives import pack_positives
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -79,11 +79,11 @@ class Contrastive(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         pairs = to_pairs(chosen, *distances.shape)
-        of_positives, exist = positives_of(distances, pairs.positives)
+        of_positives, exist = pack_positives(distances, pairs.positives)
         pull = (of_positives - self.positive_margin).relu() ** self.power / self.power
         push = (self.negative_margin - distances).relu() ** self.power / self.power
         return self.reducer(
             labels,
-            positives=terms_of(pull, where=exist),
-            negatives=terms_of(push, where=pairs.negatives),
+            positives=loss_terms(pull, where=exist),
+            negatives=loss_terms(push, where=pairs.negatives),
         )

@@ -9,7 +9,7 @@ from core.classification import (
     choose_scale,
     class_cosines,
     classification_loss,
-    draw_prototypes,
+    init_prototypes,
     with_margin,
 )
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
@@ -60,7 +60,7 @@ class CosFace(nn.Module):
             raise ValueError(f"margin must be between 0 and 2, got {margin}")
         self.num_classes, self.margin, self.lr = num_classes, margin, lr
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

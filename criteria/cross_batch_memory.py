@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.parameter_groups import Groups, groups_of
+from core.parameter_groups import Groups, collect_parameter_groups
 from core.ranges import NonNegativeFloat, NonNegativeInt, Size
 from core.types import Embeddings, Labels, Scalar, Tuples
 
@@ -57,7 +57,7 @@ class CrossBatchMemory(nn.Module):
         self.register_buffer("labels", torch.zeros(size, dtype=torch.long))
 
     def parameter_groups(self) -> Groups:
-        return groups_of(self.objective)
+        return collect_parameter_groups(self.objective)
 
     def forward(
         self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None

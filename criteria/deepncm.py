@@ -7,7 +7,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from core.classification import choose_scale, classification_loss
-from core.distance import Lp, precise
+from core.distance import Lp, to_float32
 from core.ranges import PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.types import Distance, Embeddings, Logits, Scalar, Targets, Tuples
@@ -65,7 +65,7 @@ class DeepNCM(nn.Module):
         logits = -self.scale * self.distance(embeddings, self.prototypes)
         if self.training and labels is not None:
             # a new tensor: the old one is still needed for the gradient of this batch
-            self.prototypes = self._updated(precise(embeddings.detach()), labels)
+            self.prototypes = self._updated(to_float32(embeddings.detach()), labels)
         return logits
 
     def forward(

@@ -10,10 +10,10 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.distance import Lp
-from core.hinges import collected
-from core.positives import positives_of
+from core.kernels.pack_positives import pack_positives
+from core.kernels.triplet_hinges import sum_by_anchor
 from core.ranges import PositiveFraction
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distances,
@@ -94,12 +94,14 @@ class DynamicSoftMargin(nn.Module):
             gaps = distances[anchors, positives] - distances[anchors, negatives]
             where = torch.ones_like(gaps, dtype=torch.bool) if valid is None else valid
             losses = self._weights(gaps, where) * gaps
-            return self.reducer(labels, triplets=collected(losses, valid, anchors, len(distances)))
+            return self.reducer(
+                labels, triplets=sum_by_anchor(losses, valid, anchors, len(distances))
+            )
         pairs = to_pairs(chosen, *distances.shape)
         hardest, found = hardest_negative(distances, pairs)
-        gaps, where = positives_of(distances - hardest, pairs.positives & found)
+        gaps, where = pack_positives(distances - hardest, pairs.positives & found)
         losses = self._weights(gaps, where) * gaps
-        return self.reducer(labels, triplets=terms_of(losses, where=where))
+        return self.reducer(labels, triplets=loss_terms(losses, where=where))
 
     @torch.no_grad()
     def _weights(self, gaps: Tensor, where: Mask) -> Tensor:

@@ -6,9 +6,9 @@ https://openaccess.thecvf.com/content_CVPR_2019/html/Cakir_Deep_Metric_Learning_
 from torch import nn
 
 from core.distance import Lp
-from core.histogram import soft_histogram
+from core.kernels.soft_histogram import soft_histogram
 from core.ranges import Size
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
@@ -71,4 +71,4 @@ class FastAP(nn.Module):
         precision = hits.cumsum(dim=1) / seen.where(seen > 0, 1)
         num_positives = positives.sum(dim=1)
         losses = 1 - (hits * precision).sum(dim=1) / num_positives.clamp(min=1)
-        return self.reducer(labels, anchors=terms_of(losses, where=num_positives > 0))
+        return self.reducer(labels, anchors=loss_terms(losses, where=num_positives > 0))

@@ -3,9 +3,9 @@
 from torch import nn
 
 from core.distance import Lp
-from core.logsumexp import log_sum_exp
-from core.positives import positives_of
-from core.reducer import Mean, Reducer, terms_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positives
+from core.reducer import Mean, Reducer, loss_terms
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -71,9 +71,9 @@ class GeneralizedLifted(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         positives, negatives = to_pairs(chosen, *distances.shape)
-        farthest = log_sum_exp(*positives_of(distances, positives))
+        farthest = log_sum_exp(*pack_positives(distances, positives))
         nearest = log_sum_exp(self.margin - distances, where=negatives)
         both = positives.any(dim=1) & negatives.any(dim=1)
         hinges = (farthest + nearest).squeeze(1).relu()
-        loss = self.reducer(labels, anchors=terms_of(hinges, where=both))
+        loss = self.reducer(labels, anchors=loss_terms(hinges, where=both))
         return loss if self.regularizer is None else loss + self.regularizer(embeddings)

@@ -6,7 +6,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.distance import Cosine
-from core.histogram import soft_histogram
+from core.kernels.soft_histogram import soft_histogram
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import class_cosines, classification_loss, draw_prototypes
+from core.classification import class_cosines, classification_loss, init_prototypes
 from core.distance import DotProduct
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
@@ -48,7 +48,7 @@ class Instance(nn.Module):
         if gamma is not None and gamma <= 0:
             raise ValueError(f"gamma must be positive, got {gamma}")
         self.num_classes, self.gamma, self.lr = num_classes, gamma, lr
-        self.prototypes = draw_prototypes(num_classes, embedding_dim)
+        self.prototypes = init_prototypes(num_classes, embedding_dim)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_W
 from torch import Tensor, nn
 
 from core.distance import Cosine
-from core.positives import positives_of
-from core.reducer import Mean, Reducer, terms_of
+from core.kernels.pack_positives import pack_positives
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -67,13 +67,13 @@ class IntraPairVariance(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         similarities = self.distance.similarity(embeddings, references)
         positives, negatives = to_pairs(chosen, *similarities.shape)
-        of_positives, exist = positives_of(similarities, positives)
+        of_positives, exist = pack_positives(similarities, positives)
         lowest = (1 - self.positive_epsilon) * marked_mean(of_positives, exist)
         highest = (1 + self.negative_epsilon) * marked_mean(similarities, negatives)
         return self.reducer(
             labels,
-            positives=terms_of((lowest - of_positives).relu().square(), where=exist),
-            negatives=terms_of((similarities - highest).relu().square(), where=negatives),
+            positives=loss_terms((lowest - of_positives).relu().square(), where=exist),
+            negatives=loss_terms((similarities - highest).relu().square(), where=negatives),
         )
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from core.distance import Lp
-from core.logsumexp import log_sum_exp
-from core.positives import columns_of_positives
-from core.reducer import Mean, Reducer, terms_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positive_indices
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -72,9 +72,9 @@ class LiftedStructure(nn.Module):
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0).expand_as(distances)
-        columns, exist = columns_of_positives(positives)
+        columns, exist = pack_positive_indices(positives)
         of_j, of_positives = of_j.gather(1, columns), distances.gather(1, columns)
         neither = of_i.isneginf() & of_j.isneginf()
         push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
         losses = (of_positives + push).masked_fill(neither, 0).relu().square() / 2
-        return self.reducer(labels, pairs=terms_of(losses, where=exist))
+        return self.reducer(labels, pairs=loss_terms(losses, where=exist))

@@ -10,13 +10,13 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from core.distance import Cosine, precise
-from core.inputs import check_classes, check_inputs
-from core.inverse import inverse_of_definite
-from core.logsumexp import log1p_sum_exp
+from core.batch_checks import check_classes, check_inputs
+from core.distance import Cosine, to_float32
+from core.kernels.inverse import inverse_of_positive_definite
+from core.kernels.logsumexp import log1p_sum_exp
 from core.ranges import NonNegativeFloat, OpenFraction, Seed, Size
 from core.reducer import Mean, Reducer, weighted
-from core.tuples import to_weights
+from core.tuples import sample_weights
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -96,14 +96,14 @@ class Manifold(nn.Module):
         check_classes(labels, self.num_classes)
         own = self.proxy_of_class[labels.long()][:, None]
         with torch.autocast(embeddings.device.type, enabled=False):
-            similarities = Cosine().similarity(torch.cat([precise(embeddings), self.proxies]))
+            similarities = Cosine().similarity(torch.cat([to_float32(embeddings), self.proxies]))
             walks = self._walks(similarities)
             samples, proxies = walks[: len(labels)], walks[len(labels) :]
             lengths = torch.linalg.vector_norm(walks, dim=1).split([len(samples), len(proxies)])
             context = self._n_pair(samples @ proxies.T / torch.outer(*lengths), own)
         intrinsic = self._n_pair(walks[: len(labels), len(labels) :], own)
         losses = intrinsic + self.context_weight * context
-        weights = to_weights(tuples, labels)
+        weights = sample_weights(tuples, labels)
         return self.reducer(labels, samples=weighted(losses, weights))
 
     def _walks(self, cosines: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class Manifold(nn.Module):
         affinities = (2 * cosines.relu()).exp().masked_fill(itself, 0)
         root = (self.alpha / affinities.sum(dim=1)).sqrt()
         onward = root[:, None] * affinities * root
-        return (1 - self.alpha) * inverse_of_definite(itself.to(onward) - onward)
+        return (1 - self.alpha) * inverse_of_positive_definite(itself.to(onward) - onward)
 
     def _n_pair(self, similarities: Tensor, own: Tensor) -> Tensor:
         """log(1 + Σ exp(excess)) over the proxies whose excess over the own one is not negative."""

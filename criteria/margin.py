@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.batch_checks import check_classes
 from core.distance import Lp
-from core.inputs import check_classes
 from core.ranges import NonNegativeFloat, Size
-from core.reducer import NonZeroMean, Reducer, Terms
+from core.reducer import LossTerms, NonZeroMean, Reducer
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -91,7 +91,7 @@ class Margin(nn.Module):
         pairs = positives | negatives
         hinges = (self.margin + torch.where(positives, excess, -excess)).relu().where(pairs, 0)
         losses = hinges + self.nu * boundary * pairs if self.nu else hinges
-        return self.reducer(labels, pairs=Terms(losses, pairs, hinges > 0))
+        return self.reducer(labels, pairs=LossTerms(losses, pairs, hinges > 0))
 
     def _boundary(self, labels: Labels) -> Tensor:
         """β of each anchor, (N, 1), or (1,) if they share it."""

@@ -3,10 +3,10 @@
 from torch import nn
 
 from core.distance import Cosine
-from core.logsumexp import log1p_sum_exp
-from core.positives import positives_of
+from core.kernels.logsumexp import log1p_sum_exp
+from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -75,7 +75,7 @@ class MultiSimilarity(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         excess = self.distance.similarity(embeddings, references) - self.base
         pairs = to_pairs(chosen, *excess.shape)
-        of_positives, exist = positives_of(excess, pairs.positives)
+        of_positives, exist = pack_positives(excess, pairs.positives)
         pull = log1p_sum_exp(-self.alpha * of_positives, where=exist) / self.alpha
         push = log1p_sum_exp(self.beta * excess, where=pairs.negatives) / self.beta
-        return self.reducer(labels, anchors=terms_of(pull + push))
+        return self.reducer(labels, anchors=loss_terms(pull + push))

@@ -6,10 +6,10 @@ https://papers.nips.cc/paper/2566-neighbourhood-components-analysis
 from torch import nn
 
 from core.distance import Lp
-from core.logsumexp import log_sum_exp
-from core.positives import positives_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -76,9 +76,9 @@ class NCA(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         logits = -self.scale * self.distance(embeddings, references)
         positives, negatives = to_pairs(chosen, *logits.shape)
-        own = log_sum_exp(*positives_of(logits, positives))
+        own = log_sum_exp(*pack_positives(logits, positives))
         others = log_sum_exp(logits, where=negatives)
         has_positives = positives.any(dim=1)
         odds = (others - own).squeeze(1).masked_fill(~has_positives, 0)
         losses = nn.functional.softplus(odds) if self.log else odds.sigmoid()
-        return self.reducer(labels, anchors=terms_of(losses, where=has_positives))
+        return self.reducer(labels, anchors=loss_terms(losses, where=has_positives))

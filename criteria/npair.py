@@ -7,7 +7,7 @@ https://papers.nips.cc/paper/6200-improved-deep-metric-learning-with-multi-class
 from torch import nn
 
 from core.distance import DotProduct
-from core.logsumexp import pair_cross_entropy
+from core.kernels.logsumexp import pair_cross_entropy
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs

@@ -6,7 +6,7 @@ Also known as InfoNCE: van den Oord et al., 2018, https://arxiv.org/abs/1807.037
 from torch import nn
 
 from core.distance import Cosine
-from core.logsumexp import pair_cross_entropy
+from core.kernels.logsumexp import pair_cross_entropy
 from core.ranges import PositiveFloat
 from core.reducer import Mean, Reducer
 from core.tuples import select_tuples, to_pairs

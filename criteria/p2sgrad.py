@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.classification import class_cosines, draw_prototypes, loss_over_samples
-from core.inputs import check_targets
+from core.batch_checks import check_targets
+from core.classification import class_cosines, init_prototypes, loss_over_samples
 from core.ranges import NonNegativeFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -50,7 +50,7 @@ class P2SGrad(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.average, self.lr = num_classes, average, lr
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

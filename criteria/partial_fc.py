@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from core.draw import Draw
-from core.inputs import check_classes, check_inputs
-from core.parameter_groups import Groups, groups_of
+from core.batch_checks import check_classes, check_inputs
+from core.parameter_groups import Groups, collect_parameter_groups
+from core.random import SeededRandom
 from core.ranges import PositiveFraction, Seed
 from core.types import Embeddings, Labels, Scalar, Tuples
 
@@ -47,10 +47,10 @@ class PartialFC(nn.Module):
             raise TypeError(f"{type(objective).__name__} has no trained prototypes to draw from")
         self.objective, self.share = objective, share
         self.num_classes: int = vars(objective)["num_classes"]
-        self.draw = Draw(seed)
+        self.draw = SeededRandom(seed)
 
     def parameter_groups(self) -> Groups:
-        return groups_of(self.objective)
+        return collect_parameter_groups(self.objective)
 
     def forward(
         self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None

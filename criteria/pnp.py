@@ -6,9 +6,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 from core.distance import Cosine
+from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
-from core.ranks import Step, counts_before, mean_over_positives, with_query
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -102,4 +102,4 @@ class PNP(nn.Module):
         before = counts_before(similarities, pairs, Step(self.temperature)).negatives
         penalties = VARIANTS[self.variant](before, self.alpha, self.b)
         losses = mean_over_positives(penalties, pairs.positives)
-        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=pairs.positives.any(dim=1)))

@@ -6,10 +6,10 @@ It puts precision in the place of recall in Patel et al., https://arxiv.org/abs/
 from torch import nn
 
 from core.distance import Lp
-from core.positives import positives_of
+from core.kernels.pack_positives import pack_positives
+from core.kernels.smooth_ranks import Step, counts_before, with_query
 from core.ranges import PositiveFloat, PositiveInt
-from core.ranks import Step, counts_before, with_query
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -87,7 +87,7 @@ class PrecisionAtK(nn.Module):
         if self.include_query and references is None:
             pairs, k = with_query(pairs), k + 1
         before = counts_before(similarities, pairs, Step(self.rank_temperature))
-        ranks, exist = positives_of(0.5 + before.positives + before.negatives, pairs.positives)
+        ranks, exist = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
         found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
         losses = 1 - found / exist.sum(dim=1).clamp(min=1, max=k)
-        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))

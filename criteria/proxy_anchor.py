@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.classification import draw_prototypes
+from core.batch_checks import check_classes, check_inputs
+from core.classification import init_prototypes
 from core.distance import Cosine
-from core.inputs import check_classes, check_inputs
-from core.logsumexp import log1p_sum_exp
+from core.kernels.logsumexp import log1p_sum_exp
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
-from core.reducer import Mean, Reducer, Terms
+from core.reducer import LossTerms, Mean, Reducer
 from core.regularizer import Regularizer
-from core.tuples import to_weights
+from core.tuples import sample_weights
 from core.types import Embeddings, Labels, Scalar, Tuples
 
 
@@ -57,7 +57,7 @@ class ProxyAnchor(nn.Module):
         if alpha <= 0:
             raise ValueError(f"alpha must be positive, got {alpha}")
         self.num_classes, self.margin, self.alpha, self.lr = num_classes, margin, alpha, lr
-        self.prototypes = draw_prototypes(num_classes, embedding_dim)
+        self.prototypes = init_prototypes(num_classes, embedding_dim)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ class ProxyAnchor(nn.Module):
         classes = torch.arange(self.num_classes, device=labels.device)
         own = classes[:, None] == labels  # (C, N)
         cosines = Cosine().similarity(self.prototypes, embeddings)
-        weights = to_weights(tuples, labels)
+        weights = sample_weights(tuples, labels)
         named = weights > 0
         log_weights = (weights / weights.max().clamp(min=1)).to(cosines.dtype).log()
 
@@ -85,5 +85,5 @@ class ProxyAnchor(nn.Module):
         return loss if self.regularizer is None else loss + self.regularizer(self.prototypes)
 
 
-def _terms(losses: Tensor, counts: Tensor) -> Terms:
-    return Terms(losses, counts, counts * (losses > 0))
+def _terms(losses: Tensor, counts: Tensor) -> LossTerms:
+    return LossTerms(losses, counts, counts * (losses > 0))

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.batch_checks import check_classes, check_inputs
 from core.classification import loss_over_samples
 from core.distance import Lp
-from core.inputs import check_classes, check_inputs
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from core.distance import Lp
-from core.draw import Draw
-from core.hinges import collected, triplet_hinges
-from core.positives import positives_of
-from core.quadruplets import quadruplet_hinges
+from core.kernels.pack_positives import pack_positives
+from core.kernels.quadruplet_hinges import quadruplet_hinges
+from core.kernels.triplet_hinges import sum_by_anchor, triplet_hinges
+from core.random import SeededRandom
 from core.ranges import Seed
-from core.reducer import Mean, Reducer, Terms
-from core.tuples import select_tuples, to_pairs, valid_ones
+from core.reducer import LossTerms, Mean, Reducer
+from core.tuples import drop_invalid, select_tuples, to_pairs
 from core.types import (
     Distance,
     Distances,
@@ -74,7 +74,7 @@ class Quadruplet(nn.Module):
         super().__init__()
         self.miner = miner
         self.margin, self.second_margin, self.adaptive = margin, second_margin, adaptive
-        self.draw = None if seed is None else Draw(seed)
+        self.draw = None if seed is None else SeededRandom(seed)
         self.distance = distance or Lp(power=2)
         self.reducer = reducer or Mean()
 
@@ -94,7 +94,7 @@ class Quadruplet(nn.Module):
         gap = gap_between_means(distances, pairs) if self.adaptive else 1.0
         second_margin = self.second_margin * gap
         if self.draw is not None and isinstance(chosen, Triplets):
-            chosen = valid_ones(chosen)  # one k is drawn for each
+            chosen = drop_invalid(chosen)  # one k is drawn for each
             among = distances if references is None else self.distance(references)
             third = draw_of_third_class(
                 labels[chosen.anchors], others[chosen.negatives], others, self.draw
@@ -112,7 +112,7 @@ class Quadruplet(nn.Module):
 def gap_between_means(distances: Distances, pairs: Pairs) -> Tensor:
     """How much farther the negative pairs are than the positive ones, without gradient."""
     distances = distances.detach()
-    kinds = (distances, pairs.negatives), positives_of(distances, pairs.positives)
+    kinds = (distances, pairs.negatives), pack_positives(distances, pairs.positives)
     of_negatives, of_positives = (
         values.where(mask, 0).sum() / mask.sum().clamp(min=1) for values, mask in kinds
     )
@@ -126,16 +126,16 @@ def drawn_hinges(
     margin: float | Tensor,
     k: Tensor,
     exists: Tensor,
-) -> Terms:
+) -> LossTerms:
     """[d_ap - d_kn + margin]₊ of each triplet and its k, if that exists; d_kn is in `among`."""
     anchors, positives, negatives, valid = triplets
     hinges = (distances[anchors, positives] - among[k, negatives] + margin).relu()
     where = exists if valid is None else exists & valid
-    return collected(hinges, where, anchors, len(distances))
+    return sum_by_anchor(hinges, where, anchors, len(distances))
 
 
 def draw_of_third_class(
-    first: Labels, second: Labels, others: ReferenceLabels, draw: Draw
+    first: Labels, second: Labels, others: ReferenceLabels, draw: SeededRandom
 ) -> tuple[Tensor, Tensor]:
     """An index, evenly among the `others` of neither of two labels; whether there is any, (T,).
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from core.distance import Lp
 from core.ranges import Fraction, NonNegativeFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -87,7 +87,7 @@ class RankedList(nn.Module):
         pull = weighted_excess(too_far, positives, self.positive_temperature)
         push = weighted_excess(too_close, negatives, self.negative_temperature)
         losses = (1 - self.balance) * pull + self.balance * push
-        return self.reducer(labels, anchors=terms_of(losses))
+        return self.reducer(labels, anchors=loss_terms(losses))
 
 
 def weighted_excess(excess: Tensor, where: Mask, temperature: float) -> Tensor:

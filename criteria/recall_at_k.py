@@ -8,10 +8,10 @@ from annotated_types import MinLen
 from torch import nn
 
 from core.distance import Cosine
-from core.positives import positives_of
+from core.kernels.pack_positives import pack_positives
+from core.kernels.smooth_ranks import Step, counts_before
 from core.ranges import PositiveFloat, PositiveInt
-from core.ranks import Step, counts_before
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -93,11 +93,11 @@ class RecallAtK(nn.Module):
         if self.include_query and references is None:
             rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
         before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
-        ranks, exist = positives_of(1 + before.positives + before.negatives, positives)
+        ranks, exist = pack_positives(1 + before.positives + before.negatives, positives)
         counts = exist.sum(dim=1).clamp(min=1)
         recalls = []
         for k in self.k:
             found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
             recalls.append(found / (counts.clamp(max=k) if self.attainable else counts))
         losses = 1 - torch.stack(recalls).mean(dim=0)
-        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))

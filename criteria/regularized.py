@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from core.inputs import check_inputs
-from core.parameter_groups import Groups, groups_of
+from core.batch_checks import check_inputs
+from core.parameter_groups import Groups, collect_parameter_groups
 from core.regularizer import Regularizer
 from core.types import Embeddings, Labels, ReferenceLabels, References, Scalar, Tuples
 
@@ -21,7 +21,7 @@ class Regularized(nn.Module):
         self.objective, self.regularizer = objective, regularizer
 
     def parameter_groups(self) -> Groups:
-        return groups_of(self.objective)
+        return collect_parameter_groups(self.objective)
 
     def forward(
         self,

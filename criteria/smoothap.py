@@ -3,9 +3,9 @@
 from torch import nn
 
 from core.distance import Cosine
+from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
-from core.ranks import Step, counts_before, mean_over_positives, with_query
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -28,7 +28,7 @@ class SmoothAP(nn.Module):
         r⁺_j = 1 + Σ_{k ∈ P, k ≠ j} σ((s_k - s_j) / T),  r_j = r⁺_j + Σ_{k ∈ N} σ((s_k - s_j) / T)
 
     and the loss 1 - 1/|P| Σ_{j ∈ P} r⁺_j / r_j, averaged over the anchors with positives. An anchor
-    without negatives has the loss 0. Classes may be of any size. Cost and memory: `core.ranks`.
+    without negatives has the loss 0. Classes may be of any size. Cost and memory: `core.kernels.smooth_ranks`.
 
     Differences:
         Brown et al.: in their code the query is the first of its own positives,
@@ -77,4 +77,4 @@ class SmoothAP(nn.Module):
         rank_among_positives = 1 + before.positives
         precision = rank_among_positives / (rank_among_positives + before.negatives)
         losses = 1 - mean_over_positives(precision, pairs.positives)
-        return self.reducer(labels, anchors=terms_of(losses, where=pairs.positives.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=pairs.positives.any(dim=1)))

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1904.02616
 from torch import nn
 
 from core.distance import SNR
-from core.hinges import triplet_hinges
+from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer

@@ -6,8 +6,8 @@ https://arxiv.org/abs/1904.02616
 from torch import nn
 
 from core.distance import SNR
-from core.positives import positives_of
-from core.reducer import Mean, Reducer, terms_of
+from core.kernels.pack_positives import pack_positives
+from core.reducer import Mean, Reducer, loss_terms
 from core.regularizer import Regularizer
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -73,10 +73,10 @@ class SNRContrastive(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         distances = self.distance(embeddings, references)
         pairs = to_pairs(chosen, *distances.shape)
-        of_positives, exist = positives_of(distances, pairs.positives)
+        of_positives, exist = pack_positives(distances, pairs.positives)
         loss = self.reducer(
             labels,
-            positives=terms_of((of_positives - self.positive_margin).relu(), where=exist),
-            negatives=terms_of((self.negative_margin - distances).relu(), where=pairs.negatives),
+            positives=loss_terms((of_positives - self.positive_margin).relu(), where=exist),
+            negatives=loss_terms((self.negative_margin - distances).relu(), where=pairs.negatives),
         )
         return loss if self.regularizer is None else loss + self.regularizer(embeddings)

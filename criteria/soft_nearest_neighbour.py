@@ -3,9 +3,9 @@
 from torch import nn
 
 from core.distance import Lp
-from core.logsumexp import log_sum_exp
+from core.kernels.logsumexp import log_sum_exp
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -70,4 +70,4 @@ class SoftNearestNeighbour(nn.Module):
         positives, negatives = to_pairs(chosen, *logits.shape)
         everyone = log_sum_exp(logits, where=positives | negatives)
         losses = (everyone - log_sum_exp(logits, where=positives)).squeeze(1)
-        return self.reducer(labels, anchors=terms_of(losses, where=positives.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=positives.any(dim=1)))

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import choose_scale, class_cosines, classification_loss, draw_prototypes
+from core.classification import choose_scale, class_cosines, classification_loss, init_prototypes
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -54,7 +54,7 @@ class NormalizedSoftmax(nn.Module):
         self.num_classes, self.lr = num_classes, lr
         scale = None if temperature is None else 1 / temperature
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import choose_scale, classification_loss, draw_prototypes, with_margin
+from core.classification import choose_scale, classification_loss, init_prototypes, with_margin
 from core.distance import Cosine
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
@@ -63,7 +63,7 @@ class SoftTriple(nn.Module):
             raise ValueError(f"gamma must be positive, got {gamma}")
         self.num_classes, self.gamma, self.margin, self.lr = num_classes, gamma, margin, lr
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         if regularizer is None and tau > 0:
             regularizer = SparseCenters(num_sub_centers, tau)
         self.regularizer = regularizer

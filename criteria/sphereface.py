@@ -9,10 +9,10 @@ from core.classification import (
     choose_scale,
     class_cosines,
     classification_loss,
-    draw_prototypes,
+    init_prototypes,
     with_margin,
 )
-from core.distance import precise, safe_sqrt
+from core.distance import safe_sqrt, to_float32
 from core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -72,7 +72,7 @@ class SphereFace(nn.Module):
         self.num_classes, self.lr = num_classes, lr
         self.margin, self.blend, self.unit_prototypes = int(margin), blend, unit_prototypes
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = draw_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -107,4 +107,4 @@ def psi(cosines: Tensor, margin: int) -> Tensor:
 
 
 def _lengths(vectors: Tensor) -> Tensor:
-    return safe_sqrt(precise(vectors).square().sum(dim=1))
+    return safe_sqrt(to_float32(vectors).square().sum(dim=1))

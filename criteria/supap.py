@@ -5,10 +5,10 @@ import math
 from torch import nn
 
 from core.distance import Cosine
-from core.positives import positives_of
+from core.kernels.pack_positives import pack_positives
+from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import Fraction, PositiveFloat
-from core.ranks import Step, counts_before, mean_over_positives, with_query
-from core.reducer import Mean, Reducer, Terms, terms_of
+from core.reducer import LossTerms, Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -105,12 +105,14 @@ class SupAP(nn.Module):
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)
-        of_positives, exist = positives_of(similarities, pairs.positives)
+        of_positives, exist = pack_positives(similarities, pairs.positives)
         pull = self.balance * (self.positive_margin - of_positives).relu()
         push = self.balance * (similarities - self.negative_margin).relu()
         return self.reducer(
             labels,
-            lists=Terms(((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed),
-            positives=terms_of(pull, where=exist),
-            negatives=terms_of(push, where=pairs.negatives),
+            lists=LossTerms(
+                ((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed
+            ),
+            positives=loss_terms(pull, where=exist),
+            negatives=loss_terms(push, where=pairs.negatives),
         )

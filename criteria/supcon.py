@@ -3,10 +3,10 @@
 from torch import nn
 
 from core.distance import Cosine
-from core.logsumexp import log_sum_exp
-from core.positives import positives_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -72,11 +72,11 @@ class SupCon(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         logits = self.distance.similarity(embeddings, references) / self.temperature
         positives, negatives = to_pairs(chosen, *logits.shape)
-        of_positives, exist = positives_of(logits, positives)
+        of_positives, exist = pack_positives(logits, positives)
         counts = exist.sum(dim=1).clamp(min=1).to(logits.dtype)
         if self.outside:
             pull = of_positives.where(exist, 0).sum(dim=1) / counts
         else:
             pull = log_sum_exp(of_positives, where=exist).squeeze(1) - counts.log()
         losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
-        return self.reducer(labels, anchors=terms_of(losses, where=exist.any(dim=1)))
+        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))

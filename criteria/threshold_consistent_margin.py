@@ -3,9 +3,9 @@
 from torch import nn
 
 from core.distance import Cosine
-from core.positives import positives_of
+from core.kernels.pack_positives import pack_positives
 from core.ranges import NonNegativeFloat
-from core.reducer import NonZeroMean, Reducer, terms_of
+from core.reducer import NonZeroMean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
@@ -77,11 +77,11 @@ class ThresholdConsistentMargin(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         similarities = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *similarities.shape)
-        of_positives, exist = positives_of(similarities, pairs.positives)
+        of_positives, exist = pack_positives(similarities, pairs.positives)
         pull = self.positive_weight * (self.positive_margin - of_positives).relu()
         push = self.negative_weight * (similarities - self.negative_margin).relu()
         return self.reducer(
             labels,
-            positives=terms_of(pull, where=exist),
-            negatives=terms_of(push, where=pairs.negatives),
+            positives=loss_terms(pull, where=exist),
+            negatives=loss_terms(push, where=pairs.negatives),
         )

@@ -3,7 +3,7 @@
 from torch import nn
 
 from core.distance import Lp
-from core.hinges import triplet_hinges
+from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
 from core.reducer import Mean, Reducer
 from core.tuples import select_tuples

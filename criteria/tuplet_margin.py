@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.distance import Cosine, safe_sqrt
-from core.logsumexp import log_sum_exp
-from core.positives import positives_of
+from core.kernels.logsumexp import log_sum_exp
+from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, terms_of
+from core.reducer import Mean, Reducer, loss_terms
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Embeddings,
@@ -70,10 +70,10 @@ class TupletMargin(nn.Module):
         chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
         cosines = self.distance.similarity(embeddings, references)
         pairs = to_pairs(chosen, *cosines.shape)
-        of_positives, exist = positives_of(cosines, pairs.positives)
+        of_positives, exist = pack_positives(cosines, pairs.positives)
         of_negatives = log_sum_exp(self.scale * cosines, where=pairs.negatives)
         hardness = of_negatives - self.scale * self._relaxed(of_positives)
-        return self.reducer(labels, tuplets=terms_of(F.softplus(hardness), where=exist))
+        return self.reducer(labels, tuplets=loss_terms(F.softplus(hardness), where=exist))
 
     def _relaxed(self, cosines: Tensor) -> Tensor:
         """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""

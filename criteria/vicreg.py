@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.distance import Lp, precise
+from core.distance import Lp, to_float32
 from core.ranges import NonNegativeFloat
 from core.tuples import select_tuples, to_pairs
 from core.types import (
@@ -78,7 +78,7 @@ class VICReg(nn.Module):
     def _spread(self, embeddings: Embeddings) -> Tensor:
         """μ v + ν c."""
         with torch.autocast(embeddings.device.type, enabled=False):
-            centred = precise(embeddings)
+            centred = to_float32(embeddings)
             centred = centred - centred.mean(dim=0)
             covariances = centred.T @ centred / max(len(centred) - 1, 1)
         variances = covariances.diagonal()

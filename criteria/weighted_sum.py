@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from core.parameter_groups import Groups, groups_of
+from core.parameter_groups import Groups, collect_parameter_groups
 from core.types import Embeddings, Labels, ReferenceLabels, References, Scalar, Tuples
 
 
@@ -36,7 +36,11 @@ class WeightedSum(nn.Module):
         self.weights = {name: float(weights.get(name, 1)) for name in objectives}
 
     def parameter_groups(self) -> Groups:
-        return [group for objective in self.objectives.values() for group in groups_of(objective)]
+        return [
+            group
+            for objective in self.objectives.values()
+            for group in collect_parameter_groups(objective)
+        ]
 
     def forward(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets.path import is_inline, split_archive
+from datasets.image_path import is_inline, split_archive
 from datasets.table import DatasetError
 from datasets.transforms import Step
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from core.files import write_text_atomically
 from datasets.folders import check_files
-from datasets.path import is_inline
-from datasets.rows import read_rows
+from datasets.image_path import is_inline
+from datasets.index_file import read_rows
 from datasets.table import Counts, DatasetError, Table, check_counts, make_table, read_from
 
 REQUIRED = ("path", "label", "split")

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from datasets.path import INLINE
+from datasets.image_path import INLINE
 from datasets.table import Counts, Table, check_counts, make_table, read_from, split_by_halves
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.path import is_inline, split_archive
+from datasets.image_path import is_inline, split_archive
 from datasets.reader import members
 from datasets.table import DatasetError, Table
 

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
-from datasets.path import INLINE, is_inline, split_archive
+from datasets.image_path import INLINE, is_inline, split_archive
 from datasets.table import DatasetError
 
 log = logging.getLogger(__name__)

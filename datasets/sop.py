@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from datasets.folders import check_files, find
-from datasets.rows import read_rows
+from datasets.index_file import read_rows
 from datasets.table import Counts, Table, check_counts, make_table, read_from
 
 FOLDERS = ("online_products", "Stanford_Online_Products")

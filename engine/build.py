@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
-from engine.errors import ConfigurationError
+from engine.config.errors import ConfigurationError
 
 
-def fabric_of(trainer: DictConfig) -> Fabric:
+def build_fabric(trainer: DictConfig) -> Fabric:
     """The devices of a run and its precision.
 
     Raises:
@@ -35,20 +35,20 @@ def fabric_of(trainer: DictConfig) -> Fabric:
         ) from error
 
 
-def disband(fabric: Fabric) -> None:
+def shutdown(fabric: Fabric) -> None:
     """End the talk of several processes; torch may abort one that exits in the middle of it."""
     if fabric.world_size > 1:
         fabric.barrier()
         torch.distributed.destroy_process_group()
 
 
-def table_of(config: DictConfig) -> Table:
+def load_table(config: DictConfig) -> Table:
     """Every image of the dataset; what the run sets aside for validation is split `val`."""
     table: Table = instantiate(config.validation)(instantiate(config.dataset, _convert_="all"))
     return table
 
 
-def images_of(config: DictConfig, table: Table) -> tuple[Images, dict[str, Images]]:
+def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Images]]:
     """The images a run trains on, and those of the splits that it evaluates.
 
     Raises:
@@ -66,7 +66,7 @@ def images_of(config: DictConfig, table: Table) -> tuple[Images, dict[str, Image
     return train, splits_of(table, names, transform.eval)
 
 
-def backbone_of(config: DictConfig, train: Images) -> nn.Module:
+def build_backbone(config: DictConfig, train: Images) -> nn.Module:
     """The backbone of a run, which takes the images that it will be given.
 
     Raises:

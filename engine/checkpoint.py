@@ -12,9 +12,9 @@ import torch
 
 from core.errors import UserError
 from core.files import write_atomically
-from engine.checksum import append_checksum, has_checksum, verify_checksum
+from engine.checkpoint_checksum import append_checksum, has_checksum, verify_checksum
 from engine.state_mismatch import state_mismatch
-from tracking.records import Records
+from tracking.metrics_log import MetricsLog
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Checkpoints:
             only where this much is still there, unchanged.
     """
 
-    def __init__(self, folder: Path, records: Records) -> None:
+    def __init__(self, folder: Path, records: MetricsLog) -> None:
         self.last, self.previous = folder / "last.pt", folder / "previous.pt"
         self.folder, self.records = folder, records
         self.last_is_good = True

@@ -7,15 +7,15 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from engine.checkpoint import Checkpoints, Position
+from engine.data.loader import SeededBatches
+from engine.data.prefetch import Batch
 from engine.learner import Learner
-from engine.loader import SeededBatches
-from engine.plan import Plan
-from engine.prefetch import Batch
+from engine.metric_accumulator import HINT, IDLE, MetricAccumulator, TrainingError
 from engine.progress import Progress
-from engine.train import Step
-from engine.window import ADVICE, IDLE, TrainingError, Window
+from engine.schedule import TrainingSchedule
+from engine.step import StepResult
 from tracking.cost import Cost
-from tracking.run import Run
+from tracking.run_logger import RunLogger
 
 Evaluate = Callable[[], Mapping[str, Any]]
 
@@ -25,9 +25,9 @@ def fit(
     loader: Iterable[Batch],
     batches: SeededBatches,
     evaluate: Evaluate,
-    plan: Plan,
+    plan: TrainingSchedule,
     checkpoints: Checkpoints,
-    run: Run,
+    run: RunLogger,
     cost: Cost,
     storage_metrics: Sequence[str],
     stalled: Callable[[], bool],
@@ -43,13 +43,13 @@ def fit(
     """
     position = checkpoints.load(learner.state()) or Position()
     run.rewind(position.records)
-    if together(learner.fabric, lambda: plan.total_steps == 0 and not run.evaluated):
+    if broadcast(learner.fabric, lambda: plan.total_steps == 0 and not run.evaluated):
         run.record(0, 0, evaluate())
         cost.evaluated()
-    window = Window(learner.scaled, patience=max(1, min(IDLE, plan.total_steps)))
+    window = MetricAccumulator(learner.scaled, patience=max(1, min(IDLE, plan.total_steps)))
     cost.save()
     with Progress(plan.total_steps, position.step) as progress:
-        agreed = partial(together, learner.fabric, stalled)
+        agreed = partial(broadcast, learner.fabric, stalled)
         for step, taken in numbered_steps(learner, loader, batches, plan, position.step, agreed):
             window.add(taken)
             progress.advance(step)
@@ -70,16 +70,16 @@ def fit(
                 window.restart()
 
 
-def follow(
+def run_worker(
     learner: Learner,
     loader: Iterable[Batch],
     batches: SeededBatches,
     evaluate: Evaluate,
-    plan: Plan,
+    plan: TrainingSchedule,
     checkpoints: Checkpoints,
 ) -> None:
     """What every process but the first does: the same steps and evaluations, and no files."""
-    told = partial(together, learner.fabric, bool)
+    told = partial(broadcast, learner.fabric, bool)
     position = checkpoints.load(learner.state()) or Position()
     if told():
         evaluate()
@@ -92,10 +92,10 @@ def numbered_steps(
     learner: Learner,
     loader: Iterable[Batch],
     batches: SeededBatches,
-    plan: Plan,
+    plan: TrainingSchedule,
     done: int,
     stalled: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[int, Step]]:
+) -> Iterator[tuple[int, StepResult]]:
     """Take the steps after the first `done`, epoch by epoch, beginning in the middle of one.
 
     They end with the plan, or after an evaluation that finds the run stalled.
@@ -104,27 +104,29 @@ def numbered_steps(
         TrainingError: the criterion refused a batch; names the step.
     """
     step = done
-    while not over(learner, step, plan, stalled):
+    while not is_done(learner, step, plan, stalled):
         batches.epoch, batches.start = divmod(step, plan.steps_per_epoch)
         steps = learner.steps(loader)
-        while not over(learner, step, plan, stalled):
+        while not is_done(learner, step, plan, stalled):
             try:
                 taken = next(steps)
             except StopIteration:
                 break
             except ValueError as error:
-                raise TrainingError(f"step {step + 1}: {error}; {ADVICE}") from error
+                raise TrainingError(f"step {step + 1}: {error}; {HINT}") from error
             step += 1
             learner.adapt(step)
             yield step, taken
 
 
-def together(fabric: Fabric, decision: Callable[[], bool]) -> bool:
+def broadcast(fabric: Fabric, decision: Callable[[], bool]) -> bool:
     """What the first process decides, in every process."""
     return fabric.broadcast(decision()) if fabric.world_size > 1 else decision()
 
 
-def over(learner: Learner, step: int, plan: Plan, stalled: Callable[[], bool]) -> bool:
+def is_done(
+    learner: Learner, step: int, plan: TrainingSchedule, stalled: Callable[[], bool]
+) -> bool:
     """Whether `step` was the last one; the first process decides for all."""
     if step >= plan.total_steps:
         return True

@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
-from engine.parameters import parameter_groups
-from engine.train import Step, train_steps
+from engine.parameter_groups import parameter_groups
+from engine.step import StepResult, train_steps
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Learner:
     chunk_size: int | None = None
     adapt: Callable[[int], object] = lambda _step: None  # after each step
 
-    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
+    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[StepResult]:
         """One optimizer step and one step of the learning rate schedule per batch."""
         steps = train_steps(
             self.fabric,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
-from engine.configuration import CONF
+from engine.config.run_name import CONF
 
 OWN = {path.parent.name for path in CONF.parent.glob("*/__init__.py")}  # this project's packages
 _early = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)  # until a run has a folder

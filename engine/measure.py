@@ -6,15 +6,15 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from datasets.images import Images
-from engine.embedding import embed_split
-from evaluation.evaluate import Evaluation, Results
+from engine.embed_split import embed_split
+from evaluation.evaluator import Evaluator, Results
 
 
 def measure(
     fabric: Fabric,
     model: nn.Module,
     splits: Mapping[str, Images],
-    evaluation: Evaluation,
+    evaluation: Evaluator,
     batch_size: int,
     num_workers: int,
 ) -> Results:

@@ -1,67 +1,70 @@
-"""Learning rate schedules: factors of the initial rate, pure functions of the optimizer step."""
+"""When a run logs, evaluates, saves and stops; all in optimizer steps."""
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Literal
+from dataclasses import dataclass
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
-
-from core.ranges import NonNegativeFloat, NonNegativeInt
-from engine.plan import Plan
-
-Unit = Literal["epoch", "iteration"]
-Factor = Callable[[float, float], float]  # progress and length of the run, both in units
+from omegaconf import DictConfig
 
 
-def constant(optimizer: Optimizer, warmup: NonNegativeInt, plan: Plan) -> LambdaLR:
-    """The initial learning rate throughout, after `warmup` optimizer steps of linear increase."""
-    return _schedule(optimizer, lambda _progress, _length: 1.0, "iteration", warmup, plan)
+@dataclass(frozen=True)
+class TrainingSchedule:
+    """The answers to "now?" at every step.
+
+    Args:
+        steps_per_epoch: batches of the sampler.
+        total_steps: length of the run; 0 evaluates the untrained backbone.
+        evaluate_every: steps between evaluations; the last step is always evaluated.
+        log_every: steps averaged into one training record.
+        checkpoint_every: steps between checkpoints besides the one after each evaluation.
+    """
+
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    log_every: int
+    checkpoint_every: int
+
+    def evaluates(self, step: int) -> bool:
+        return step == self.total_steps or (step > 0 and step % self.evaluate_every == 0)
+
+    def saves(self, step: int) -> bool:
+        return self.evaluates(step) or step % self.checkpoint_every == 0
+
+    def logs(self, step: int) -> bool:
+        return self.saves(step) or step % self.log_every == 0
+
+    @property
+    def evaluations(self) -> int:
+        """How many there will be: the last step and every `evaluate_every`-th."""
+        return max(1, -(-self.total_steps // self.evaluate_every))
+
+    def epoch(self, step: int) -> float:
+        """Epochs completed after `step` steps; whole numbers at the end of an epoch."""
+        return round(step / self.steps_per_epoch, 4)
 
 
-def multistep(
-    optimizer: Optimizer,
-    milestones: Sequence[NonNegativeInt],
-    gamma: NonNegativeFloat,
-    unit: Unit,
-    warmup: NonNegativeInt,
-    plan: Plan,
-) -> LambdaLR:
-    """Multiplies the learning rate by `gamma` at every milestone, given in `unit`s."""
-    factor = partial(_multistep, milestones=tuple(milestones), gamma=gamma)
-    return _schedule(optimizer, factor, unit, warmup, plan)
+def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule:
+    """The plan that the group `trainer` asks for."""
+    return plan(
+        steps_per_epoch,
+        epochs=trainer.epochs,
+        iterations=trainer.iterations,
+        evaluate_every_epochs=trainer.evaluate_every_epochs,
+        evaluate_every_iterations=trainer.evaluate_every_iterations,
+        log_every=trainer.log_every,
+        checkpoint_every=trainer.checkpoint_every,
+    )
 
 
-def cosine(
-    optimizer: Optimizer, final: NonNegativeFloat, unit: Unit, warmup: NonNegativeInt, plan: Plan
-) -> LambdaLR:
-    """Half a cosine from the initial rate down to `final` times it; changes every `unit`."""
-    return _schedule(optimizer, partial(_cosine, final=final), unit, warmup, plan)
-
-
-def _multistep(progress: float, _length: float, milestones: Sequence[int], gamma: float) -> float:
-    return gamma ** sum(progress >= milestone for milestone in milestones)
-
-
-def _cosine(progress: float, length: float, final: float) -> float:
-    return final + (1 - final) * (1 + math.cos(math.pi * min(progress / length, 1))) / 2
-
-
-def _schedule(
-    optimizer: Optimizer,
-    factor: Factor,
-    unit: Unit,
-    warmup: int,
-    plan: Plan,
-) -> LambdaLR:
-    """Steps once per optimizer step; epochs count only once they are complete."""
-    if unit not in ("epoch", "iteration"):
-        raise ValueError(f"scheduler.unit is epoch or iteration, got {unit!r}")
-    per_unit = plan.steps_per_epoch if unit == "epoch" else 1
-
-    def at(step: int) -> float:
-        warm = min(1.0, (step + 1) / warmup) if warmup else 1.0
-        return warm * factor(step // per_unit, max(plan.total_steps / per_unit, 1))
-
-    return LambdaLR(optimizer, at)
+def plan(
+    steps_per_epoch: int,
+    epochs: int,
+    iterations: int | None,
+    evaluate_every_epochs: int,
+    evaluate_every_iterations: int | None,
+    log_every: int,
+    checkpoint_every: int,
+) -> TrainingSchedule:
+    """A length or an interval in iterations, where given, takes the place of the one in epochs."""
+    total = epochs * steps_per_epoch if iterations is None else iterations
+    evaluate_every = evaluate_every_iterations or evaluate_every_epochs * steps_per_epoch
+    return TrainingSchedule(steps_per_epoch, total, evaluate_every, log_every, checkpoint_every)

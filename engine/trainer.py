@@ -10,53 +10,53 @@ from lightning_fabric import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
-from engine.adapt import adaptation
-from engine.build import backbone_of, disband, fabric_of, images_of, table_of
+from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
 from engine.checkpoint import Checkpoints
-from engine.data_identity import record_or_check_data
-from engine.fit import Evaluate, fit, follow
+from engine.config.protocol import ProtocolCheck
+from engine.config.selection import check_patience
+from engine.data.identity import record_or_check_data
+from engine.data.image_source import SourceConfig, open_or_build_cache
+from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.data.prefetch import Batch
+from engine.fit import Evaluate, fit, run_worker
 from engine.learner import Learner, set_up
-from engine.loader import SeededBatches, training_loader, worker_count
+from engine.malloc import tune_malloc
 from engine.measure import measure
-from engine.memory import keep_freed_memory
-from engine.plan import Plan, plan_of
-from engine.prefetch import Batch
-from engine.protocol import Claim
-from engine.selection import check_patience
-from engine.source import Choice, read_from
+from engine.schedule import TrainingSchedule, schedule_from
+from engine.validation_feedback import feedback_loop
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
-from tracking.records import Records
-from tracking.run import Run
+from tracking.metrics_log import MetricsLog
 from tracking.run_folder import RunFolder
+from tracking.run_logger import RunLogger
 from tracking.summary import Directions
 
-Parts = tuple[Learner, Iterable[Batch], SeededBatches, Evaluate, Plan, Checkpoints]
+Parts = tuple[Learner, Iterable[Batch], SeededBatches, Evaluate, TrainingSchedule, Checkpoints]
 
 
-def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | None) -> None:
-    trainer, fabric = config.trainer, fabric_of(config.trainer)
+def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolCheck | None) -> None:
+    trainer, fabric = config.trainer, build_fabric(config.trainer)
     fabric.launch()  # the same command again for every other device
-    keep_freed_memory()
+    tune_malloc()
     cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
 
-    table = record_or_check_data(folder, table_of(config), first=fabric.is_global_zero)
-    train, splits = images_of(config, table)
+    table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
+    train, splits = build_images(config, table)
     check_patience(config, splits)
     sampler = instantiate(config.sampler)(labels=train.labels)
 
     config.num_classes = len(train.class_names)
-    schedule = plan_of(trainer, len(sampler))
+    schedule = schedule_from(trainer, len(sampler))
     workers = worker_count(trainer.workers, trainer.devices)
-    choice = Choice(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
-    sources = read_from(choice, train, splits, schedule)
+    choice = SourceConfig(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
+    sources = open_or_build_cache(choice, train, splits, schedule)
     if fabric.is_global_zero:
         describe(config, folder, schedule, claim, sources)
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = set_up(
         fabric,
-        model=backbone_of(config, train),
+        model=build_backbone(config, train),
         criterion=instantiate(config.loss),
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
@@ -74,7 +74,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         batch_size=config.evaluation.batch_size,
         num_workers=workers,
     )
-    adapt = adaptation(
+    adapt = feedback_loop(
         learner.criterion,
         splits,
         measured,
@@ -82,7 +82,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
         schedule.total_steps,
     )
     batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
-    records = Records(folder.metrics)
+    records = MetricsLog(folder.metrics)
     parts: Parts = (
         replace(learner, adapt=adapt),
         training_loader(train, batches, workers, fabric.device),
@@ -94,15 +94,15 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: Claim | Non
     if fabric.is_global_zero:
         fit_and_summarise(config, folder, parts, records, evaluation.higher_is_better, cost)
     else:
-        follow(*parts)
-    disband(fabric)
+        run_worker(*parts)
+    shutdown(fabric)
 
 
 def fit_and_summarise(
     config: DictConfig,
     folder: RunFolder,
     parts: Parts,
-    records: Records,
+    records: MetricsLog,
     higher_is_better: Directions,
     cost: Cost,
 ) -> None:
@@ -111,7 +111,7 @@ def fit_and_summarise(
     with instantiate(config.tracker)(
         folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
     ) as mirror:
-        run = Run(records, mirror, higher_is_better)
+        run = RunLogger(records, mirror, higher_is_better)
         stalled = partial(run.stalled, select_on, trainer.patience)
         fit(*parts, run, cost, trainer.storage_metrics, stalled)
         summary = run.summary(select_on) | {"cost": cost.save()}
@@ -122,8 +122,8 @@ def fit_and_summarise(
 def describe(
     config: DictConfig,
     folder: RunFolder,
-    schedule: Plan,
-    claim: Claim | None,
+    schedule: TrainingSchedule,
+    claim: ProtocolCheck | None,
     sources: Mapping[str, str],
 ) -> None:
     """What is done here, where, by which code, with images read from where."""

@@ -11,8 +11,8 @@ from torch import Tensor
 from core.ranges import NonNegativeInt, OpenFraction, Seed
 from core.types import Labels, Scores
 from evaluation.bootstrap import intervals
-from evaluation.sums import sums_by_group
-from evaluation.undefined import UndefinedError
+from evaluation.clustering.sums import sums_by_group
+from evaluation.metrics.undefined import UndefinedError
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from core.types import Embeddings, Labels
-from evaluation.evaluate import COUNTS, Evaluation, Results
+from evaluation.evaluator import COUNTS, Evaluator, Results
 
 
 def within_categories(
-    evaluation: Evaluation,
+    evaluation: Evaluator,
     embeddings: Embeddings,
     labels: Labels,
     categories: Sequence[str],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.distance import precise
+from core.distance import to_float32
 from core.types import Embeddings, Labels
 
 
@@ -35,7 +35,7 @@ def embed(
     embeddings, labels = [], []
     with torch.inference_mode(), evaluation_mode(model), random_states_kept(device):
         for images, targets in loader:
-            embeddings.append(precise(model(images.to(device, non_blocking=True))))
+            embeddings.append(to_float32(model(images.to(device, non_blocking=True))))
             labels.append(targets)
     if not labels:
         raise ValueError("there is nothing to embed: the loader has no batches")

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from core.files import write_atomically
 from core.types import Embeddings, Labels
-from evaluation.chunks import MEMORY
-from evaluation.kmeans import kmeans
-from evaluation.map import average_precision
-from evaluation.measured_set import MeasuredSet, Method
-from evaluation.metric import Metric
-from evaluation.nearest import NOBODY
+from evaluation.clustering.kmeans import kmeans
+from evaluation.embedded_set import EmbeddedSet, SearchConfig
+from evaluation.metrics.map import average_precision
+from evaluation.metrics.metric import Metric
 from evaluation.query_scores import QueryScores, score_queries
-from evaluation.space import Distance
+from evaluation.search.chunks import MEMORY
+from evaluation.search.knn import NOBODY
+from evaluation.search.space import Distance
 
 PerQuery = pd.DataFrame
 OWN = "per_query/"  # sets these scores apart from a metric that has their name
@@ -65,13 +65,13 @@ def per_query(
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
-    method = Method(distance, kmeans, None, (), memory, k)
-    measured = MeasuredSet(embeddings, labels, is_query, is_gallery, method)
+    method = SearchConfig(distance, kmeans, None, (), memory, k)
+    measured = EmbeddedSet(embeddings, labels, is_query, is_gallery, method)
     return rows(measured, score_queries(measured, SCORES), categories, k)
 
 
 def rows(
-    measured: MeasuredSet, scored: QueryScores, categories: Sequence[str] | None, k: int
+    measured: EmbeddedSet, scored: QueryScores, categories: Sequence[str] | None, k: int
 ) -> PerQuery:
     """The table of `per_query` from a search that others share.
 

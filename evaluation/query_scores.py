@@ -8,8 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Scores
-from evaluation.measured_set import MeasuredSet
-from evaluation.metric import Metric
+from evaluation.embedded_set import EmbeddedSet
+from evaluation.metrics.metric import Metric
 
 
 class QueryScores(NamedTuple):
@@ -19,7 +19,7 @@ class QueryScores(NamedTuple):
     by_metric: dict[str, Scores]
 
 
-def score_queries(measured: MeasuredSet, metrics: Mapping[str, Metric]) -> QueryScores:
+def score_queries(measured: EmbeddedSet, metrics: Mapping[str, Metric]) -> QueryScores:
     """Search once and score every query with something to find by all `metrics`.
 
     Args:

@@ -17,7 +17,7 @@ class Grid(BasicSweeper):
             super().validate_batch_is_legal(batch)
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401
-        from sweeps.report import conclude
+        from sweeps.progress import conclude
 
         returns = super().sweep(arguments)
         conclude([job.return_value for batch in returns for job in batch])

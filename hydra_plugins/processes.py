@@ -34,9 +34,9 @@ class Processes(Launcher):
         initial_job_idx: int,  # noqa: ARG002
     ) -> Sequence[JobReturn]:
         from sweeps.job import Job
-        from sweeps.place import compose
-        from sweeps.pool import places, run_all
-        from sweeps.report import Announce
+        from sweeps.pool import gpu_slots, run_all
+        from sweeps.progress import SweepProgress
+        from sweeps.run_config import compose
 
         jobs, devices = [], 1
         for overrides in job_overrides:
@@ -44,7 +44,7 @@ class Processes(Launcher):
             jobs.append(Job(arguments, folder, config.force))
             if isinstance(config.trainer.devices, int):
                 devices = max(devices, config.trainer.devices)
-        at = places(self.jobs, devices)
-        with Announce(len(jobs), len(at)) as watch:
+        at = gpu_slots(self.jobs, devices)
+        with SweepProgress(len(jobs), len(at)) as watch:
             outcomes = run_all(jobs, at, self.fail_fast, watch)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=o) for o in outcomes]

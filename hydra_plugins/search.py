@@ -42,7 +42,7 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         from sweeps.job import Outcome
-        from sweeps.search import Rules, search
+        from sweeps.search import StudyConfig, search
 
         launcher, config = self.launcher, self.config
         assert launcher is not None
@@ -56,4 +56,6 @@ class Search(Sweeper):
             launched += len(jobs)
             return [job.return_value for job in returns]
 
-        search(arguments, Rules(*self.rules), self.hydra_context.config_loader, config, launch)
+        search(
+            arguments, StudyConfig(*self.rules), self.hydra_context.config_loader, config, launch
+        )

@@ -16,20 +16,21 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from engine.one_line import explained
-from scripts.results import comma, cost, latex, markdown, significance
-from scripts.results.caption import caption
-from scripts.results.command import command
-from scripts.results.published import compared, sources
-from scripts.results.run import DAMAGED, Run, labels
-from scripts.results.source import CACHE, read_all
-from scripts.results.table import Table, absent, tabulate
-from tracking.report import READINGS
+from engine.config.error_line import user_errors_as_one_line
+from reporting import cost, significance
+from reporting.caption import caption
+from reporting.command import command
+from reporting.published import compared, sources
+from reporting.readers.sources import CACHE, read_all
+from reporting.run import DAMAGED, Run, labels
+from reporting.table import Table, missing_seeds, tabulate
+from reporting.writers import csv_table, latex, markdown
+from tracking.console import READINGS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
-    with explained():
+    with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
         text = rendered(chosen(runs, arguments), arguments)
         if arguments.out:
@@ -56,7 +57,7 @@ def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
         unusable = len(told) + len(damaged)
         raise UserError(f"no finished run in {' '.join(arguments.sources)}; {unusable} are not")
     excused = set() if arguments.seeds else damaged
-    missing = [*dict.fromkeys([*absent(kept, arguments.seeds), *left_out])]
+    missing = [*dict.fromkeys([*missing_seeds(kept, arguments.seeds), *left_out])]
     missing = [name for name in missing if name not in excused]
     if missing and not arguments.allow_missing:
         named = [f"{name} ({left_out[name]})" if name in left_out else name for name in missing]
@@ -72,9 +73,9 @@ def rendered(runs: Sequence[Run], arguments: argparse.Namespace) -> str:
         return significance.render(runs, arguments.metrics, arguments.reading, arguments.split)
     table = complete(runs, arguments)
     if arguments.format == "csv":
-        return comma.render(table)
+        return csv_table.render(table)
     render = latex.render if arguments.format == "latex" else markdown.render
-    return render(table, arguments.spread, show_n=bool(absent(runs, arguments.seeds)))
+    return render(table, arguments.spread, show_n=bool(missing_seeds(runs, arguments.seeds)))
 
 
 def complete(runs: Sequence[Run], arguments: argparse.Namespace) -> Table:

@@ -7,21 +7,16 @@ to <out>/<what>_<device>.csv, one row per size and side, with the hardware, vers
 import argparse
 from collections.abc import Sequence
 
-from scripts import (
-    benchmark_criteria,
-    benchmark_evaluation,
-    benchmark_scaling,
-    benchmark_training,
-)
+from benchmarks import criteria, evaluation, scaling, training
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
     subjects = parser.add_subparsers(dest="what", required=True)
-    benchmark_criteria.add_to(subjects)
-    benchmark_evaluation.add_to(subjects)
-    benchmark_training.add_to(subjects)
-    benchmark_scaling.add_to(subjects)
+    criteria.add_to(subjects)
+    evaluation.add_to(subjects)
+    training.add_to(subjects)
+    scaling.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 

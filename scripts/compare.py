@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from core.errors import UserError, in_one_line
-from engine.one_line import explained
+from engine.config.error_line import user_errors_as_one_line
 from evaluation.bootstrap import intervals
 from evaluation.per_query import PerQuery, compare
 
@@ -29,7 +29,7 @@ SHOWN = 5  # queries at each end
 def main(arguments: Sequence[str]) -> None:
     if len(arguments) != 2 or {"-h", "--help"} & set(arguments):
         raise SystemExit(__doc__)
-    with explained():
+    with user_errors_as_one_line():
         before, after = (read(Path(argument)) for argument in arguments)
         try:
             both = compare(before, after)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from hydra.utils import get_class
 
 from core.distance import Lp
-from core.tuples import to_pairs, to_weights
-from engine.compose import compose_run
+from core.tuples import sample_weights, to_pairs
+from engine.config.compose import compose_run
 from scripts.docstrings import blocks_of, cell, joined, markdown
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ DIFFERENCES = "Differences:"
 PARTS = {  # what several share
     "distances `Lp`": Lp,
     "pairs of triplets": to_pairs,
-    "classification given tuples": to_weights,
+    "classification given tuples": sample_weights,
 }
 
 HEAD = """\

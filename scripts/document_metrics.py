@@ -8,10 +8,10 @@ from typing import NamedTuple
 import yaml
 from hydra.utils import instantiate
 
-import evaluation.metric
+import evaluation.metrics.metric
 from evaluation.averages import Averages
-from evaluation.metric import Metric, direction_of, needs_of
-from evaluation.ranking import Ranking
+from evaluation.metrics.metric import Metric, direction_of, needs_of
+from evaluation.metrics.ranking import Ranking
 from scripts.docstrings import blocks_of, cell, joined, markdown
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ VARIANTS = """\
 ## Variants
 
 - One category at a time, as if it were the whole dataset: `evaluation.categories`.
-- Several embeddings of one model, or of an ensemble, as one: `evaluation.combine`.
+- Several embeddings of one model, or of an ensemble, as one: `evaluation.ensemble`.
 - One row per query: `evaluation.per_query`; `python -m scripts.evaluate` writes them. Two runs side
   by side, with the interval of their difference: `python -m scripts.compare <before> <after>`.
 """
@@ -67,7 +67,7 @@ what it measures; the YAML says what it is called and binds the rest.
 ```python
 # hits.py
 from core.types import Scores
-from evaluation.ranking import Ranking
+from evaluation.metrics.ranking import Ranking
 
 
 def found(ranking: Ranking, k: int) -> Scores:
@@ -158,7 +158,7 @@ def averages() -> str:
 
 
 def offers() -> str:
-    table = next(b for b in blocks_of(evaluation.metric) if b.startswith("    "))
+    table = next(b for b in blocks_of(evaluation.metrics.metric) if b.startswith("    "))
     return markdown(table).rstrip() + "\n"
 
 

@@ -28,32 +28,32 @@ from core.files import write_text_atomically
 from core.ranges import PositiveInt
 from datasets.images import Images
 from datasets.table import DatasetError, Table
-from engine.build import check_size, fabric_of, splits_of, table_of
-from engine.check import check
-from engine.configuration import CONF
-from engine.data_identity import comparable_table, read_recorded_table, table_difference
-from engine.dataset import data_root, dataset_name
-from engine.errors import ConfigurationError
-from engine.loader import evaluation_loader, worker_count
-from engine.look import Looked, look
-from engine.names import Text, check_name
-from engine.one_line import explained
+from engine.build import build_fabric, check_size, load_table, splits_of
+from engine.config.check import check
+from engine.config.dataset import data_root, dataset_name
+from engine.config.error_line import user_errors_as_one_line
+from engine.config.errors import ConfigurationError
+from engine.config.names import Text, check_name
+from engine.config.run_name import CONF
+from engine.config.values import check_arguments, content_of
+from engine.data.identity import comparable_table, read_recorded_table, table_difference
+from engine.data.loader import evaluation_loader, worker_count
+from engine.inspection import InspectionData, write_inspection_report
 from engine.progress import busy, watched
-from engine.trained import (
+from engine.trained_run import (
     MEASURED,
-    Trained,
+    TrainedRun,
     backbone,
     configuration,
     find,
     saved_configuration,
     weights,
 )
-from engine.values import check_arguments, content_of
 from evaluation.embed import Embedded, embed
-from evaluation.evaluate import Evaluation, Results
+from evaluation.evaluator import Evaluator, Results
 from evaluation.per_query import save
-from tracking.records import finite
-from tracking.report import cell
+from tracking.console import format_value
+from tracking.metrics_log import finite
 from tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Own:
-    """conf/evaluate.yaml, but for `pictures`, which are the arguments of `engine.look.look`."""
+    """conf/evaluate.yaml, but for `pictures`, which are the arguments of `engine.inspection.write_inspection_report`."""
 
     run: Text
     split: Literal["train", "val", "test"]
@@ -74,7 +74,7 @@ class Own:
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         raise SystemExit(__doc__)
-    with explained():
+    with user_errors_as_one_line():
         evaluate(arguments)
 
 
@@ -90,7 +90,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     check_size(model, images[0][0])
     embedded = embed_images(config, model, images)
 
-    evaluation: Evaluation = instantiate(config.evaluation.measure)
+    evaluation: Evaluator = instantiate(config.evaluation.measure)
     with busy("measuring"):
         results, queries = evaluation.with_queries(
             *embedded, *images.roles, images.categories, k=config.neighbors
@@ -112,8 +112,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     save(queries, folder / "queries.parquet")
     pictures = {}
     if config.draw:
-        looked = Looked(images, embedded, evaluation.method.distance, queries)
-        pictures = look(looked, folder, **config.pictures)
+        looked = InspectionData(images, embedded, evaluation.method.distance, queries)
+        pictures = write_inspection_report(looked, folder, **config.pictures)
     mirror(config, trained.folder, name, learned.step, numbers, pictures)
     report(numbers)
     print(metrics)
@@ -123,20 +123,20 @@ def check_all(config: DictConfig) -> None:
     """The values of the run, and those of conf/evaluate.yaml.
 
     Raises:
-        ConfigurationError: see `engine.values.check_values`.
+        ConfigurationError: see `engine.config.values.check_values`.
     """
     own = OmegaConf.load(CONF / "evaluate.yaml")
     check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
     content = content_of(OmegaConf.masked_copy(config, [str(key) for key in own]))
-    check_arguments("pictures", look, content.pop("pictures"))
+    check_arguments("pictures", write_inspection_report, content.pop("pictures"))
     check_arguments("", Own, content)
 
 
-def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained, DictConfig]:
+def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[TrainedRun, DictConfig]:
     """The run that `run=` names, and its configuration with all other arguments applied.
 
     Args:
-        recorded_data: see `engine.trained.configuration`.
+        recorded_data: see `engine.trained_run.configuration`.
     """
     paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("run=")]
     if len(paths) != 1:
@@ -176,7 +176,7 @@ def images_of(config: DictConfig, run: Path | None = None) -> Images:
     if config.split == "test":
         table = instantiate(config.dataset, _convert_="all")
     else:
-        table = table_of(config)
+        table = load_table(config)
     splits = splits_of(table, [config.split], instantiate(config.transform).eval)
     if config.split not in splits:
         there = ", ".join(sorted(table["split"].unique()))
@@ -201,7 +201,7 @@ def dataset_of(config: DictConfig) -> str:
 
 
 def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedded:
-    fabric = fabric_of(config.trainer)
+    fabric = build_fabric(config.trainer)
     loader = evaluation_loader(
         images,
         config.evaluation.batch_size,
@@ -234,7 +234,7 @@ def report(numbers: Results) -> None:
     grid.columns[1].justify = "right"
     for name, value in numbers.items():
         if not isinstance(value, list):
-            grid.add_row(name, cell(numbers, name))
+            grid.add_row(name, format_value(numbers, name))
     Console().print(grid)
 
 

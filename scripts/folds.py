@@ -25,13 +25,13 @@ from rich.table import Table as Grid
 
 from core.errors import UserError
 from core.files import DamagedFileError, write_text_atomically
-from engine.errors import ConfigurationError
-from engine.one_line import explained
-from engine.protocol import differences
-from engine.trained import backbone, saved_configuration, weights
-from evaluation.combine import singly_and_combined
+from engine.config.error_line import user_errors_as_one_line
+from engine.config.errors import ConfigurationError
+from engine.config.protocol import differences
+from engine.trained_run import backbone, saved_configuration, weights
+from evaluation.ensemble import evaluate_ensemble
+from reporting.statistics import half_interval
 from scripts.evaluate import embed_images, images_of, read
-from scripts.results.statistics import half_interval
 from tracking.run_folder import RunFolder
 
 Numbers = dict[str, float]
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         "--trust", nargs="+", default=[], help="packages that the runs may build objects of"
     )
     options = parser.parse_args(arguments)
-    with explained():
+    with user_errors_as_one_line():
         runs = by_seed_and_fold(options.groups, options.trust)
         by_seed = {s: measure(folds, options.split, options.trust) for s, folds in runs.items()}
         rows = over_seeds(by_seed)
@@ -131,7 +131,7 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
     evaluation = instantiate(config.evaluation.measure)
     results = {
         name: scalars(evaluation(embeddings, labels, *images.roles, images.categories))
-        for name, embeddings in singly_and_combined(parts, name=COMBINED).items()
+        for name, embeddings in evaluate_ensemble(parts, name=COMBINED).items()
     }
     concatenated = results.pop(COMBINED)
     separated = {

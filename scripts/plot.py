@@ -16,23 +16,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from core.errors import UserError
-from engine.one_line import explained
-from evaluation.pictures.style import save
-from scripts.results.figures.correlations import correlations
-from scripts.results.figures.critical_difference import critical_difference
-from scripts.results.figures.means import means
-from scripts.results.figures.ranking import ranking
-from scripts.results.figures.recall_rho import recall_rho
-from scripts.results.figures.relations import RECALL, relations
-from scripts.results.source import CACHE, read_all
-from tracking.report import READINGS
+from engine.config.error_line import user_errors_as_one_line
+from evaluation.figures.style import save
+from reporting.figures.correlations import correlations
+from reporting.figures.critical_difference import critical_difference
+from reporting.figures.means import means
+from reporting.figures.ranking import ranking
+from reporting.figures.recall_rho import recall_rho
+from reporting.figures.relations import RECALL, relations
+from reporting.readers.sources import CACHE, read_all
+from tracking.console import READINGS
 
 KINDS = ("pdf", "png")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
-    with explained():
+    with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
         table = means([run for run in runs if run.state == "finished"], arguments.reading)
         if (RECALL, "mean") not in table:

@@ -27,20 +27,20 @@ from torch.utils.data import DataLoader
 
 from core.files import write_text_atomically
 from datasets.csv import with_relative_paths, write_csv
-from datasets.findings import findings
-from datasets.fingerprint import Fingerprint, Fingerprints
-from datasets.path import is_inline
+from datasets.image_path import is_inline
+from datasets.preparation.audit import audit
+from datasets.preparation.fingerprint import Fingerprint, Fingerprints
 from datasets.table import DatasetError, Table
-from engine.acquisition import table_of
-from engine.check import check
-from engine.compose import compose_run, composing
-from engine.configuration import CONF
-from engine.errors import ConfigurationError
-from engine.loader import worker_count
-from engine.names import Text
-from engine.one_line import explained
+from engine.config.check import check
+from engine.config.compose import compose_run, composing
+from engine.config.error_line import user_errors_as_one_line
+from engine.config.errors import ConfigurationError
+from engine.config.names import Text
+from engine.config.run_name import CONF
+from engine.config.values import check_arguments, content_of
+from engine.data.acquisition import read_or_download
+from engine.data.loader import worker_count
 from engine.progress import busy, watched
-from engine.values import check_arguments, content_of
 
 SAID = {
     "unreadable": "images that cannot be read",
@@ -61,14 +61,14 @@ class Own:
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         raise SystemExit(__doc__)
-    with explained():
+    with user_errors_as_one_line():
         prepare(arguments)
 
 
 def prepare(arguments: Sequence[str]) -> None:
     own, config, name = read(arguments)
     root = config.paths.data
-    table = table_of(config.dataset, name, root, download=own.download)
+    table = read_or_download(config.dataset, name, root, download=own.download)
     folder = Path(own.out).expanduser().absolute() if own.out else folder_of(table, root)
     make_writable(folder)
     counts = instantiate(config.dataset.get("counts"), _convert_="all")
@@ -76,7 +76,7 @@ def prepare(arguments: Sequence[str]) -> None:
     fingerprints = read_all(table["path"].tolist(), worker_count(config.trainer.workers))
     with busy("comparing"):
         named = with_relative_paths(table, folder)
-        found = findings(named, fingerprints, counts, own.bits)
+        found = audit(named, fingerprints, counts, own.bits)
     write_csv(table, folder / f"{name}.csv")
     content = {"dataset": name, "folder": str(folder), "bits": own.bits, "expected": counts} | found
     summary = folder / f"{name}.json"

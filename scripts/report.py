@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.files import write_text_atomically
-from engine.one_line import explained
-from scripts.results.page import page
-from scripts.results.source import CACHE, read_all
+from engine.config.error_line import user_errors_as_one_line
+from reporting.html.page import page
+from reporting.readers.sources import CACHE, read_all
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
-    with explained():
+    with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
         arguments.out.mkdir(parents=True, exist_ok=True)
         file = arguments.out / "index.html"

@@ -19,15 +19,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from core.errors import UserError
-from engine.one_line import explained
+from engine.config.error_line import user_errors_as_one_line
 from sweeps.grid import declared
-from sweeps.report import clock
+from sweeps.progress import clock
 from sweeps.status import STATES, Status, runs_below, seconds_left, status
 
 
 def main(arguments: Sequence[str]) -> None:
     asked = parser().parse_args(arguments)
-    with explained():
+    with user_errors_as_one_line():
         runs = collect(asked.runs, shlex.split(asked.grid) if asked.grid else None)
     report(asked.runs, runs, asked.all)
 

@@ -36,9 +36,9 @@ from torch import Tensor, nn
 
 from core.distance import Lp
 from core.tuples import all_pairs, to_triplets
-from evaluation.pictures.style import COLOURS, GREY, save, styled
-from evaluation.rho_spectrum import rho_spectrum
-from evaluation.spectrum import singular_values
+from evaluation.figures.style import COLOURS, GREY, save, styled
+from evaluation.metrics.rho_spectrum import rho_spectrum
+from evaluation.metrics.spectrum import singular_values
 
 Point = tuple[float, float]
 Segment = tuple[Point, Point]

@@ -10,8 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from engine.compose import composing
-from sweeps.place import run_folder
+from engine.config.compose import composing
+from sweeps.run_config import run_folder
 from tracking.run_folder import RunFolder
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tracking.data_files import same_files
 from tracking.run_folder import RunFolder, RunLockedError
-from tracking.sources import same_files
 
 MAIN = Path(__file__).parent.parent / "main.py"
 

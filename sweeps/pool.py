@@ -12,10 +12,10 @@ from sweeps.job import Job, Outcome
 
 POLL = 0.2  # seconds between two looks at the processes
 PATIENCE = 10  # seconds that processes may take to stop before they are killed
-Place = str | None  # the GPUs to use; None leaves the choice to the run
+GpuSlot = str | None  # the GPUs to use; None leaves the choice to the run
 
 
-class Watch(Protocol):
+class SweepObserver(Protocol):
     """Is told what happens."""
 
     def ended(self, outcome: Outcome) -> None: ...
@@ -25,7 +25,7 @@ class Watch(Protocol):
     def stopping(self, running: int) -> None: ...
 
 
-class Silent:
+class NullObserver:
     """Watches without a word."""
 
     def ended(self, outcome: Outcome) -> None: ...
@@ -37,9 +37,9 @@ class Silent:
 
 def run_all(
     jobs: Sequence[Job],
-    places: Sequence[Place] = (None,),
+    gpu_slots: Sequence[GpuSlot] = (None,),
     fail_fast: bool = False,
-    watch: Watch | None = None,
+    watch: SweepObserver | None = None,
 ) -> list[Outcome]:
     """Run every job that is not finished; outcomes in the order of `jobs`.
 
@@ -52,7 +52,7 @@ def run_all(
         fail_fast: the first failure stops the others and starts no more.
         watch: is told what happens.
     """
-    pool = Pool(jobs, places, watch or Silent())
+    pool = Pool(jobs, gpu_slots, watch or NullObserver())
     with interruptible():
         try:
             while pool.waiting or pool.running:
@@ -69,9 +69,11 @@ def run_all(
 class Pool:
     """What waits, what runs where, and what is done."""
 
-    def __init__(self, jobs: Sequence[Job], places: Sequence[Place], watch: Watch) -> None:
-        self.waiting, self.running = deque(jobs), dict[Job, Place]()
-        self.free, self.watch = list(places), watch
+    def __init__(
+        self, jobs: Sequence[Job], gpu_slots: Sequence[GpuSlot], watch: SweepObserver
+    ) -> None:
+        self.waiting, self.running = deque(jobs), dict[Job, GpuSlot]()
+        self.free, self.watch = list(gpu_slots), watch
         self.outcomes: dict[Job, Outcome] = {}
         self.failed = False
 
@@ -139,7 +141,7 @@ class Pool:
                 self.end(job, outcome if done else outcome._replace(state="interrupted", reason=""))
 
 
-def places(jobs: int | str, devices: int = 1) -> list[Place]:
+def gpu_slots(jobs: int | str, devices: int = 1) -> list[GpuSlot]:
     """Where jobs run: `auto` is as many as there are GPUs for, or one; more of them share GPUs.
 
     Args:

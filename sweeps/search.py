@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import UserError
-from engine.check import check
+from engine.config.check import check
 from sweeps.grid import expanded
 from sweeps.job import Outcome
-from sweeps.place import Composed, compose
-from sweeps.report import conclude, near
-from sweeps.space import Space, overrides, require_spaces, space_of
+from sweeps.progress import conclude, near
+from sweeps.run_config import Composed, compose
+from sweeps.search_space import Space, overrides, require_spaces, space_of
 from sweeps.study import Study, digest, diverged
 from tracking.run_folder import RunFolder
 
@@ -26,7 +26,7 @@ Launch = Callable[[list[list[str]]], list[Outcome]]  # overrides of each job -> 
 
 
 @dataclass(frozen=True)
-class Rules:
+class StudyConfig:
     """conf/hydra/sweeper/search.yaml"""
 
     trials: int
@@ -39,7 +39,7 @@ class Rules:
 
 def search(
     arguments: Sequence[str],
-    rules: Rules,
+    rules: StudyConfig,
     loader: ConfigLoader,
     sweep: DictConfig,
     launch: Launch,
@@ -64,7 +64,7 @@ def search(
 
 
 def plan(
-    bases: Sequence[list[str]], rules: Rules, loader: ConfigLoader, sweep: DictConfig
+    bases: Sequence[list[str]], rules: StudyConfig, loader: ConfigLoader, sweep: DictConfig
 ) -> list[Study]:
     """The studies, none of which exists before all of them are known to be possible."""
     jobs = [(base, compose(loader, sweep, base)) for base in bases]
@@ -81,7 +81,7 @@ def keys(overrides: Sequence[str]) -> list[str]:
     return [override.split("=")[0].lstrip("+") for override in overrides]
 
 
-def study(base: list[str], job: Composed, space: Space, rules: Rules) -> Study:
+def study(base: list[str], job: Composed, space: Space, rules: StudyConfig) -> Study:
     metric = job.config.evaluation.select_on
     directions = instantiate(job.config.evaluation.measure).higher_is_better
     group, dataset = job.folder.path.parent.name, job.folder.path.parents[1].name
@@ -110,7 +110,7 @@ def refuse_without_validation(config: DictConfig) -> None:
 
 
 def try_all(
-    studies: Sequence[Study], rules: Rules, repeats: Sequence[Sequence[str]], launch: Launch
+    studies: Sequence[Study], rules: StudyConfig, repeats: Sequence[Sequence[str]], launch: Launch
 ) -> None:
     """Rounds of trials of all studies that have some left, each with the same budget."""
     while unfinished := [one for one in studies if one.spent < rules.trials]:

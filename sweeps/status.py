@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from core.files import DamagedFileError
 from tracking.cost import paid
-from tracking.records import record_in
+from tracking.metrics_log import record_in
 from tracking.run_folder import RunFolder
 
 STATES = ("finished", "running", "interrupted", "failed", "damaged", "missing")

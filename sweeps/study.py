@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from core.errors import UserError
 from sweeps.job import Outcome
-from sweeps.space import Space, overrides
+from sweeps.search_space import Space, overrides
 from tracking.run_folder import RunFolder
 
 SPENT = (TrialState.COMPLETE, TrialState.FAIL)

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import main
-from engine.configuration import CONF
+from engine.config.run_name import CONF
 from tests.test_main import only
 
 SMALL = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tracking.records import Records
+from tracking.metrics_log import MetricsLog
 from tracking.run_folder import RunFolder
 from tracking.summary import summarise
 
@@ -48,7 +48,7 @@ def write_run(
     folder.config.write_text(yaml.safe_dump({**config, "seed": seed}))
     told = {"commit": commit, "dirty": False, "protocol": protocol}
     folder.write_json(folder.environment, told)
-    records = Records(folder.metrics)
+    records = MetricsLog(folder.metrics)
     for epoch, values in enumerate(evaluations, start=1):
         records.append({"step": 10 * epoch, "epoch": epoch, "time": 60.0 * epoch, **values})
     try:

@@ -7,8 +7,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from engine.check import check
-from engine.configuration import CONF
+from engine.config.check import check
+from engine.config.run_name import CONF
 
 ELSEWHERE = {
     "experiment": "tests/test_experiments.py",

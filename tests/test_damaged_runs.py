@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from core.errors import UserError
-from engine.trained import backbone, weights
+from engine.trained_run import backbone, weights
 from scripts.evaluate import read
 from sweeps.status import status
 from tests.commands import command
 from tests.test_main import assert_same, only, records, state
-from tracking.run import Run
 from tracking.run_folder import RunFolder
+from tracking.run_logger import RunLogger
 
 CASES = 40
 Start = Callable[[Path], Path]
@@ -50,15 +50,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Evaluated after two steps, with a checkpoint of each, and a record of the third."""
     runs = tmp_path_factory.mktemp("stopped")
-    record = Run.record
+    record = RunLogger.record
 
-    def until_the_third(run: Run, step: int, epoch: float, values: dict[str, Any]) -> None:
+    def until_the_third(run: RunLogger, step: int, epoch: float, values: dict[str, Any]) -> None:
         record(run, step, epoch, values)
         if step == 3:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "record", until_the_third)
+        patch.setattr(RunLogger, "record", until_the_third)
         with pytest.raises(Killed):
             command(runs)
     return only(runs)

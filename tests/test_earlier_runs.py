@@ -14,7 +14,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from engine.configuration import CONF, group_name
+from engine.config.run_name import CONF, group_name
 from scripts.aggregate import main as aggregate
 from scripts.evaluate import main as evaluate
 

@@ -14,8 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from datasets.table import make_table
-from engine.check import check
-from engine.configuration import CONF
+from engine.config.check import check
+from engine.config.run_name import CONF
 
 EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix(""))
@@ -104,7 +104,7 @@ def test_what_all_runs_of_roth_et_al_share(dataset: str, epochs: int) -> None:
         "optimizer._target_": "torch.optim.Adam",
         "optimizer.lr": 1e-5,
         "optimizer.weight_decay": 4e-4,
-        "scheduler._target_": "engine.schedule.constant",
+        "scheduler._target_": "engine.learning_rate.constant",
         "sampler._target_": "datasampler.class_random.ClassRandom",
         "sampler.batch_size": 112,
         "sampler.samples_per_class": 2,

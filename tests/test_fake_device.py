@@ -16,28 +16,28 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-import core.crossed
-import core.euclidean
-import core.inverse
-import core.logsumexp
-import core.ranks
-import engine.chunked
+import core.kernels.all_pairs_hinges
+import core.kernels.euclidean
+import core.kernels.inverse
+import core.kernels.logsumexp
+import core.kernels.smooth_ranks
+import engine.grad_cache
 import evaluation.embed
 from core.distance import SNR, Cosine, DotProduct, Lp
-from core.draw import Draw
-from core.histogram import soft_histogram
-from core.positives import columns_of
+from core.kernels.pack_positives import pack_indices
+from core.kernels.soft_histogram import soft_histogram
+from core.random import SeededRandom
 from core.reducer import (
     ClassWeighted,
     Divisor,
+    LossTerms,
     Mean,
     NonZeroMean,
     PerAnchor,
     PerTerm,
     Sum,
-    Terms,
     Threshold,
-    terms_of,
+    loss_terms,
 )
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
@@ -47,15 +47,18 @@ from tests.configured import build_loss, build_miner, choices, composed, default
 from tests.fake_device import FakeDevice, move
 
 WAITS_OF_A_STEP = {  # where the host waits: for whom, and why
-    "core/positives.py columns_of": (
+    "core/kernels/pack_positives.py pack_indices": (
         ["loss pnp", "loss precision_at_k", "loss recall_at_k", "loss smoothap", "loss supap"],
         "the most positives of an anchor decide how many blocks of comparisons there are",
     ),
-    "core/triplets.py triplets_where": (
+    "core/kernels/triplets_where.py triplets_where": (
         ["miner angular", "miner triplet_margin"],
         "all triplets of a kind are listed, and the data decide how many there are",
     ),
-    "core/triplets.py _listed": (["miner angular", "miner triplet_margin"], "the same"),
+    "core/kernels/triplets_where.py _listed": (
+        ["miner angular", "miner triplet_margin"],
+        "the same",
+    ),
     "core/tuples.py to_triplets": (["to_triplets"], "the same; no loss and no miner asks for it"),
     "core/reducer.py ClassWeighted.__call__": (
         ["reducer ClassWeighted"],
@@ -63,42 +66,42 @@ WAITS_OF_A_STEP = {  # where the host waits: for whom, and why
     ),
 }
 WAITS_OF_AN_EVALUATION = {  # where: why
-    "evaluation/alignment.py alignment": "whether any class has two samples",
-    "evaluation/ami.py expected_information": "how many sizes of classes and clusters there are",
-    "evaluation/ami.py information_by_chance": "the largest number that two of them can share",
+    "evaluation/metrics/alignment.py alignment": "whether any class has two samples",
+    "evaluation/metrics/ami.py expected_information": "how many sizes of classes and clusters there are",
+    "evaluation/metrics/ami.py information_by_chance": "the largest number that two of them can share",
     "evaluation/averages.py Averages.of": "the categories come from the host; how many classes",
     "evaluation/averages.py means_by_group": "how many groups there are",
     "evaluation/bootstrap.py intervals": "the draws come from the host, the same for all devices",
-    "evaluation/contingency.py contingency": "how many classes, clusters and pairs of them occur",
-    "evaluation/dense.py dense_ranks": "the largest class decides how many rows fit the memory",
-    "evaluation/dense.py ranks_of": "the largest class of some queries decides the shape",
-    "evaluation/dists.py class_sums": "how many classes there are",
-    "evaluation/dists.py inter": "a number comes from the host",
-    "evaluation/dists.py intra": "whether any class has two samples, and which",
-    "evaluation/dists.py ratio": "whether the classes have different means",
-    "evaluation/effective_rank.py effective_rank": "whether all are zero",
-    "evaluation/evaluate.py Evaluation._averages": "the categories of the queries are on the host",
-    "evaluation/evaluate.py Evaluation._plain": "the results are numbers on the host",
-    "evaluation/f1.py f1": "whether any pair is together",
-    "evaluation/fnmr.py bin_of": "which bin the threshold is in",
-    "evaluation/fnmr.py count": "similarities are counted by their bits",
-    "evaluation/fnmr.py fnmr_at_fmr": "how many pairs there are of each kind",
-    "evaluation/hubness.py hubness": "which rows are short, and whether all items are alike",
-    "evaluation/kmeans.py kmeans": "the start comes from the host; whether any point has moved",
-    "evaluation/kmeans.py move": "which clusters are empty",
-    "evaluation/measured_set.py MeasuredSet.clusterings": "how many classes there are",
-    "evaluation/measured_set.py check": "whether all embeddings are finite",
-    "evaluation/measured_set.py indices": "how many queries and gallery items there are",
-    "evaluation/members.py Members.answerable": "which queries have something to find",
-    "evaluation/neighbors.py rank": "whether the queries are the gallery",
-    "evaluation/pairs.py Pairs.each": "which queries are in the gallery",
-    "evaluation/rho_spectrum.py rho_spectrum": "whether all are zero",
-    "evaluation/sums.py sums_by_group": "how many samples each group has",
+    "evaluation/clustering/contingency.py contingency": "how many classes, clusters and pairs of them occur",
+    "evaluation/search/dense_ranks.py dense_ranks": "the largest class decides how many rows fit the memory",
+    "evaluation/search/dense_ranks.py ranks_of": "the largest class of some queries decides the shape",
+    "evaluation/metrics/dists.py class_sums": "how many classes there are",
+    "evaluation/metrics/dists.py inter": "a number comes from the host",
+    "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
+    "evaluation/metrics/dists.py ratio": "whether the classes have different means",
+    "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
+    "evaluation/evaluator.py Evaluation._averages": "the categories of the queries are on the host",
+    "evaluation/evaluator.py Evaluation._plain": "the results are numbers on the host",
+    "evaluation/metrics/f1.py f1": "whether any pair is together",
+    "evaluation/metrics/fnmr.py bin_of": "which bin the threshold is in",
+    "evaluation/metrics/fnmr.py count": "similarities are counted by their bits",
+    "evaluation/metrics/fnmr.py fnmr_at_fmr": "how many pairs there are of each kind",
+    "evaluation/metrics/hubness.py hubness": "which rows are short, and whether all items are alike",
+    "evaluation/clustering/kmeans.py kmeans": "the start comes from the host; whether any point has moved",
+    "evaluation/clustering/kmeans.py move": "which clusters are empty",
+    "evaluation/embedded_set.py MeasuredSet.clusterings": "how many classes there are",
+    "evaluation/embedded_set.py check": "whether all embeddings are finite",
+    "evaluation/embedded_set.py indices": "how many queries and gallery items there are",
+    "evaluation/search/relevance_index.py Members.answerable": "which queries have something to find",
+    "evaluation/search/ranks.py rank": "whether the queries are the gallery",
+    "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
+    "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
+    "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
 }
 
 OPERATORS = {
-    "counts_before": core.ranks._counts_before._init_fn,
-    "counts_before_gradient": core.ranks._gradient._init_fn,
+    "counts_before": core.kernels.smooth_ranks._counts_before._init_fn,
+    "counts_before_gradient": core.kernels.smooth_ranks._gradient._init_fn,
 }
 DRAWN_FOR_ALL = {"rho_distance"}  # on the CPU it draws for the valid triplets alone
 
@@ -107,11 +110,11 @@ DRAWN_FOR_ALL = {"rho_distance"}  # on the CPU it draws for the valid triplets a
 def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     """The device, whose random numbers come from the host, as do the states of their streams."""
 
-    def stream(draw: Draw, _like: Tensor) -> torch.Generator:
+    def stream(draw: SeededRandom, _like: Tensor) -> torch.Generator:
         return draw.__dict__.setdefault("stream", torch.Generator().manual_seed(draw.seed))
 
-    monkeypatch.setattr(Draw, "_stream", stream)
-    monkeypatch.setattr(engine.chunked, "random_states", lambda _: [torch.get_rng_state()])
+    monkeypatch.setattr(SeededRandom, "_stream", stream)
+    monkeypatch.setattr(engine.grad_cache, "random_states", lambda _: [torch.get_rng_state()])
     monkeypatch.setattr(evaluation.embed, "random_states_kept", nullcontext)
     return FakeDevice(OPERATORS)
 
@@ -201,9 +204,9 @@ REDUCERS = [
 def test_a_reducer(reducer: Any, device: FakeDevice) -> None:  # noqa: ANN401
     labels = torch.tensor(LABELS["balanced"])
     losses = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
-    pairs = terms_of(losses, losses > 0.3)
+    pairs = loss_terms(losses, losses > 0.3)
     with device:
-        terms = Terms(*map(device.placed, pairs[:3]))
+        terms = LossTerms(*map(device.placed, pairs[:3]))
         value = reducer(device.placed(labels), pairs=terms)
     same(device, value, reducer(labels, pairs=pairs))
     assert device.waits == expected_of(f"reducer {type(reducer).__name__}")
@@ -256,7 +259,7 @@ def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) 
         if chunk_size is None:
             embeddings = model(images)
         else:
-            embeddings = engine.chunked.forward_by_chunks(model, images, chunk_size).embeddings
+            embeddings = engine.grad_cache.forward_chunks(model, images, chunk_size).embeddings
         loss = criterion(embeddings, labels)
     assert loss.device.type == "cuda"
     assert device.value(loss).isfinite()
@@ -307,14 +310,14 @@ def own_slopes() -> dict[str, tuple[type, list[Any]]]:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(5, 4, generator=generator), torch.randn(6, 4, generator=generator)
     return {
-        "distances within a batch": (core.euclidean._Euclidean, [x, None]),
-        "distances to references": (core.euclidean._Euclidean, [x, y]),
-        "squared distances within a batch": (core.euclidean._SquaredEuclidean, [x, None]),
-        "squared distances to references": (core.euclidean._SquaredEuclidean, [x, y]),
-        "soft maximum": (core.logsumexp._LogSumExp, [x, marked(x), 1, False]),
-        "soft maximum above 0": (core.logsumexp._LogSumExp, [x, marked(x), 1, True]),
-        "crossed hinges": (core.crossed._Crossed, [x, x[:, :3].contiguous()]),
-        "inverse": (core.inverse._Inverse, [x @ x.T + torch.eye(5)]),
+        "distances within a batch": (core.kernels.euclidean._Euclidean, [x, None]),
+        "distances to references": (core.kernels.euclidean._Euclidean, [x, y]),
+        "squared distances within a batch": (core.kernels.euclidean._SquaredEuclidean, [x, None]),
+        "squared distances to references": (core.kernels.euclidean._SquaredEuclidean, [x, y]),
+        "soft maximum": (core.kernels.logsumexp._LogSumExp, [x, marked(x), 1, False]),
+        "soft maximum above 0": (core.kernels.logsumexp._LogSumExp, [x, marked(x), 1, True]),
+        "crossed hinges": (core.kernels.all_pairs_hinges._Crossed, [x, x[:, :3].contiguous()]),
+        "inverse": (core.kernels.inverse._Inverse, [x @ x.T + torch.eye(5)]),
     }
 
 
@@ -355,7 +358,10 @@ def test_the_slope_of_the_ranks_does_not_wait_again(device: FakeDevice) -> None:
     """The forward pass has learnt how many positives an anchor has."""
     embeddings, labels = batch(LABELS["unbalanced"])
     similarities = Cosine().similarity(embeddings.detach().float())
-    pairs, steps = all_pairs(labels), [*core.ranks.Step(0.1), *core.ranks.Step(0.1)]
+    pairs, steps = (
+        all_pairs(labels),
+        [*core.kernels.smooth_ranks.Step(0.1), *core.kernels.smooth_ranks.Step(0.1)],
+    )
     by = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(0))
     with device:
         placed = [device.placed(x) for x in (similarities, *pairs)]
@@ -363,7 +369,7 @@ def test_the_slope_of_the_ranks_does_not_wait_again(device: FakeDevice) -> None:
         forward, device.waits = device.waits, set()
         slopes = [device.placed(part) for part in by]
         gradient = torch.ops.dml.counts_before_gradient(*slopes, *placed, before[2], steps)
-    assert forward == {"core/positives.py columns_of"}
+    assert forward == {"core/kernels/pack_positives.py pack_indices"}
     assert not device.waits
     expected = torch.ops.dml.counts_before(similarities, *pairs, steps)
     for got, wanted in zip(before[:2], expected[:2], strict=True):
@@ -382,8 +388,8 @@ def test_histograms_and_columns(device: FakeDevice) -> None:
     same(device, histogram, soft_histogram(positions, positions > 1, 10))
     assert not device.waits
     with device:
-        columns_of(device.placed(positions > 1))
-    assert device.waits == {"core/positives.py columns_of"}
+        pack_indices(device.placed(positions > 1))
+    assert device.waits == {"core/kernels/pack_positives.py pack_indices"}
 
 
 def test_a_mix_up_and_a_wait_are_noticed(device: FakeDevice) -> None:

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from core.errors import UserError
-from engine.configuration import CONF
-from engine.one_line import FORESEEN, explain
-from engine.start import check_start
-from sweeps.place import run_folder
+from engine.config.error_line import FORESEEN, explain
+from engine.config.run_name import CONF
+from engine.config.start import check_start
+from sweeps.run_config import run_folder
 
 SEED, DRAWS = 0, 300
 GROUPS = ("loss", "batchminer", "sampler", "optimizer", "scheduler", "transform", "validation")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracking.records import Record
+from tracking.metrics_log import Record
 
 Directions = Mapping[str, bool | None]  # metric without its split -> higher is better; None neither
 Reading = dict[str, Any]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-import core.triplets
+import core.kernels.triplets_where
 from batch_mining.angular import AngularMiner
 from tests.batches import LABELS, all_triplets, batch, listed, unit
 
@@ -21,7 +21,7 @@ def angle(a: list[float], p: list[float], n: list[float]) -> float:
 def test_lists_exactly_the_wide_triplets(
     labels: list[int], degrees: float, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.triplets, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.triplets_where, "BLOCK", block)
     embeddings, targets = batch(labels, dim=3)
     x = [unit(row) for row in embeddings.tolist()]
     triplets = AngularMiner(degrees)(embeddings, targets)

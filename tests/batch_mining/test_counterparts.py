@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from benchmarks.pml_equivalents import MINERS
 from core.types import Triplets
-from scripts.counterparts import MINERS
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_miner
 

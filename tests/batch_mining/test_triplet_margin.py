@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import core.triplets
+import core.kernels.triplets_where
 from batch_mining.triplet_margin import TripletMarginMiner
 from tests.batches import LABELS, all_triplets, batch, chi_square_p, euclidean, listed
 
@@ -32,7 +32,7 @@ def by_definition(
 def test_lists_exactly_the_triplets_of_the_kind(
     labels: list[int], kind: str, most: int | None, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.triplets, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.triplets_where, "BLOCK", block)
     embeddings, targets = batch(labels, dim=3)
     triplets = TripletMarginMiner(0.2, kind, most)(embeddings, targets)
     found = listed(triplets)
@@ -42,7 +42,7 @@ def test_lists_exactly_the_triplets_of_the_kind(
 
 @pytest.mark.parametrize("block", [40, 2**22])
 def test_of_too_many_each_is_equally_likely(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.triplets, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.triplets_where, "BLOCK", block)
     labels = [0, 1, 2] * 3
     embeddings, targets = batch(labels, dim=3)
     expected = sorted(by_definition(embeddings.tolist(), labels, "all", 0.2))

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from core.classification import (
-    LastLayer,
+    ClassifierHead,
     choose_scale,
     class_cosines,
-    draw_prototypes,
+    init_prototypes,
     loss_over_samples,
     with_margin,
 )
@@ -64,11 +64,11 @@ def test_a_learned_scale_is_trained() -> None:
 
 
 def test_prototypes_of_any_number_per_class() -> None:
-    assert draw_prototypes(4, 8).shape == (4, 8)
-    assert draw_prototypes(4, 8, 3).shape == (12, 8)
-    assert draw_prototypes(50, 16).abs().max() <= 0.25
+    assert init_prototypes(4, 8).shape == (4, 8)
+    assert init_prototypes(4, 8, 3).shape == (12, 8)
+    assert init_prototypes(50, 16).abs().max() <= 0.25
     with pytest.raises(ValueError, match="num_sub_centers"):
-        draw_prototypes(4, 8, 0)
+        init_prototypes(4, 8, 0)
 
 
 def test_a_margin_applies_at_the_labels_in_proportion() -> None:
@@ -113,7 +113,7 @@ def test_tuples_weigh_soft_labels_too() -> None:
 
 def test_the_margin_is_for_training_only() -> None:
     embeddings, labels = batch([0, 1, 2])
-    layer = LastLayer(CosFace(3, 8, margin=0.35, scale=10.0)).double()
+    layer = ClassifierHead(CosFace(3, 8, margin=0.35, scale=10.0)).double()
     plain = layer(embeddings)
     harder = layer(embeddings, labels)
     torch.testing.assert_close(plain - harder, 3.5 * torch.eye(3).double())

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-import core.crossed
-from core.crossed import crossed_hinges
+import core.kernels.all_pairs_hinges
+from core.kernels.all_pairs_hinges import all_pairs_hinge_sum
 
 
 def by_definition(keys: list[list[float]], values: list[list[float]]) -> tuple[torch.Tensor, ...]:
@@ -32,17 +32,17 @@ def draw(*shape: int, seed: int) -> torch.Tensor:
 def test_sums_and_counts_equal_the_definition(
     rows: int, width: int, length: int, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.crossed, "CELLS_PER_KEY", cells)
+    monkeypatch.setattr(core.kernels.all_pairs_hinges, "CELLS_PER_KEY", cells)
     keys, values = draw(rows, width, seed=0), draw(rows, length, seed=1)
     keys[:, 0], values[:, 0] = -math.inf, math.inf
-    got = crossed_hinges(keys, values)
+    got = all_pairs_hinge_sum(keys, values)
     torch.testing.assert_close(got, by_definition(keys.tolist(), values.tolist()))
 
 
 @pytest.mark.parametrize("keys", [[0.5] * 4, [-math.inf] * 4, [math.nextafter(0.5, 1), 0.5, 0, 1]])
 def test_one_row_of_equal_absent_or_neighbouring_keys(keys: list[float]) -> None:
     values = [0.5, 0.25, math.nextafter(0.5, 1), math.inf, -7.0, 0.5]
-    got = crossed_hinges(*(torch.tensor([row], dtype=torch.float64) for row in (keys, values)))
+    got = all_pairs_hinge_sum(*(torch.tensor([row], dtype=torch.float64) for row in (keys, values)))
     torch.testing.assert_close(got, by_definition([keys], [values]))
 
 
@@ -52,11 +52,11 @@ def test_gradient_equals_finite_differences(rows: int) -> None:
     keys, values = (
         torch.randn(rows, size, generator=generator).double().requires_grad_() for size in (4, 9)
     )
-    assert torch.autograd.gradcheck(lambda k, v: crossed_hinges(k, v)[0], (keys, values))
+    assert torch.autograd.gradcheck(lambda k, v: all_pairs_hinge_sum(k, v)[0], (keys, values))
 
 
 def test_many_values_in_float32_keep_their_digits() -> None:
     keys, values = draw(1, 3, seed=0) + 100, draw(1, 100_000, seed=1) + 100
-    exact, _ = crossed_hinges(keys, values)
-    sums, _ = crossed_hinges(keys.float(), values.float())
+    exact, _ = all_pairs_hinge_sum(keys, values)
+    sums, _ = all_pairs_hinge_sum(keys.float(), values.float())
     torch.testing.assert_close(sums.double(), exact, rtol=1e-4, atol=0)

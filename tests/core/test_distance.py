@@ -10,9 +10,9 @@ import torch
 from pytorch_metric_learning import distances
 
 from core.distance import SNR, Cosine, DotProduct, Lp, safe_sqrt
-from core.equal_rows import row_hashes
+from core.kernels.equal_rows import row_hashes
+from core.kernels.l2_normalize import l2_normalize as directions
 from core.types import Distance
-from core.unit import unit as directions
 from tests.batches import batch, cosine, unit
 
 DISTANCES = {

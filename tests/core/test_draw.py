@@ -2,7 +2,7 @@
 
 import torch
 
-from core.draw import Draw
+from core.random import SeededRandom
 from tests.batches import chi_square_p
 
 ODDS = [0.0, 1.0, 2.0, 5.0]
@@ -10,36 +10,36 @@ ODDS = [0.0, 1.0, 2.0, 5.0]
 
 def test_columns_follow_the_odds() -> None:
     log_odds = torch.tensor(ODDS).log().repeat(4000, 1)
-    counts = Draw(seed=0)(log_odds).bincount(minlength=4).tolist()
+    counts = SeededRandom(seed=0)(log_odds).bincount(minlength=4).tolist()
     assert chi_square_p(counts, [odds / sum(ODDS) for odds in ODDS]) > 0.001
 
 
 def test_only_the_ratio_of_odds_matters() -> None:
     """Odds of e^±1000 overflow as numbers; as logarithms they do not."""
     log_odds = torch.tensor(ODDS).log().repeat(100, 1)
-    drawn = [Draw(seed=0)(log_odds + shift) for shift in (-1000, 0, 1000)]
+    drawn = [SeededRandom(seed=0)(log_odds + shift) for shift in (-1000, 0, 1000)]
     assert drawn[0].equal(drawn[1])
     assert drawn[2].equal(drawn[1])
 
 
 def test_the_marked_are_equally_likely() -> None:
     marked = torch.tensor([True, False, True, True]).repeat(3000, 1)
-    counts = Draw(seed=0).among(marked).bincount(minlength=4).tolist()
+    counts = SeededRandom(seed=0).among(marked).bincount(minlength=4).tolist()
     assert chi_square_p(counts, [1 / 3, 0, 1 / 3, 1 / 3]) > 0.001
 
 
 def test_nothing_to_draw_is_no_error() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
-    assert Draw(seed=0).among(nothing).tolist() == [0, 0]
+    assert SeededRandom(seed=0).among(nothing).tolist() == [0, 0]
 
 
 def test_events_have_their_probability() -> None:
-    happened = int(Draw(seed=0).events(0.2, like=torch.empty(4000)).sum())
+    happened = int(SeededRandom(seed=0).events(0.2, like=torch.empty(4000)).sum())
     assert chi_square_p([happened, 4000 - happened], [0.2, 0.8]) > 0.001
 
 
 def test_uniform_numbers_fill_the_unit_interval() -> None:
-    draw, like = Draw(seed=0), torch.empty(1)
+    draw, like = SeededRandom(seed=0), torch.empty(1)
     numbers = draw.uniform(50, 80, like=like)
     assert numbers.dtype == torch.float64
     tenths = (numbers * 10).long().flatten().bincount(minlength=10).tolist()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from core.ending import LONGEST, interrupted, one_line, unforeseen
 from core.errors import UserError
+from core.exit_message import LONGEST, interrupted, one_line, unforeseen
 from core.interruption import Interrupted
-from engine.one_line import explained
+from engine.config.error_line import user_errors_as_one_line
 
 
 def failed(error: BaseException) -> BaseException:
@@ -55,7 +55,7 @@ def test_a_command_that_is_interrupted_has_the_code_of_the_signal(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C in the middle of aggregate, prepare_data or evaluate."""
-    with pytest.raises(SystemExit) as ended, explained():
+    with pytest.raises(SystemExit) as ended, user_errors_as_one_line():
         raise error
     assert ended.value.code == code
     (line,) = capsys.readouterr().err.splitlines()
@@ -63,10 +63,10 @@ def test_a_command_that_is_interrupted_has_the_code_of_the_signal(
 
 
 def test_only_what_nobody_foresaw_has_a_traceback() -> None:
-    with pytest.raises(SystemExit, match=r"^error: this is wrong$"), explained():
+    with pytest.raises(SystemExit, match=r"^error: this is wrong$"), user_errors_as_one_line():
         raise UserError("this is wrong")
     unknown = r"^error: IndexError: 7; traceback: .*\.txt$"
-    with pytest.raises(SystemExit, match=unknown) as ended, explained():
+    with pytest.raises(SystemExit, match=unknown) as ended, user_errors_as_one_line():
         raise IndexError(7)
     Path(str(ended.value.code).rpartition("traceback: ")[2]).unlink()
 
@@ -76,7 +76,7 @@ def test_a_worker_that_loses_its_run_says_nothing(in_worker: bool) -> None:
     """A user presses Ctrl-C while a worker hands over a batch, and reads one line, not two."""
     code = """
 import multiprocessing, sys
-from core.ending import end_in_one_line
+from core.exit_message import end_in_one_line
 end_in_one_line()
 def lose():
     try:

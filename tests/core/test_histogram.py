@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.histogram import soft_histogram
+from core.kernels.soft_histogram import soft_histogram
 
 
 @pytest.mark.parametrize("num_nodes", [2, 5, 11])

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from core.inputs import check_classes, check_inputs, check_targets, check_tuples
+from core.batch_checks import check_classes, check_inputs, check_targets, check_tuples
 from core.types import Pairs, Triplets
 
 X, Y = torch.zeros(3, 4), torch.tensor([0, 1, 2])

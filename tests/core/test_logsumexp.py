@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.logsumexp import log1p_sum_exp, log_sum_exp, pair_cross_entropy
+from core.kernels.logsumexp import log1p_sum_exp, log_sum_exp, pair_cross_entropy
 from core.types import Pairs
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import library
 
-import core.ranks
-from core.ranks import Step, counts_before, mean_over_positives, with_query
+import core.kernels.smooth_ranks
+from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.tuples import all_pairs
 from core.types import Pairs
 from tests.batches import LABELS
@@ -33,7 +33,7 @@ def similarities(n: int, m: int) -> torch.Tensor:
 def test_counts_equal_the_definition(
     labels: list[int], step: Step, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.ranks, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.smooth_ranks, "BLOCK", block)
     n = len(labels)
     s = similarities(n, n)
     x = s.tolist()
@@ -57,7 +57,7 @@ def test_counts_equal_the_definition(
 def test_gradient_equals_finite_differences(
     labels: list[int], step: Step, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.ranks, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.smooth_ranks, "BLOCK", block)
     pairs = all_pairs(torch.tensor(labels))
     s = similarities(len(labels), len(labels))
     assert torch.autograd.gradcheck(lambda x: tuple(counts_before(x, pairs, step)), s)
@@ -101,7 +101,7 @@ def test_operators_are_sound() -> None:
     """Their fake results, gradients and behaviour under a compiler, as torch checks them."""
     pairs = all_pairs(torch.tensor(LABELS["unbalanced"]))
     s = similarities(9, 9)
-    library.opcheck(core.ranks._counts_before, (s, *pairs, [*SIGMOID, *LIFTED]))
+    library.opcheck(core.kernels.smooth_ranks._counts_before, (s, *pairs, [*SIGMOID, *LIFTED]))
 
 
 def test_query_is_its_own_positive_if_it_has_others() -> None:

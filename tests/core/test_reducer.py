@@ -8,25 +8,25 @@ import torch
 from core.reducer import (
     ClassWeighted,
     Divisor,
+    LossTerms,
     Mean,
     NonZeroMean,
+    NoReduction,
     PerAnchor,
     PerTerm,
     Pooled,
     Reducer,
     Sum,
-    Terms,
     Threshold,
-    Unreduced,
-    terms_of,
+    loss_terms,
     weighted,
 )
 
 LABELS = torch.tensor([0, 1])
 LOSSES = torch.tensor([[1.0, 0.0], [3.0, 100.0]])
 MARKED = torch.tensor([[True, True], [True, False]])
-ONCE = terms_of(LOSSES, where=MARKED)
-TOTALS = Terms(*torch.tensor([[6.0, 0.0], [4.0, 2.0], [3.0, 0.0]]))
+ONCE = loss_terms(LOSSES, where=MARKED)
+TOTALS = LossTerms(*torch.tensor([[6.0, 0.0], [4.0, 2.0], [3.0, 0.0]]))
 
 
 VALUES = [  # reducer, value of ONCE = {1, 0 | 3}, value of TOTALS = {6 of 4 | 0 of 2}
@@ -63,7 +63,7 @@ def test_pooled_terms_weigh_what_they_count() -> None:
 @every_reducer
 def test_nothing_is_zero_with_a_gradient_of_zero(reducer: Reducer) -> None:
     losses = LOSSES.clone().requires_grad_()
-    value = reducer(LABELS, a=terms_of(losses, where=torch.zeros_like(MARKED)))
+    value = reducer(LABELS, a=loss_terms(losses, where=torch.zeros_like(MARKED)))
     value.backward()
     assert value.item() == 0
     assert losses.grad is not None
@@ -78,7 +78,7 @@ def test_each_term_has_its_reducer() -> None:
 
 
 def test_unreduced_terms_are_handed_through() -> None:
-    assert Unreduced()(LABELS, a=ONCE) == {"a": ONCE}
+    assert NoReduction()(LABELS, a=ONCE) == {"a": ONCE}
 
 
 def test_a_class_without_a_weight_is_an_error() -> None:
@@ -96,19 +96,19 @@ def test_numbers_without_a_meaning_are_an_error(make: Callable[[], Reducer], nam
 
 
 def test_without_a_mask_every_entry_is_a_tuple() -> None:
-    assert Mean()(LABELS, a=terms_of(torch.tensor([1.0, 0.0, 5.0]))).item() == 2
+    assert Mean()(LABELS, a=loss_terms(torch.tensor([1.0, 0.0, 5.0]))).item() == 2
 
 
 def test_losses_below_zero_are_no_part_of_the_mean_of_those_above() -> None:
     """A proxy loss, which can be negative, was reduced to its mean over what is above zero."""
     losses = torch.tensor([-1.0, 2.0])
     counted = weighted(losses, torch.tensor([5, 3]))
-    several = Terms(*torch.tensor([[1.0], [2.0], [1.0]]), above=torch.tensor([2.0]))
-    for term, expected in [(terms_of(losses), 2), (counted, 2), (several, 2)]:
+    several = LossTerms(*torch.tensor([[1.0], [2.0], [1.0]]), above=torch.tensor([2.0]))
+    for term, expected in [(loss_terms(losses), 2), (counted, 2), (several, 2)]:
         assert NonZeroMean()(LABELS, a=term).item() == expected
-        assert Mean()(LABELS, a=terms_of(losses)).item() == 0.5
+        assert Mean()(LABELS, a=loss_terms(losses)).item() == 0.5
 
 
 @pytest.mark.parametrize("reducer", [NonZeroMean(), Threshold(low=0), Threshold(high=5), Mean()])
 def test_what_is_not_a_number_stays_visible(reducer: Reducer) -> None:
-    assert reducer(LABELS, a=terms_of(torch.tensor([torch.nan, 1.0]))).isnan()
+    assert reducer(LABELS, a=loss_terms(torch.tensor([torch.nan, 1.0]))).isnan()

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import core.triplets
-from core.draw import Draw
-from core.triplets import triplets_where
+import core.kernels.triplets_where
+from core.kernels.triplets_where import triplets_where
+from core.random import SeededRandom
 from core.tuples import all_pairs
 from core.types import Mask
 from tests.batches import LABELS, all_triplets, chi_square_p, listed
@@ -22,10 +22,10 @@ def everything(anchors: Tensor, _positives: Tensor) -> Mask:
 def test_none_twice_and_as_many_as_wanted(
     most: int | None, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.triplets, "BLOCK", block)
+    monkeypatch.setattr(core.kernels.triplets_where, "BLOCK", block)
     pairs = all_pairs(torch.tensor(LABELS["unbalanced"]))
     possible = all_triplets(LABELS["unbalanced"])
-    triplets = triplets_where(everything, pairs, most, Draw(seed=3))
+    triplets = triplets_where(everything, pairs, most, SeededRandom(seed=3))
     found = listed(triplets)
     assert set(found) <= set(possible)
     assert len(found) == len(set(found)) == min(most or len(possible), len(possible))
@@ -33,7 +33,7 @@ def test_none_twice_and_as_many_as_wanted(
 
 @pytest.mark.parametrize("most", [1, 5, 89])
 def test_each_is_equally_likely(most: int) -> None:
-    pairs, draw = all_pairs(torch.tensor(LABELS["unbalanced"])), Draw(seed=0)
+    pairs, draw = all_pairs(torch.tensor(LABELS["unbalanced"])), SeededRandom(seed=0)
     counts = dict.fromkeys(all_triplets(LABELS["unbalanced"]), 0)
     assert len(counts) > 89
     for _ in range(1500):
@@ -47,6 +47,6 @@ def test_nothing_to_find_is_no_error(most: int | None) -> None:
     for labels in ([0, 0, 0], [0, 1, 2], [0]):
         pairs = all_pairs(torch.tensor(labels))
         triplets = triplets_where(
-            lambda anchors, _: torch.ones(len(anchors), 1).bool(), pairs, most, Draw(seed=0)
+            lambda anchors, _: torch.ones(len(anchors), 1).bool(), pairs, most, SeededRandom(seed=0)
         )
         assert [len(part) for part in triplets[:3]] == [0, 0, 0]

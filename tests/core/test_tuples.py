@@ -5,12 +5,12 @@ import torch
 
 from core.tuples import (
     all_pairs,
-    one_per_anchor,
-    or_else,
+    drop_invalid,
+    one_triplet_per_anchor,
+    sample_weights,
     to_pairs,
     to_triplets,
-    to_weights,
-    valid_ones,
+    with_fallback,
 )
 from core.types import Pairs, Triplets
 from tests.batches import LABELS, all_triplets, listed, negative_pairs, positive_pairs
@@ -58,24 +58,24 @@ def test_what_is_of_the_right_kind_passes_through() -> None:
 def test_weights_count_every_mention() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     triplets = Triplets(*torch.tensor([[0, 1, 2], [1, 0, 2]]).T)
-    assert to_weights(triplets, labels).tolist() == [2, 2, 2, 0]
+    assert sample_weights(triplets, labels).tolist() == [2, 2, 2, 0]
     positives = torch.zeros(4, 4, dtype=torch.bool)
     positives[0, 1] = True
     negatives = torch.zeros(4, 4, dtype=torch.bool)
     negatives[0, 2] = True
-    assert to_weights(Pairs(positives, negatives), labels).tolist() == [2, 1, 1, 0]
-    assert to_weights(None, labels).tolist() == [1, 1, 1, 1]
+    assert sample_weights(Pairs(positives, negatives), labels).tolist() == [2, 1, 1, 0]
+    assert sample_weights(None, labels).tolist() == [1, 1, 1, 1]
 
 
 def test_one_per_anchor_is_one_row_per_anchor_and_a_mask() -> None:
     columns = torch.tensor([5, 6, 7])
-    triplets = one_per_anchor(columns, columns + 1, where=torch.tensor([True, False, True]))
+    triplets = one_triplet_per_anchor(columns, columns + 1, where=torch.tensor([True, False, True]))
     expected = [[0, 1, 2], [5, 6, 7], [6, 7, 8], [True, False, True]]
     assert [part.tolist() for part in triplets] == expected
-    kept = valid_ones(triplets)
+    kept = drop_invalid(triplets)
     assert [part.tolist() for part in kept[:3]] == [[0, 2], [5, 7], [6, 8]]
     assert kept.valid is None
-    assert valid_ones(kept) is kept
+    assert drop_invalid(kept) is kept
 
 
 def test_an_invalid_triplet_names_nothing() -> None:
@@ -83,14 +83,14 @@ def test_an_invalid_triplet_names_nothing() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     indices = torch.tensor([[0, 1, 2], [0, 1, 3], [3, 2, 0], [0, 1, 2], [2, 3, 0]]).T
     masked = Triplets(*indices, valid=torch.tensor([False, True, True, False, False]))
-    kept = valid_ones(masked)
+    kept = drop_invalid(masked)
     for got, expected in zip(to_pairs(masked, 4, 4), to_pairs(kept, 4, 4), strict=True):
         assert got.equal(expected)
-    assert to_weights(masked, labels).equal(to_weights(kept, labels))
+    assert sample_weights(masked, labels).equal(sample_weights(kept, labels))
     assert not to_pairs(masked, 4, 4).positives[2].any()
 
 
 def test_or_else_falls_back_row_by_row() -> None:
     preferred = torch.tensor([[True, False], [False, False]])
     otherwise = torch.tensor([[False, True], [False, True]])
-    assert or_else(preferred, otherwise).tolist() == [[True, False], [False, True]]
+    assert with_fallback(preferred, otherwise).tolist() == [[True, False], [False, True]]

@@ -7,7 +7,7 @@ import statistics
 import pytest
 import torch
 
-from core.classification import LastLayer
+from core.classification import ClassifierHead
 from criteria.adacos import AdaCos
 from tests.batches import batch, cosine
 
@@ -53,7 +53,7 @@ def test_evaluation_leaves_the_scale() -> None:
     criterion(embeddings, labels)
     assert criterion.scale.equal(before)
     criterion.train()
-    LastLayer(criterion)(embeddings)  # without labels there is nothing to adapt to
+    ClassifierHead(criterion)(embeddings)  # without labels there is nothing to adapt to
     assert criterion.scale.equal(before)
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_metric_learning import losses
 
-from core.classification import LastLayer
+from core.classification import ClassifierHead
 from criteria.arcface import ArcFace
 from tests.batches import LABELS, batch, cosine
 
@@ -68,7 +68,7 @@ def test_logits_equal_those_of_metric_learning_layers(num_sub_centers: int, trai
     soft = 0.5 * F.one_hot(labels, 6) + 0.5 * F.one_hot(labels.flip(0), 6)
     for targets in (labels, soft):
         expected = theirs(embeddings.float(), targets)
-        torch.testing.assert_close(LastLayer(ours)(embeddings.float(), targets), expected)
+        torch.testing.assert_close(ClassifierHead(ours)(embeddings.float(), targets), expected)
 
 
 def test_outliers_are_far_from_the_sub_center_most_samples_of_the_class_have() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.classification import LastLayer
+from core.classification import ClassifierHead
 from criteria.cosface import CosFace
 from tests.batches import LABELS, batch, cosine
 
@@ -36,7 +36,7 @@ def test_logits_equal_those_of_metric_learning_layers(num_sub_centers: int, trai
     soft = 0.5 * F.one_hot(labels, 6) + 0.5 * F.one_hot(labels.flip(0), 6)
     for targets in (labels, soft):
         expected = theirs(embeddings.float(), targets)
-        torch.testing.assert_close(LastLayer(ours)(embeddings.float(), targets), expected)
+        torch.testing.assert_close(ClassifierHead(ours)(embeddings.float(), targets), expected)
 
 
 @pytest.mark.parametrize("margin", [-0.1, 2.1])

@@ -6,7 +6,7 @@ import metric_learning_layers
 import pytest
 import torch
 
-from core.classification import LastLayer
+from core.classification import ClassifierHead
 from core.distance import Cosine
 from criteria.deepncm import DeepNCM
 from tests.batches import batch
@@ -37,7 +37,7 @@ def test_value_and_means_equal_the_definition() -> None:
 
 def test_logits_equal_those_of_metric_learning_layers() -> None:
     """But for an offset per sample, which a softmax does not see."""
-    ours = LastLayer(DeepNCM(6, 8, distance=Cosine(), scale=None))
+    ours = ClassifierHead(DeepNCM(6, 8, distance=Cosine(), scale=None))
     theirs = metric_learning_layers.DeepNCM(8, 6)
     for seed, labels in enumerate(BATCHES):
         embeddings, targets = batch(labels, seed=seed)

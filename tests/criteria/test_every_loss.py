@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.classification import LastLayer
-from core.draw import Draw
-from core.tuples import all_pairs, to_triplets, valid_ones
+from benchmarks.pml_equivalents import COUNTERPARTS
+from core.classification import ClassifierHead
+from core.random import SeededRandom
+from core.tuples import all_pairs, drop_invalid, to_triplets
 from core.types import Pairs, Triplets
-from scripts.counterparts import COUNTERPARTS
 from tests.batches import LABELS, batch
 from tests.configured import (
     build_loss,
@@ -161,9 +161,9 @@ def test_an_invalid_triplet_is_as_good_as_none(loss: str, wrong: str) -> None:
     masked = Triplets(*indices, valid=valid)
     criterion = settled(loss)
     if loss == "quadruplet":
-        criterion.draw = Draw(seed=0)
+        criterion.draw = SeededRandom(seed=0)
     twin = copy.deepcopy(criterion)
-    expected = value_and_gradient(twin, embeddings, labels, valid_ones(masked))
+    expected = value_and_gradient(twin, embeddings, labels, drop_invalid(masked))
     torch.testing.assert_close(value_and_gradient(criterion, embeddings, labels, masked), expected)
     nothing = Triplets(*indices, valid=torch.zeros_like(valid))
     none_at_all = Triplets(*indices[:, :0])
@@ -339,9 +339,9 @@ def test_a_classification_is_a_last_layer(loss: str) -> None:
     """Its loss is the cross-entropy of its logits, which need no labels but for the margin."""
     embeddings, labels = batch(LABELS["unbalanced"])
     criterion = settled(loss).eval()
-    logits = LastLayer(criterion)(embeddings)
+    logits = ClassifierHead(criterion)(embeddings)
     assert logits.shape == (len(labels), 6)
-    torch.testing.assert_close(LastLayer(criterion)(embeddings, labels), logits)
+    torch.testing.assert_close(ClassifierHead(criterion)(embeddings, labels), logits)
     expected = F.cross_entropy(logits, labels)
     if criterion.regularizer is not None:
         expected = expected + criterion.regularizer(criterion.prototypes)
@@ -428,7 +428,7 @@ def test_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
     ours = build_loss(loss, **counterpart.options)
     theirs = counterpart.build(num_classes=6, embedding_dim=8)
     share_parameters(ours, theirs)
-    triplets = valid_ones(build_miner("random")(embeddings, labels))
+    triplets = drop_invalid(build_miner("random")(embeddings, labels))
     tuples = (triplets,) if counterpart.on_triplets else ()
     listed = [triplets[:3]] if counterpart.on_triplets else []
     expected = value_and_gradient(theirs, embeddings.float(), labels, *listed)

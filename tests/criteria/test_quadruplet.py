@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 import torch
 
-import core.quadruplets
+import core.kernels.quadruplet_hinges
 from core.distance import Lp
-from core.draw import Draw
-from core.quadruplets import quadruplet_hinges
+from core.kernels.quadruplet_hinges import quadruplet_hinges
+from core.random import SeededRandom
 from core.reducer import Mean, NonZeroMean, Sum
 from core.tuples import all_pairs, to_triplets
 from core.types import Pairs, Triplets
@@ -66,7 +66,7 @@ def test_value_over_all_quadruplets_equals_the_definition(
     at_hand: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
     embeddings, targets = batch(labels)
     terms = by_definition(embeddings.tolist(), labels, margins, power)
     criterion = Quadruplet(None, *margins, False, distance=Lp(power=power), reducer=reducer())
@@ -106,7 +106,7 @@ def test_each_hinge_is_collected_at_its_anchor(
     num_references: int, at_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given an arbitrary choice of pairs."""
-    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
     labels, others = [0, 0, 1, 1, 2], [0, 1, 2, 0, 3, 2, 0][:num_references]
     embeddings, targets = batch(labels)
     references, reference_labels = batch(others, seed=1)
@@ -132,7 +132,7 @@ def test_symmetric_distances_have_a_slope_each(
     at_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Finite differences leave the symmetry."""
-    monkeypatch.setattr(core.quadruplets, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
     embeddings, labels = batch(SIX_CLASSES)
     distances = Lp(power=2)(embeddings).detach().requires_grad_()
     pairs = all_pairs(labels)
@@ -175,7 +175,7 @@ def test_without_a_third_class_there_is_nothing_to_draw() -> None:
 def test_the_drawn_are_of_a_third_class_all_equally_likely(first: int, second: int) -> None:
     others = torch.tensor([7, 3, 1, 7, 9, 3, 3, 1, 8])
     labels = torch.tensor([[first], [second]]).expand(2, 4000)
-    drawn, exists = draw_of_third_class(*labels, others, Draw(seed=0))
+    drawn, exists = draw_of_third_class(*labels, others, SeededRandom(seed=0))
     assert exists.all()
     allowed = [label not in (first, second) for label in others.tolist()]
     observed = drawn.bincount(minlength=len(others)).tolist()

@@ -6,7 +6,7 @@ import metric_learning_layers
 import pytest
 import torch
 
-from core.classification import LastLayer
+from core.classification import ClassifierHead
 from core.types import Triplets
 from criteria.softmax import NormalizedSoftmax
 from tests.batches import LABELS, batch, cosine
@@ -57,7 +57,7 @@ def test_logits_equal_those_of_metric_learning_layers(
         theirs = metric_learning_layers.ScaledNormalizedLinear(8, 6, num_sub_centers, scale=10.0)
     theirs.weight.data = ours.prototypes.data
     expected = theirs(embeddings.float(), labels)
-    torch.testing.assert_close(LastLayer(ours)(embeddings.float()), expected)
+    torch.testing.assert_close(ClassifierHead(ours)(embeddings.float()), expected)
 
 
 def test_no_temperature_is_an_error_unless_none() -> None:

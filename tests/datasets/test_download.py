@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.download import download
+from datasets.preparation.download import download
 from datasets.table import DatasetError
 from tests.file_server import FileServer, serving
 
@@ -94,7 +94,7 @@ def test_what_an_earlier_call_left_is_continued(server: FileServer, file: Path) 
 def test_a_killed_download_is_continued(server: FileServer, file: Path) -> None:
     server.stalls = 1_200_000
     code = (
-        "import sys; from pathlib import Path; from datasets.download import download;"
+        "import sys; from pathlib import Path; from datasets.preparation.download import download;"
         "download(sys.argv[1], Path(sys.argv[2]), lambda *_: None, checksum=sys.argv[3])"
     )
     url = f"{server.url}/birds.tgz"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
-from datasets.duplicates import Duplicate, exact, near
-from datasets.fingerprint import fingerprint, perceptual_hash
+from datasets.preparation.duplicates import Duplicate, exact, near
+from datasets.preparation.fingerprint import fingerprint, perceptual_hash
 
 BITS = 16  # what conf/prepare_data.yaml says
 

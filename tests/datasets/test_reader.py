@@ -17,9 +17,9 @@ from PIL import Image, ImageCms, ImageFile
 from torch.utils.data import DataLoader
 
 from datasets.digits import png_uri
-from datasets.fingerprint import fingerprint
 from datasets.folders import check_files
 from datasets.images import Images
+from datasets.preparation.fingerprint import fingerprint
 from datasets.reader import read_image
 from datasets.table import DatasetError, make_table
 from datasets.transforms import small

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from datasets.preparation.unpack import unpack
 from datasets.table import DatasetError
-from datasets.unpack import unpack
 
 FILES = {
     "birds/images/001.Albatross/a.jpg": b"first",

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine.adapt import adaptation
-from engine.errors import ConfigurationError
+from engine.config.errors import ConfigurationError
+from engine.validation_feedback import feedback_loop
 from tests.configured import build_loss
 from tests.test_main import assert_same, finished, only, records, run, state
 
@@ -36,7 +36,7 @@ def test_each_part_hears_the_metrics_at_its_own_steps() -> None:
     often, rarely = Listener(2, ["recall@1"]), Listener(4, [])
     criterion = nn.Sequential(nn.Linear(1, 1), nn.Sequential(often), rarely)
     splits = {"train": 0, "val": 1, "test": 2}
-    adapt = adaptation(criterion, splits, measure, METRICS, total_steps=10)
+    adapt = feedback_loop(criterion, splits, measure, METRICS, total_steps=10)
     for step in range(1, 9):
         adapt(step)
     assert often.heard == [({"recall@1": 0.5}, step / 10) for step in (2, 4, 6, 8)]
@@ -47,20 +47,20 @@ def test_nothing_is_measured_when_nobody_listens() -> None:
     def never(_splits: Mapping[str, object]) -> dict[str, float]:
         raise AssertionError
 
-    adaptation(build_loss("triplet", "distance"), {"val": 0}, never, METRICS, 10)(5)
-    adaptation(Listener(4, []), {"val": 0}, never, METRICS, 10)(5)
-    adaptation(nn.Linear(1, 1), {}, never, METRICS, 10)(5)
+    feedback_loop(build_loss("triplet", "distance"), {"val": 0}, never, METRICS, 10)(5)
+    feedback_loop(Listener(4, []), {"val": 0}, never, METRICS, 10)(5)
+    feedback_loop(nn.Linear(1, 1), {}, never, METRICS, 10)(5)
 
 
 def test_the_policy_of_a_miner_is_found_in_its_loss() -> None:
     loss = build_loss("triplet", "pads")
     with pytest.raises(ConfigurationError, match=r"dists@inter, dists@intra, recall@2"):
-        adaptation(loss, {"val": 0}, measure, METRICS, 10)
+        feedback_loop(loss, {"val": 0}, measure, METRICS, 10)
 
 
 def test_without_a_validation_split_there_is_no_listening() -> None:
     with pytest.raises(ConfigurationError, match="validation=samples"):
-        adaptation(Listener(4, []), {"test": 0}, measure, METRICS, 10)
+        feedback_loop(Listener(4, []), {"test": 0}, measure, METRICS, 10)
 
 
 PADS = (

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.distance import Cosine
 from core.reducer import Mean
 from core.types import Distance
-from engine.annotations import described, fits
+from engine.config.annotations import described, fits
 
 INF, NAN = float("inf"), float("nan")
 

@@ -8,9 +8,9 @@ from architectures.convnet import convnet
 from architectures.timm import timm_model
 from datasets.digits import digits
 from datasets.table import DatasetError
-from engine.build import check_size, images_of
-from engine.errors import ConfigurationError
-from engine.selection import check_patience
+from engine.build import build_images, check_size
+from engine.config.errors import ConfigurationError
+from engine.config.selection import check_patience
 from tests.engine.test_configuration import composed
 
 
@@ -52,4 +52,4 @@ def test_a_table_without_a_split_is_named(only: str, absent: str) -> None:
     config = composed("dataset=csv", "dataset.path=/some/mine.csv", "transform=small")
     table = digits().query(f"split == '{only}'")
     with pytest.raises(DatasetError, match=rf"/some/mine\.csv has no images of split {absent}; "):
-        images_of(config, table)
+        build_images(config, table)

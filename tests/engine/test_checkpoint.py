@@ -18,12 +18,12 @@ from engine.checkpoint import (
     restore_random_states,
     whole,
 )
-from tracking.records import Records
+from tracking.metrics_log import MetricsLog
 
 
 def saved(folder: Path, *steps: int) -> Checkpoints:
     """After each of the steps a record of 12 bytes and a checkpoint, whose weight is the step."""
-    records = Records(folder / "metrics.jsonl")
+    records = MetricsLog(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, records)
     for step in steps:
         model = nn.Linear(1, 1)
@@ -177,7 +177,7 @@ def test_a_checkpoint_of_another_run_changes_nothing(tmp_path: Path) -> None:
         model = nn.Sequential(*layers)
         return {"model": model, "optimizer": torch.optim.Adam(model.parameters())}
 
-    checkpoints = Checkpoints(tmp_path, Records(tmp_path / "metrics.jsonl"))
+    checkpoints = Checkpoints(tmp_path, MetricsLog(tmp_path / "metrics.jsonl"))
     checkpoints.save(parts(2, 1), 1)
     for mine, reason in (
         (parts(3, 1), r"model: 1\.weight has the shape \(1, 2\) instead of \(1, 3\)"),

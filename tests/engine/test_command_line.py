@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import UserError
-from engine.command_line import check_command_line
+from engine.config.command_line import check_command_line
 
 
 @pytest.mark.parametrize(

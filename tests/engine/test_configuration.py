@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from engine.check import check
-from engine.configuration import CONF, group_name
-from engine.errors import ConfigurationError
+from engine.config.check import check
+from engine.config.errors import ConfigurationError
+from engine.config.run_name import CONF, group_name
 
 ROOT = Path(__file__).parents[2]
 CHOICES = {"loss": "margin", "batchminer": "distance", "backbone": "resnet50"}

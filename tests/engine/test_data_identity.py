@@ -17,15 +17,15 @@ from datasets.inshop import inshop
 from datasets.sop import sop
 from datasets.table import Table
 from datasets.validation import classes
-from engine.configuration import group_name
-from engine.data_identity import ChangedDataError, check_same_data, record_or_check_data
-from engine.dataset import data_root, dataset_name
-from engine.errors import ConfigurationError
+from engine.config.dataset import data_root, dataset_name
+from engine.config.errors import ConfigurationError
+from engine.config.run_name import group_name
+from engine.data.identity import ChangedDataError, check_same_data, record_or_check_data
 from sweeps.job import Job
 from tests.engine.test_configuration import CHOICES, composed
 from tests.trees import write_image
+from tracking.data_files import same_files
 from tracking.run_folder import RunFolder
-from tracking.sources import same_files
 
 HEADER = "path,label,split"
 ROWS = [f"img/{name}.png,{name},{'train' if name < 4 else 'test'}" for name in range(8)]

@@ -10,9 +10,9 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
-from engine.build import disband
+from engine.build import shutdown
+from engine.data.loader import SeededBatches
 from engine.learner import set_up
-from engine.loader import SeededBatches
 from tests.configured import build_loss
 
 LABELS = torch.tensor([0] * 6 + [1] * 2 + [2] * 2 + [3] * 2)  # one process has nothing to mine
@@ -90,7 +90,7 @@ def train_all(fabric: Fabric, path: Path) -> None:
     gathered = {loss: fabric.all_gather(trained(fabric, loss)) for loss in LOSSES}
     if fabric.is_global_zero:
         torch.save(gathered, path)
-    disband(fabric)
+    shutdown(fabric)
 
 
 def on_cpu(devices: int, strategy: str = "auto") -> Fabric:

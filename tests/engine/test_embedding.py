@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from engine.embedding import embed_split
+from engine.embed_split import embed_split
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -26,7 +26,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from engine.embedding import embed_split
+from engine.embed_split import embed_split
 from engine.build import disband
 from engine.measure import measure
 

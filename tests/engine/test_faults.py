@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.faults import MachineError, advised
+from engine.hints import MachineError, with_hints
 
 
 @pytest.mark.parametrize(
@@ -16,18 +16,18 @@ from engine.faults import MachineError, advised
     ],
 )
 def test_it_is_one_line_with_advice(error: Exception, advice: str) -> None:
-    with pytest.raises(MachineError) as raised, advised():
+    with pytest.raises(MachineError) as raised, with_hints():
         raise error
     assert advice in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_memory_that_the_host_does_not_have() -> None:
-    with pytest.raises(MachineError, match=r"sampler\.batch_size"), advised():
+    with pytest.raises(MachineError, match=r"sampler\.batch_size"), with_hints():
         torch.empty(2**58, dtype=torch.uint8)
 
 
 def test_an_error_of_the_code_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="shapes") as raised, advised():
+    with pytest.raises(RuntimeError, match="shapes") as raised, with_hints():
         raise RuntimeError("shapes do not match")
     assert type(raised.value) is RuntimeError

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from engine.loader import SeededBatches, training_loader, worker_count
+from engine.data.loader import SeededBatches, training_loader, worker_count
 
 
 class Ordered:

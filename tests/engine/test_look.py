@@ -12,17 +12,24 @@ from datasets.digits import png_uri
 from datasets.images import Images
 from datasets.table import make_table
 from datasets.transforms import Transform
-from engine import look as looking
-from engine.look import Looked, answers, look, neighbors_of, recall_curve_of, shortened
+from engine import write_inspection_report as looking
+from engine.inspection import (
+    InspectionData,
+    answers,
+    neighbors_of,
+    recall_curve_of,
+    shortened,
+    write_inspection_report,
+)
 from evaluation.embed import Embedded
+from evaluation.figures.neighbor_grid import Answer
 from evaluation.per_query import per_query
-from evaluation.pictures.neighbor_grid import Answer
 
 LABELS = ["a", "a", "a", "b", "b", "b", "alone"]
 PLACES = [0.0, 0.1, 0.3, 2.0, 9.0, 1.0, 4.0]  # on a line; the two best are a, the two worst b
 
 
-def looked(is_query: object = True) -> Looked:
+def looked(is_query: object = True) -> InspectionData:
     """Image i is a grey patch of brightness 10 i."""
     paths = [png_uri(np.full((4, 4), 10 * i, dtype=np.uint8)) for i in range(len(LABELS))]
     table = make_table(paths, LABELS, "test", is_query=is_query, is_gallery=True)
@@ -30,7 +37,7 @@ def looked(is_query: object = True) -> Looked:
     embeddings = torch.tensor(PLACES)[:, None] * torch.tensor([[1.0, 0.0, 0.0]])
     labels = torch.from_numpy(images.labels)
     found = per_query(embeddings, labels, *images.roles, k=2, distance="euclidean")
-    return Looked(images, Embedded(embeddings, labels), "euclidean", found)
+    return InspectionData(images, Embedded(embeddings, labels), "euclidean", found)
 
 
 def brightness(image: Image.Image) -> int:
@@ -82,7 +89,9 @@ def test_a_query_outside_the_gallery_has_all_of_it_to_choose_from() -> None:
 
 
 def test_tables_are_about_answered_queries(tmp_path: Path) -> None:
-    pictures = look(looked(), tmp_path, map_images=5, queries=1, hardest=1, seed=0)
+    pictures = write_inspection_report(
+        looked(), tmp_path, map_images=5, queries=1, hardest=1, seed=0
+    )
     assert pictures.keys() == {"spectrum", "class_map", "recall_curve", "neighbors"}
     assert all(path.is_file() for path in pictures.values())
     classes = pd.read_csv(tmp_path / "classes.csv")

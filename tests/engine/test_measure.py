@@ -12,8 +12,8 @@ from datasets.sop import sop
 from datasets.transforms import base
 from engine.measure import measure
 from evaluation.averages import Averages
-from evaluation.evaluate import Evaluation
-from evaluation.recall import recall_at_k
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.recall import recall_at_k
 
 
 class Pixels(nn.Module):
@@ -27,7 +27,7 @@ def test_numbers_are_named_by_split_and_super_classes_arrive(sop_tree: Path) -> 
     table = sop(str(sop_tree))
     test = Images(table[table["split"] == "test"], base(32, 24).eval)
     metrics = {"recall@1": partial(recall_at_k, k=1)}
-    evaluation = Evaluation(metrics, averages=Averages(by_category=True))
+    evaluation = Evaluator(metrics, averages=Averages(by_category=True))
     model = Fabric(accelerator="cpu", devices=1).setup_module(Pixels())
     fabric = Fabric(accelerator="cpu", devices=1)
     results = measure(fabric, model, {"test": test}, evaluation, batch_size=4, num_workers=0)

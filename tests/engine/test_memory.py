@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import resource, sys
 import torch
-from engine.memory import keep_freed_memory
+from engine.malloc import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

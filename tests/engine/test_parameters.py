@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from core.parameter_groups import Groups
-from engine.parameters import parameter_groups
+from engine.parameter_groups import parameter_groups
 
 
 class Model(nn.Module):

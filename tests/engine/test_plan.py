@@ -1,6 +1,6 @@
 """When a run logs, evaluates and saves."""
 
-from engine.plan import plan
+from engine.schedule import plan
 
 DEFAULTS = {
     "steps_per_epoch": 5,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from engine.prefetch import Prefetched, moved
+from engine.data.prefetch import CudaPrefetcher, to_device
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def batches(read: list[int]) -> "list[tuple[Tensor, Tensor]]":
 
 
 def test_every_round_has_all_batches_in_order() -> None:
-    prefetched = Prefetched(batches([]), CPU, moved)
+    prefetched = CudaPrefetcher(batches([]), CPU, to_device)
     assert len(prefetched) == 3
     for _ in range(2):
         assert [labels.tolist() for _, labels in prefetched] == [[0, 0], [1, 1], [2, 2]]
@@ -27,11 +27,13 @@ def test_every_round_has_all_batches_in_order() -> None:
 
 def test_on_the_host_nothing_is_read_ahead() -> None:
     read: list[int] = []
-    rounds = iter(Prefetched(batches(read), CPU, moved))
+    rounds = iter(CudaPrefetcher(batches(read), CPU, to_device))
     next(rounds)
     assert read == [0]
 
 
 def test_a_batch_is_what_placing_made_of_it() -> None:
-    placed = Prefetched(batches([]), CPU, lambda batch, device: (batch[0] + 1, batch[1].to(device)))
+    placed = CudaPrefetcher(
+        batches([]), CPU, lambda batch, device: (batch[0] + 1, batch[1].to(device))
+    )
     assert [images[0, 0].item() for images, _ in placed] == [1.0, 2.0, 3.0]

@@ -7,15 +7,15 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from rich.console import Console
 
-from engine.configuration import CONF
-from engine.protocol import Claim, claim_of, compare, table
+from engine.config.protocol import ProtocolCheck, check_claimed_protocol, compare, table
+from engine.config.run_name import CONF
 
 MARGIN = "experiment=roth2020/cub200/margin_b12_distance"
 
 
-def claim(*overrides: str) -> Claim | None:
+def claim(*overrides: str) -> ProtocolCheck | None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return claim_of(compose("config", overrides=list(overrides)), overrides)
+        return check_claimed_protocol(compose("config", overrides=list(overrides)), overrides)
 
 
 def differences(*overrides: str) -> dict[str, tuple[Any, Any]]:

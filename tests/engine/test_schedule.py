@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
-from engine.plan import Plan
-from engine.schedule import constant, cosine, multistep
+from engine.learning_rate import constant, cosine, multistep
+from engine.schedule import TrainingSchedule
 
-RUN = Plan(steps_per_epoch=2, total_steps=8, evaluate_every=2, log_every=1, checkpoint_every=8)
+RUN = TrainingSchedule(
+    steps_per_epoch=2, total_steps=8, evaluate_every=2, log_every=1, checkpoint_every=8
+)
 
 
 def rates(make, steps=8, **options):  # noqa: ANN001, ANN003, ANN201

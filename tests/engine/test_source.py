@@ -12,15 +12,22 @@ from torch import Tensor
 
 from datasets import images as images_module
 from datasets.cub200 import cub200
-from datasets.hold import hold
 from datasets.images import Images
+from datasets.preparation.lock import lock_file
 from datasets.table import DatasetError, Table, make_table
 from datasets.transforms import Transforms, base, musgrave, small
-from engine import source as source_module
-from engine.decoder import Decoder, Encoded, collate
-from engine.loader import SeededBatches, evaluation_loader, training_loader
-from engine.plan import Plan
-from engine.source import Choice, Costs, Source, choose, costs_of, read_from
+from engine.data import image_source as source_module
+from engine.data.gpu_decode import Decoder, EncodedImages, collate
+from engine.data.image_source import (
+    Costs,
+    ImageSource,
+    SourceConfig,
+    choose,
+    costs_of,
+    open_or_build_cache,
+)
+from engine.data.loader import SeededBatches, evaluation_loader, training_loader
+from engine.schedule import TrainingSchedule
 
 CPU = torch.device("cpu")
 
@@ -31,8 +38,8 @@ def train(cub200_tree: Path) -> Images:
     return Images(table[table["split"] == "train"], base(32, 40).train)
 
 
-def choice(source: Source, folder: Path, limit_gib: float = 8) -> Choice:
-    return Choice(source, folder / "caches", limit_gib, num_workers=0)
+def choice(source: ImageSource, folder: Path, limit_gib: float = 8) -> SourceConfig:
+    return SourceConfig(source, folder / "caches", limit_gib, num_workers=0)
 
 
 class Twice:
@@ -80,7 +87,7 @@ def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path
         part.mkdir(parents=True)
         (part / "pixels.bin").touch()
     with busy.with_suffix(".lock").open("ab") as lock:
-        hold(lock)
+        lock_file(lock)
         choose(choice("cache", tmp_path), train, 1)
     assert not left.exists()
     assert busy.exists()
@@ -147,11 +154,11 @@ def test_measuring_draws_nothing_and_finds_the_size(train: Images) -> None:
 
 def test_every_split_has_its_own_source(train: Images, tmp_path: Path) -> None:
     test = Images(table_of(train), base(32, 40).eval)
-    plan = Plan(2, total_steps=4, evaluate_every=2, log_every=1, checkpoint_every=1)
-    told = read_from(choice("cache", tmp_path), train, {"test": test}, plan)
+    plan = TrainingSchedule(2, total_steps=4, evaluate_every=2, log_every=1, checkpoint_every=1)
+    told = open_or_build_cache(choice("cache", tmp_path), train, {"test": test}, plan)
     assert list(told) == ["training", "test"]
     assert told["training"] != told["test"]
-    assert read_from(choice("files", tmp_path), train, {}, plan) == {"training": "files"}
+    assert open_or_build_cache(choice("files", tmp_path), train, {}, plan) == {"training": "files"}
 
 
 def table_of(images: Images) -> Table:
@@ -196,7 +203,7 @@ def test_images_that_no_device_decodes_are_left_to_pil(tmp_path: Path) -> None:
     names = ("a.png", "plain.jpg", "grey.jpg", "print.jpg", "cut.jpg")
     table = make_table([str(tmp_path / name) for name in names], 0, "test")
     images = Images(table, small(8).eval, on_device=True)
-    read = collate([Encoded(images)[number] for number in range(len(names))])
+    read = collate([EncodedImages(images)[number] for number in range(len(names))])
     assert [content.ndim for content in read.contents] == [3, 1, 1, 3, 3]
     decoded, _ = Decoder(images.transform)(read, CPU)
     expected = torch.stack([images[number][0] for number in range(len(names))])

@@ -7,11 +7,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from engine.configuration import CONF
-from engine.errors import ConfigurationError
-from engine.one_line import explain
-from engine.start import check_start
-from sweeps.place import run_folder
+from engine.config.error_line import explain
+from engine.config.errors import ConfigurationError
+from engine.config.run_name import CONF
+from engine.config.start import check_start
+from sweeps.run_config import run_folder
 
 PAIRS = "sampler.batch_size=4 sampler.samples_per_class=1"
 

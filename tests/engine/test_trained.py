@@ -10,9 +10,9 @@ from torch import nn
 
 from core.files import DamagedFileError
 from engine.checkpoint import CheckpointError
-from engine.configuration import CONF
-from engine.errors import ConfigurationError
-from engine.trained import (
+from engine.config.errors import ConfigurationError
+from engine.config.run_name import CONF
+from engine.trained_run import (
     MEASURED,
     NoRunError,
     Weights,

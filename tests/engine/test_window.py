@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from engine.train import Step
-from engine.window import TrainingError, Window
+from engine.metric_accumulator import MetricAccumulator, TrainingError
+from engine.step import StepResult
 
 
-def taken(loss: float, grad_norm: float = 2.0) -> Step:
+def taken(loss: float, grad_norm: float = 2.0) -> StepResult:
     measured = {"train/loss": torch.tensor(loss), "train/grad_norm": torch.tensor(grad_norm)}
-    return Step(num_images=4, measured=measured)
+    return StepResult(num_images=4, measured=measured)
 
 
 def test_close_averages_and_starts_afresh() -> None:
-    window = Window()
+    window = MetricAccumulator()
     for loss in (1.0, 2.0, 6.0):
         window.add(taken(loss))
     means = window.close(step=3)
@@ -26,7 +26,7 @@ def test_close_averages_and_starts_afresh() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_names_the_step_of_a_non_finite_loss(bad: float) -> None:
-    window = Window()
+    window = MetricAccumulator()
     for loss in (1.0, bad, 1.0):
         window.add(taken(loss))
     with pytest.raises(TrainingError, match="step 9: the loss is"):
@@ -38,7 +38,7 @@ def test_names_the_step_of_a_non_finite_gradient_unless_a_scaler_passes_over_it(
     bad: float,
 ) -> None:
     for scaled in (False, True):
-        window = Window(scaled)
+        window = MetricAccumulator(scaled)
         window.add(taken(1.0))
         window.add(taken(1.0, grad_norm=bad))
         if scaled:
@@ -50,7 +50,7 @@ def test_names_the_step_of_a_non_finite_gradient_unless_a_scaler_passes_over_it(
 
 def test_a_loss_without_any_active_tuple_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """A user chose one image per class and a triplet loss: every record was 0, and nothing said."""
-    window = Window(patience=4)
+    window = MetricAccumulator(patience=4)
     for step, loss in enumerate([0.0, 0.0, 0.0, 1.0, *[0.0] * 9], start=1):
         window.add(taken(loss, grad_norm=loss))
         window.close(step)
@@ -63,7 +63,7 @@ def test_a_loss_without_any_active_tuple_is_said_once(caplog: pytest.LogCaptureF
 def test_a_loss_or_a_gradient_that_is_there_is_no_reason_to_warn(
     caplog: pytest.LogCaptureFixture, loss: float, grad_norm: float
 ) -> None:
-    window = Window(patience=4)
+    window = MetricAccumulator(patience=4)
     for step in range(4, 40, 4):
         for _ in range(3):
             window.add(taken(0.0, grad_norm=0.0))

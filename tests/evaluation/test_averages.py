@@ -13,12 +13,12 @@ from torch import Tensor
 from evaluation.averages import Averages
 from evaluation.bootstrap import DRAWN, intervals
 from evaluation.categories import mean_over_categories, within_categories
-from evaluation.evaluate import Evaluation
-from evaluation.map_at_r import map_at_r
-from evaluation.neighbors import rank
-from evaluation.nmi import nmi
-from evaluation.recall import recall_at_k
-from evaluation.rho_spectrum import rho_spectrum
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.map_at_r import map_at_r
+from evaluation.metrics.nmi import nmi
+from evaluation.metrics.recall import recall_at_k
+from evaluation.metrics.rho_spectrum import rho_spectrum
+from evaluation.search.ranks import relevant_ranks
 
 
 def recall(ranking: object) -> Tensor:
@@ -41,7 +41,7 @@ def blobs() -> tuple[Tensor, Tensor, list[str]]:
 
 def scores_of(blobs: tuple[Tensor, Tensor, list[str]]) -> dict[int, float]:
     """MAP@R of every query with something to find."""
-    parts = rank(*blobs[:2])
+    parts = relevant_ranks(*blobs[:2])
     return {
         q: score
         for queries, ranking in parts
@@ -52,7 +52,7 @@ def scores_of(blobs: tuple[Tensor, Tensor, list[str]]) -> dict[int, float]:
 def test_averages_equal_loops(blobs: tuple[Tensor, Tensor, list[str]]) -> None:
     embeddings, labels, categories = blobs
     scores = scores_of(blobs)
-    results = Evaluation(METRICS, averages=EVERYTHING)(embeddings, labels, categories=categories)
+    results = Evaluator(METRICS, averages=EVERYTHING)(embeddings, labels, categories=categories)
     kinds = ("class_average", "low", "high", "chair", "sofa")
     expected = [name for metric in METRICS for name in (metric, *(f"{metric}/{k}" for k in kinds))]
     assert list(results) == [*expected, "num_queries", "num_queries_excluded"]
@@ -72,7 +72,7 @@ def test_only_queries_make_categories(blobs: tuple[Tensor, Tensor, list[str]]) -
     embeddings, labels, categories = blobs
     is_query = torch.arange(62) % 2 == 0
     is_query &= labels < 3  # no query in `sofa`
-    evaluation = Evaluation(METRICS, averages=Averages(by_category=True))
+    evaluation = Evaluator(METRICS, averages=Averages(by_category=True))
     apart = evaluation(embeddings, labels, is_query, ~is_query, categories)
     assert apart["recall@1/chair"] == apart["recall@1"]
     assert "recall@1/sofa" not in apart
@@ -91,7 +91,7 @@ def test_class_average_agrees_with_pytorch_metric_learning(
         k=None,
         device=torch.device("cpu"),
     ).get_accuracy(unit, labels)
-    ours = Evaluation(METRICS, averages=Averages(by_class=True))(embeddings, labels)
+    ours = Evaluator(METRICS, averages=Averages(by_class=True))(embeddings, labels)
     assert ours["recall@1/class_average"] == pytest.approx(theirs["precision_at_1"], abs=1e-6)
     expected = theirs["mean_average_precision_at_r"]
     assert ours["map@r/class_average"] == pytest.approx(expected, abs=1e-6)
@@ -99,7 +99,7 @@ def test_class_average_agrees_with_pytorch_metric_learning(
 
 def test_directions_follow_the_metric_and_a_spread_has_none() -> None:
     averages = Averages(by_class=True, bootstrap=10)
-    evaluation = Evaluation({**METRICS, "nmi": nmi}, restarts=2, averages=averages)
+    evaluation = Evaluator({**METRICS, "nmi": nmi}, restarts=2, averages=averages)
     directions = evaluation.higher_is_better
     assert {name for name, better in directions.items() if better is None} == {
         *("nmi/std", "num_queries", "num_queries_excluded")
@@ -111,7 +111,7 @@ def test_without_anything_to_find_every_average_is_undefined_and_says_so_once(
     blobs: tuple[Tensor, Tensor, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     embeddings, _, categories = blobs
-    evaluation = Evaluation({"recall@1": recall}, averages=EVERYTHING)
+    evaluation = Evaluator({"recall@1": recall}, averages=EVERYTHING)
     results = evaluation(embeddings, torch.arange(62), categories=categories)
     assert all(math.isnan(results[name]) for name in EVERYTHING.names("recall@1"))
     assert len(caplog.messages) == 1
@@ -119,12 +119,12 @@ def test_without_anything_to_find_every_average_is_undefined_and_says_so_once(
 
 def test_restarts_report_their_spread(blobs: tuple[Tensor, Tensor, list[str]]) -> None:
     embeddings, labels, _ = blobs
-    single = [Evaluation({"nmi": nmi}, seed=seed)(embeddings, labels)["nmi"] for seed in range(4)]
-    results = Evaluation({"nmi": nmi}, restarts=4)(embeddings, labels)
+    single = [Evaluator({"nmi": nmi}, seed=seed)(embeddings, labels)["nmi"] for seed in range(4)]
+    results = Evaluator({"nmi": nmi}, restarts=4)(embeddings, labels)
     assert list(results) == ["nmi", "nmi/std"]
     assert results["nmi"] == pytest.approx(statistics.mean(single), abs=1e-12)
     assert results["nmi/std"] == pytest.approx(statistics.stdev(single), abs=1e-12)
-    impossible = Evaluation({"nmi": nmi}, restarts=2, num_clusters=63)(embeddings, labels)
+    impossible = Evaluator({"nmi": nmi}, restarts=2, num_clusters=63)(embeddings, labels)
     assert list(impossible) == ["nmi", "nmi/std"]
     assert all(map(math.isnan, impossible.values()))
 
@@ -171,12 +171,12 @@ def test_the_order_of_the_samples_does_not_move_averages(
     """But for the interval, whose draws belong to positions."""
     embeddings, labels, categories = blobs
     order = torch.randperm(62, generator=torch.Generator().manual_seed(0))
-    evaluation = Evaluation(METRICS, averages=Averages(by_class=True, by_category=True))
+    evaluation = Evaluator(METRICS, averages=Averages(by_class=True, by_category=True))
     expected = evaluation(embeddings, labels, categories=categories)
     there = [categories[i] for i in order]
     assert evaluation(embeddings[order], labels[order], categories=there) == pytest.approx(expected)
-    tight = Evaluation(METRICS, averages=EVERYTHING, memory=3000)(embeddings, labels)
-    roomy = Evaluation(METRICS, averages=EVERYTHING)(embeddings, labels)
+    tight = Evaluator(METRICS, averages=EVERYTHING, memory=3000)(embeddings, labels)
+    roomy = Evaluator(METRICS, averages=EVERYTHING)(embeddings, labels)
     assert tight == pytest.approx(roomy, abs=1e-12)
 
 
@@ -186,7 +186,7 @@ def test_within_categories_the_others_are_not_in_the_way(
     embeddings, labels, categories = blobs
     is_query = torch.arange(62) % 3 > 0
     metrics = {**METRICS, "nmi": nmi, "rho@0": lambda spectrum: rho_spectrum(spectrum, 0)}
-    evaluation = Evaluation(metrics)
+    evaluation = Evaluator(metrics)
     found = within_categories(evaluation, embeddings, labels, categories, is_query)
     assert list(found) == ["chair", "sofa"]
     for category, results in found.items():

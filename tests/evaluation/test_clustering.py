@@ -14,18 +14,18 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
-from evaluation import assignment as assignment_module
-from evaluation.ami import ami, expected_information
-from evaluation.ari import ari
-from evaluation.assignment import Assignment
-from evaluation.contingency import contingency
-from evaluation.f1 import f1
-from evaluation.kmeans import kmeans, move
-from evaluation.nmi import mutual_information, nmi
-from evaluation.purity import purity
+from evaluation.clustering import assignment as assignment_module
+from evaluation.clustering.assignment import Assignment
+from evaluation.clustering.contingency import contingency
+from evaluation.clustering.kmeans import kmeans, move
+from evaluation.clustering.sums import sums_by_group
+from evaluation.metrics.ami import ami, expected_information
+from evaluation.metrics.ari import ari
+from evaluation.metrics.f1 import f1
+from evaluation.metrics.nmi import mutual_information, nmi
+from evaluation.metrics.purity import purity
+from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.two_stage import search
-from evaluation.sums import sums_by_group
-from evaluation.undefined import UndefinedError
 
 PARTITIONS = {
     "random": (torch.arange(60) % 7, torch.arange(60) * 13 % 11),

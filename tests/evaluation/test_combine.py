@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation.combine import combine, singly_and_combined
-from evaluation.evaluate import Evaluation
-from evaluation.map_at_r import map_at_r
+from evaluation.ensemble import concatenate_embeddings, evaluate_ensemble
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.map_at_r import map_at_r
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def parts() -> list[Tensor]:
 def test_the_cosine_is_the_weighted_mean_of_the_cosines(
     parts: list[Tensor], weights: list[float] | None
 ) -> None:
-    found = combine(parts, weights)
+    found = concatenate_embeddings(parts, weights)
     assert found.shape == (30, 13)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(30))
     shares = [weight**2 for weight in weights or [1, 1, 1]]
@@ -32,9 +32,13 @@ def test_the_cosine_is_the_weighted_mean_of_the_cosines(
 
 
 def test_one_part_alone_is_that_part(parts: list[Tensor]) -> None:
-    torch.testing.assert_close(combine(parts[:1]), torch.nn.functional.normalize(parts[0]))
-    torch.testing.assert_close(combine(parts, [0, 1, 0])[:, 4:11], combine(parts[1:2]))
-    assert combine([parts[0].half()]).dtype == torch.float32
+    torch.testing.assert_close(
+        concatenate_embeddings(parts[:1]), torch.nn.functional.normalize(parts[0])
+    )
+    torch.testing.assert_close(
+        concatenate_embeddings(parts, [0, 1, 0])[:, 4:11], concatenate_embeddings(parts[1:2])
+    )
+    assert concatenate_embeddings([parts[0].half()]).dtype == torch.float32
 
 
 def test_an_ensemble_of_noisy_runs_beats_each_of_them() -> None:
@@ -42,31 +46,31 @@ def test_an_ensemble_of_noisy_runs_beats_each_of_them() -> None:
     labels = torch.arange(200) % 20
     centers = torch.randn(20, 8, generator=generator)
     folds = [centers[labels] + 1.5 * torch.randn(200, 8, generator=generator) for _ in range(4)]
-    evaluation = Evaluation({"map@r": map_at_r})
+    evaluation = Evaluator({"map@r": map_at_r})
     single = [evaluation(fold, labels)["map@r"] for fold in folds]
-    assert evaluation(combine(folds), labels)["map@r"] > max(single) + 0.1
+    assert evaluation(concatenate_embeddings(folds), labels)["map@r"] > max(single) + 0.1
 
 
 def test_singly_and_combined(parts: list[Tensor]) -> None:
     heads = dict(zip(("class", "intra", "shared"), parts, strict=True))
-    found = singly_and_combined(heads)
+    found = evaluate_ensemble(heads)
     assert list(found) == ["class", "intra", "shared", "combined"]
     assert found["intra"] is parts[1]
-    assert found["combined"].equal(combine(parts))
-    some = singly_and_combined(heads, {"shared": 2, "class": 1}, name="two")
+    assert found["combined"].equal(concatenate_embeddings(parts))
+    some = evaluate_ensemble(heads, {"shared": 2, "class": 1}, name="two")
     assert list(some) == ["class", "intra", "shared", "two"]
-    assert some["two"].equal(combine([parts[2], parts[0]], [2, 1]))
+    assert some["two"].equal(concatenate_embeddings([parts[2], parts[0]], [2, 1]))
 
 
 def test_impossible_combinations_are_errors(parts: list[Tensor]) -> None:
     with pytest.raises(ValueError, match="got none"):
-        combine([])
+        concatenate_embeddings([])
     with pytest.raises(ValueError, match=r"got \[29, 30\]"):
-        combine([parts[0], parts[1][1:]])
+        concatenate_embeddings([parts[0], parts[1][1:]])
     for weights in ([1, 1], [1, 1, -1], [0, 0, 0], []):
         with pytest.raises(ValueError, match="3 weights"):
-            combine(parts, weights)
+            concatenate_embeddings(parts, weights)
     with pytest.raises(ValueError, match="no part is called c; the parts are a, b"):
-        singly_and_combined({"a": parts[0], "b": parts[1]}, {"a": 1, "c": 1})
+        evaluate_ensemble({"a": parts[0], "b": parts[1]}, {"a": 1, "c": 1})
     with pytest.raises(ValueError, match="combined is a part"):
-        singly_and_combined({"combined": parts[0]})
+        evaluate_ensemble({"combined": parts[0]})

@@ -13,22 +13,22 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from evaluation import measured_set
-from evaluation.backend import Backend
-from evaluation.dists import intra
-from evaluation.effective_rank import effective_rank
-from evaluation.evaluate import Evaluation
-from evaluation.f1 import f1
-from evaluation.fnmr import fnmr_at_fmr
-from evaluation.kmeans import kmeans
-from evaluation.map_at_r import map_at_r
-from evaluation.mean_norm import mean_norm
-from evaluation.nearest import nearest
-from evaluation.nmi import nmi
-from evaluation.recall import recall_at_k
-from evaluation.rho_spectrum import rho_spectrum, rho_spectrum_centered
-from evaluation.space import Distance
-from evaluation.uniformity import uniformity
+from evaluation import embedded_set
+from evaluation.clustering.kmeans import kmeans
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.dists import intra
+from evaluation.metrics.effective_rank import effective_rank
+from evaluation.metrics.f1 import f1
+from evaluation.metrics.fnmr import fnmr_at_fmr
+from evaluation.metrics.map_at_r import map_at_r
+from evaluation.metrics.mean_norm import mean_norm
+from evaluation.metrics.nmi import nmi
+from evaluation.metrics.recall import recall_at_k
+from evaluation.metrics.rho_spectrum import rho_spectrum, rho_spectrum_centered
+from evaluation.metrics.uniformity import uniformity
+from evaluation.search.backend import Backend
+from evaluation.search.knn import nearest_neighbors
+from evaluation.search.space import Distance
 
 CONF = Path(__file__).parents[2] / "conf"
 DEFAULT = (
@@ -45,7 +45,7 @@ DEFAULT = (
 RETRIEVAL = {"recall@1": partial(recall_at_k, k=1), "map@r": map_at_r}
 
 
-def default_evaluation(**overrides: object) -> Evaluation:
+def default_evaluation(**overrides: object) -> Evaluator:
     metric = OmegaConf.merge(
         *(OmegaConf.load(CONF / "metric" / f"{name}.yaml") for name in DEFAULT)
     )
@@ -94,7 +94,7 @@ def test_every_metric_file_adds_metrics_that_can_be_measured(
     config: Path, blobs: tuple[Tensor, Tensor]
 ) -> None:
     metrics = instantiate(OmegaConf.load(config))
-    results = Evaluation(metrics)(*blobs)
+    results = Evaluator(metrics)(*blobs)
     assert set(yaml.safe_load(config.read_text())) == set(metrics) <= set(results)
 
 
@@ -104,8 +104,8 @@ def test_searches_once_and_clusters_once_per_start(
     calls = []
 
     def counted(name: str) -> None:
-        real = getattr(measured_set, name)
-        monkeypatch.setattr(measured_set, name, lambda *a, **k: calls.append(name) or real(*a, **k))
+        real = getattr(embedded_set, name)
+        monkeypatch.setattr(embedded_set, name, lambda *a, **k: calls.append(name) or real(*a, **k))
 
     counted("rank")
     counted("singular_values")
@@ -116,17 +116,17 @@ def test_searches_once_and_clusters_once_per_start(
 
     default_evaluation()  # computes nothing
     metrics = default_evaluation().metrics
-    Evaluation(metrics, clustering=clustering, restarts=2, seed=5)(*blobs)
+    Evaluator(metrics, clustering=clustering, restarts=2, seed=5)(*blobs)
     assert sorted(calls) == ["kmeans 5", "kmeans 6", "rank", "singular_values"]
     calls.clear()
-    Evaluation({"map@r": map_at_r})(*blobs)
+    Evaluator({"map@r": map_at_r})(*blobs)
     assert calls == ["rank"]
 
 
 def test_restarts_are_averaged(blobs: tuple[Tensor, Tensor]) -> None:
-    single = [Evaluation({"nmi": nmi}, seed=seed)(*blobs)["nmi"] for seed in (3, 4)]
+    single = [Evaluator({"nmi": nmi}, seed=seed)(*blobs)["nmi"] for seed in (3, 4)]
     assert single[0] != single[1]
-    both = Evaluation({"nmi": nmi}, seed=3, restarts=2)(*blobs)["nmi"]
+    both = Evaluator({"nmi": nmi}, seed=3, restarts=2)(*blobs)["nmi"]
     assert both == pytest.approx(sum(single) / 2, abs=1e-12)
 
 
@@ -134,18 +134,18 @@ def test_clusters_are_as_many_as_classes_unless_told_otherwise(
     blobs: tuple[Tensor, Tensor],
 ) -> None:
     metrics = {"found": lambda clusters: clusters.unique().numel() * torch.ones(())}
-    assert Evaluation(metrics)(*blobs)["found"] == 9
-    assert Evaluation(metrics, num_clusters=4)(*blobs)["found"] == 4
+    assert Evaluator(metrics)(*blobs)["found"] == 9
+    assert Evaluator(metrics, num_clusters=4)(*blobs)["found"] == 4
 
 
 def test_query_and_gallery_flags(blobs: tuple[Tensor, Tensor]) -> None:
     embeddings, labels = blobs
     is_query = torch.arange(90) < 30
-    apart = Evaluation(RETRIEVAL)(embeddings, labels, is_query, ~is_query)
+    apart = Evaluator(RETRIEVAL)(embeddings, labels, is_query, ~is_query)
     assert apart["num_queries"] == 30
-    one_set = Evaluation(RETRIEVAL)(embeddings, labels)
+    one_set = Evaluator(RETRIEVAL)(embeddings, labels)
     everyone = torch.ones(90, dtype=torch.bool)
-    assert Evaluation(RETRIEVAL)(embeddings, labels, everyone, everyone) == one_set
+    assert Evaluator(RETRIEVAL)(embeddings, labels, everyone, everyone) == one_set
     assert apart["recall@1"] != one_set["recall@1"]
 
 
@@ -155,7 +155,7 @@ def test_queries_with_nothing_to_find_are_excluded_and_counted(
     embeddings, labels = blobs
     lonely = labels.clone()
     lonely[:5] = torch.arange(100, 105)
-    results = Evaluation(RETRIEVAL)(embeddings, lonely)
+    results = Evaluator(RETRIEVAL)(embeddings, lonely)
     assert (results["num_queries"], results["num_queries_excluded"]) == (85, 5)
 
 
@@ -192,7 +192,7 @@ def test_one_class_only_and_collapsed_embeddings_give_no_wrong_number() -> None:
 def test_more_clusters_than_samples_make_clustering_metrics_undefined(
     blobs: tuple[Tensor, Tensor],
 ) -> None:
-    results = Evaluation({"nmi": nmi, "f1": f1, **RETRIEVAL}, num_clusters=91)(*blobs)
+    results = Evaluator({"nmi": nmi, "f1": f1, **RETRIEVAL}, num_clusters=91)(*blobs)
     assert math.isnan(results["nmi"])
     assert math.isnan(results["f1"])
     assert results["recall@1"] > 0
@@ -229,7 +229,7 @@ def test_inputs_stay_as_they_are(blobs: tuple[Tensor, Tensor]) -> None:
 )
 def test_bad_input_is_an_error(embeddings: Tensor, labels: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Evaluation(RETRIEVAL)(embeddings, labels.long())
+        Evaluator(RETRIEVAL)(embeddings, labels.long())
 
 
 @pytest.mark.parametrize(
@@ -237,12 +237,12 @@ def test_bad_input_is_an_error(embeddings: Tensor, labels: Tensor, message: str)
 )
 def test_a_metric_that_asks_for_what_there_is_not_fails_before_any_data(metric: object) -> None:
     with pytest.raises(TypeError, match="metric mine"):
-        Evaluation({"mine": metric})
+        Evaluator({"mine": metric})
 
 
 def test_no_restart_is_an_error() -> None:
     with pytest.raises(ValueError, match="restarts"):
-        Evaluation(RETRIEVAL, restarts=0)
+        Evaluator(RETRIEVAL, restarts=0)
 
 
 def test_the_distance_reaches_neighbours_and_clusters(blobs: tuple[Tensor, Tensor]) -> None:
@@ -250,9 +250,9 @@ def test_the_distance_reaches_neighbours_and_clusters(blobs: tuple[Tensor, Tenso
     embeddings, labels = blobs
     stretched = embeddings * torch.logspace(-1, 1, 90)[:, None]
     metrics = {"nmi": nmi, **RETRIEVAL}
-    cosine = Evaluation(metrics)
+    cosine = Evaluator(metrics)
     assert cosine(stretched, labels) == pytest.approx(cosine(embeddings, labels), abs=1e-9)
-    euclidean = Evaluation(metrics, distance="euclidean")
+    euclidean = Evaluator(metrics, distance="euclidean")
     near, far = euclidean(embeddings, labels), euclidean(stretched, labels)
     assert all(far[name] < near[name] - 0.1 for name in metrics)
 
@@ -260,7 +260,7 @@ def test_the_distance_reaches_neighbours_and_clusters(blobs: tuple[Tensor, Tenso
 def test_the_memory_budget_reaches_search_and_clustering(
     blobs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budgets, real = [], measured_set.rank
+    budgets, real = [], embedded_set.rank
 
     def watched(*arguments: Tensor, memory: int, **options: str) -> object:
         budgets.append(memory)
@@ -270,16 +270,16 @@ def test_the_memory_budget_reaches_search_and_clustering(
         budgets.append(memory)
         return kmeans(*arguments, seed=seed, memory=memory)
 
-    monkeypatch.setattr(measured_set, "rank", watched)
-    Evaluation({"nmi": nmi, **RETRIEVAL}, clustering=clustering, memory=12345)(*blobs)
+    monkeypatch.setattr(embedded_set, "rank", watched)
+    Evaluator({"nmi": nmi, **RETRIEVAL}, clustering=clustering, memory=12345)(*blobs)
     assert budgets == [12345, 12345]
 
 
 def test_the_backend_reaches_the_search(blobs: tuple[Tensor, Tensor]) -> None:
     with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
-        Evaluation(RETRIEVAL, backend="fast")(*blobs)
+        Evaluator(RETRIEVAL, backend="fast")(*blobs)
     searches = ("certified", "torch", "faiss")
-    certified, dense, by_faiss = (Evaluation(RETRIEVAL, backend=b)(*blobs) for b in searches)
+    certified, dense, by_faiss = (Evaluator(RETRIEVAL, backend=b)(*blobs) for b in searches)
     assert certified == dense == by_faiss
 
 
@@ -305,7 +305,7 @@ def test_the_scale_of_the_embeddings_is_irrelevant(
         "fnmr": partial(fnmr_at_fmr, fmr=0.1),
         "norm": mean_norm,
     }
-    measured = Evaluation(metrics, distance=distance, backend=backend)
+    measured = Evaluator(metrics, distance=distance, backend=backend)
     found, expected = measured(scale * embeddings, labels), measured(embeddings, labels)
     expected["norm"] *= scale
     assert found == pytest.approx(expected, rel=1e-6, abs=0)
@@ -316,6 +316,6 @@ def test_the_scale_of_the_embeddings_is_irrelevant(
     np.fill_diagonal(apart, np.inf)
     nearest_label = labels.numpy()[apart.argmin(axis=1)]
     assert found["recall"] == pytest.approx((nearest_label == labels.numpy()).mean())
-    neighbors = nearest(scale * embeddings, 1, distance=distance, backend=backend)
+    neighbors = nearest_neighbors(scale * embeddings, 1, distance=distance, backend=backend)
     truth = apart.min(axis=1) ** 2 / 2 if distance == "cosine" else scale * apart.min(axis=1)
     np.testing.assert_allclose(neighbors.distances[:, 0], truth, rtol=1e-5)

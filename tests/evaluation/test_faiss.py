@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import backend, faiss_search
-from evaluation.backend import asks_faiss, check
-from evaluation.evaluate import Evaluation
-from evaluation.faiss_ranks import faiss_ranks
-from evaluation.members import Members
-from evaluation.mrr import reciprocal_rank
-from evaluation.nearest import nearest
-from evaluation.neighbors import rank
-from evaluation.space import points_of
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.mrr import reciprocal_rank
+from evaluation.search import backend, faiss_knn
+from evaluation.search.backend import asks_faiss, check
+from evaluation.search.faiss_ranks import faiss_ranks
+from evaluation.search.knn import nearest_neighbors
+from evaluation.search.ranks import relevant_ranks
+from evaluation.search.relevance_index import RelevanceIndex
+from evaluation.search.space import normalize_for_search
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -27,10 +27,10 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """What was found out about the installation is found out again."""
-    for remembered in (faiss_search.works, faiss_search.for_gpus):
+    for remembered in (faiss_knn.works, faiss_knn.for_gpus):
         remembered.cache_clear()
     yield
-    for remembered in (faiss_search.works, faiss_search.for_gpus):
+    for remembered in (faiss_knn.works, faiss_knn.for_gpus):
         remembered.cache_clear()
 
 
@@ -45,7 +45,7 @@ def blobs() -> tuple[Tensor, Tensor]:
 def ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
     return {
         q: row[:num].tolist()
-        for queries, found in rank(embeddings, labels, **options)
+        for queries, found in relevant_ranks(embeddings, labels, **options)
         for q, row, num in zip(queries.tolist(), found.ranks, found.num_relevant, strict=True)
     }
 
@@ -60,7 +60,7 @@ def test_ranks_and_neighbors_are_those_of_the_other_searches(
     assert ranks(*blobs, backend="faiss", **options) == expected
     assert ranks(*blobs, backend="torch", **options) == expected
     ours, theirs = (
-        nearest(blobs[0], 9, backend=name, **options) for name in ("certified", "faiss")
+        nearest_neighbors(blobs[0], 9, backend=name, **options) for name in ("certified", "faiss")
     )
     assert ours.indices.equal(theirs.indices)
     assert ours.distances.equal(theirs.distances)
@@ -68,8 +68,8 @@ def test_ranks_and_neighbors_are_those_of_the_other_searches(
 
 def test_faiss_ranks_whom_it_can_and_leaves_the_others(blobs: tuple[Tensor, Tensor]) -> None:
     everyone = torch.arange(500)
-    members = Members(blobs[1], everyone, everyone)
-    points = points_of(blobs[0], "cosine")
+    members = RelevanceIndex(blobs[1], everyone, everyone)
+    points = normalize_for_search(blobs[0], "cosine")
     left: list[Tensor] = []
 
     def search() -> Iterator[tuple[Tensor, Tensor]]:
@@ -88,7 +88,7 @@ def test_what_faiss_leaves_out_may_be_as_near_as_the_last_it_finds() -> None:
 def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ValueError, match="backend faiss: faiss is not installed"):
-        Evaluation({"mrr": reciprocal_rank}, backend="faiss")
+        Evaluator({"mrr": reciprocal_rank}, backend="faiss")
     check("auto", CPU)
     assert not asks_faiss("auto", CPU, 10)
     assert not asks_faiss("auto", CUDA, 10)
@@ -155,7 +155,7 @@ def test_auto_asks_faiss_on_a_gpu_for_neighbors_within_its_depth(
     monkeypatch.setattr(backend, "missing", lambda _: None)
     monkeypatch.setattr(backend, "works", lambda _: True)
     assert asks_faiss("auto", CUDA, 10)
-    assert not asks_faiss("auto", CUDA, faiss_search.DEEPEST)
+    assert not asks_faiss("auto", CUDA, faiss_knn.DEEPEST)
     assert not asks_faiss("auto", CUDA)  # torch ranks there
     assert not asks_faiss("auto", CPU, 10)
     assert not asks_faiss("torch", CUDA, 10)

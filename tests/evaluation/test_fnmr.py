@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import fnmr
-from evaluation.evaluate import Evaluation
-from evaluation.fnmr import fnmr_at_fmr, ordered_bits
-from evaluation.pairs import Pairs
-from evaluation.space import Distance
-from evaluation.undefined import UndefinedError
+from evaluation.evaluator import Evaluator
+from evaluation.metrics import fnmr
+from evaluation.metrics.fnmr import fnmr_at_fmr, ordered_bits
+from evaluation.metrics.undefined import UndefinedError
+from evaluation.search.pairs import Pairs
+from evaluation.search.space import Distance
 
 EVERYONE = torch.arange(60)
 
@@ -112,7 +112,7 @@ def test_an_evaluation_offers_the_pairs_and_knows_that_lower_is_better(
     metrics = {"fnmr": lambda pairs: fnmr_at_fmr(pairs, 0.1)}
     is_query = EVERYONE < 20
     for kind in ("cosine", "euclidean"):
-        evaluation = Evaluation(metrics, distance=kind)
+        evaluation = Evaluator(metrics, distance=kind)
         assert evaluation.higher_is_better["fnmr"] is False
         found = evaluation(*blobs, is_query, ~is_query)["fnmr"]
         expected = missed(*blobs, EVERYONE[:20], EVERYONE[20:], 0.1, kind)

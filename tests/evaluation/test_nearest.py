@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import nearest as nearest_module
-from evaluation.evaluate import Evaluation
-from evaluation.nearest import NOBODY, Neighbors, nearest
+from evaluation import nearest_neighbors as nearest_module
+from evaluation.evaluator import Evaluator
+from evaluation.search.knn import NOBODY, Neighbors, nearest_neighbors
 
 
 def nearest_by_sorting(
@@ -44,7 +44,9 @@ def test_neighbors_equal_sorting(k: int, memory: int, distance: str, backend: st
     embeddings[30:40] = embeddings[10:20]  # copies: the lower index comes first
     for queries, gallery in ((range(60), range(60)), (range(40, 60), range(30, 50)), ([3], [3])):
         chosen = torch.tensor(list(queries)), torch.tensor(list(gallery))
-        found = nearest(embeddings, k, *chosen, distance=distance, memory=memory, backend=backend)
+        found = nearest_neighbors(
+            embeddings, k, *chosen, distance=distance, memory=memory, backend=backend
+        )
         expected = nearest_by_sorting(embeddings, k, list(queries), list(gallery), distance)
         assert found.queries.tolist() == list(queries)
         assert found.indices.tolist() == expected
@@ -52,16 +54,16 @@ def test_neighbors_equal_sorting(k: int, memory: int, distance: str, backend: st
 
 def test_distances_are_what_they_are_called() -> None:
     embeddings = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    cosine = nearest(embeddings, 5)
+    cosine = nearest_neighbors(embeddings, 5)
     torch.testing.assert_close(cosine.distances[0], torch.tensor([1, 2, torch.inf]).double())
-    euclidean = nearest(embeddings, 2, distance="euclidean")
+    euclidean = nearest_neighbors(embeddings, 2, distance="euclidean")
     torch.testing.assert_close(euclidean.distances[0], torch.tensor([5**0.5, 3]).double())
 
 
 def test_without_queries_or_gallery_there_are_no_neighbors() -> None:
     nobody = torch.tensor([], dtype=torch.long)
-    assert nearest(torch.randn(4, 2), 3, nobody).indices.shape == (0, 3)
-    assert nearest(torch.randn(4, 2), 3, None, nobody).indices.shape == (4, 0)
+    assert nearest_neighbors(torch.randn(4, 2), 3, nobody).indices.shape == (0, 3)
+    assert nearest_neighbors(torch.randn(4, 2), 3, None, nobody).indices.shape == (4, 0)
 
 
 def test_a_metric_gets_as_many_neighbors_as_its_k_says() -> None:
@@ -71,7 +73,7 @@ def test_a_metric_gets_as_many_neighbors_as_its_k_says() -> None:
         seen.append((k, neighbors.indices.shape[1]))
         return neighbors.distances.mean()
 
-    Evaluation({f"depth@{k}": partial(depth, k=k) for k in (1, 4)})(
+    Evaluator({f"depth@{k}": partial(depth, k=k) for k in (1, 4)})(
         torch.randn(9, 3), torch.arange(9) % 3
     )
     assert seen == [(1, 1), (4, 4)]
@@ -79,6 +81,6 @@ def test_a_metric_gets_as_many_neighbors_as_its_k_says() -> None:
 
 def test_a_metric_of_neighbors_without_k_and_k_below_one_are_errors() -> None:
     with pytest.raises(TypeError, match="mine asks for neighbors"):
-        Evaluation({"mine": lambda neighbors: neighbors})
+        Evaluator({"mine": lambda neighbors: neighbors})
     with pytest.raises(ValueError, match="at least 1"):
-        nearest(torch.randn(4, 2), 0)
+        nearest_neighbors(torch.randn(4, 2), 0)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import chunks, dense
-from evaluation.dense import count_at_least
-from evaluation.kmeans import kmeans
-from evaluation.neighbors import rank
-from evaluation.ranking import ABSENT
+from evaluation.clustering.kmeans import kmeans
+from evaluation.metrics.ranking import ABSENT
+from evaluation.search import chunks, dense_ranks
+from evaluation.search.dense_ranks import count_at_least
+from evaluation.search.ranks import relevant_ranks
 
 BACKENDS = ["torch", "certified", "faiss"]
 
@@ -37,9 +37,9 @@ def ranks_by_sorting(
 
 
 def ranks_of(*arguments: object, **options: object) -> Ranks:
-    """What `rank` yields, query by query, padding removed and checked."""
+    """What `relevant_ranks` yields, query by query, padding removed and checked."""
     found = {}
-    for queries, ranking in rank(*arguments, **options):
+    for queries, ranking in relevant_ranks(*arguments, **options):
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
             assert (row[num:] == ABSENT).all()
             found[q] = row[:num].tolist()
@@ -120,14 +120,14 @@ def test_one_class_only_is_ranked_from_first_to_last(backend: str) -> None:
 def test_both_ways_of_counting_agree(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, labels = random_set(4)
     everyone = list(range(len(labels)))
-    monkeypatch.setattr(dense, "MANY", many)
+    monkeypatch.setattr(dense_ranks, "MANY", many)
     expected = ranks_by_sorting(embeddings, labels.tolist(), everyone, everyone, "cosine")
     assert ranks_of(embeddings, labels, backend="torch") == expected
 
 
 @pytest.mark.parametrize("many", [0, 10**6], ids=["sorting", "counting"])
 def test_count_includes_equal_values(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "MANY", many)
+    monkeypatch.setattr(dense_ranks, "MANY", many)
     values = torch.tensor([[0.5, 0.25, 0.5, -torch.inf]])
     thresholds = torch.tensor([[0.75, 0.5, 0.25, -torch.inf]])
     counts = count_at_least(values, thresholds, torch.empty_like(values))
@@ -215,7 +215,7 @@ def test_no_n_by_n_matrix_exists(classes: int, backend: str) -> None:
     embeddings, labels = torch.randn(num, 8), torch.arange(num) % classes
     total = 0
     with Sizes():
-        for queries, _ in rank(embeddings, labels, memory=memory, backend=backend):
+        for queries, _ in relevant_ranks(embeddings, labels, memory=memory, backend=backend):
             total += len(queries)
     assert total == num
     assert largest <= memory < num * num * 4 / 30
@@ -265,4 +265,8 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
 def test_unknown_distance_is_an_error() -> None:
     with pytest.raises(ValueError, match="cosine or euclidean"):
-        list(rank(torch.randn(4, 2), torch.zeros(4, dtype=torch.long), distance="manhattan"))
+        list(
+            relevant_ranks(
+                torch.randn(4, 2), torch.zeros(4, dtype=torch.long), distance="manhattan"
+            )
+        )

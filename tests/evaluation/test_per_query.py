@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import measured_set
-from evaluation.evaluate import Evaluation
-from evaluation.map import average_precision
-from evaluation.mrr import reciprocal_rank
-from evaluation.nearest import Neighbors
+from evaluation import embedded_set
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.map import average_precision
+from evaluation.metrics.mrr import reciprocal_rank
 from evaluation.per_query import compare, per_query, save
+from evaluation.search.knn import Neighbors
 
 COLUMNS = ["query", "label", "category", "num_relevant", "first_hit", "average_precision"]
 
@@ -68,17 +68,17 @@ def test_metrics_and_table_come_from_one_search(
 ) -> None:
     searches = []
     for name in ("rank", "nearest"):
-        search = getattr(measured_set, name)
+        search = getattr(embedded_set, name)
 
         def counted(*args: Any, name: str = name, search: Any = search, **options: Any) -> Any:  # noqa: ANN401
             searches.append(name)
             return search(*args, **options)
 
-        monkeypatch.setattr(measured_set, name, counted)
+        monkeypatch.setattr(embedded_set, name, counted)
     metrics = {"first_hit": reciprocal_rank, "map": average_precision, "k_occurrence": occurrence}
     roles = [torch.arange(40) < 15, torch.arange(40) >= 10] if apart else [None, None]
     categories = [f"kind {label % 2}" for label in blobs[1].tolist()]
-    evaluation = Evaluation(metrics, distance="euclidean")
+    evaluation = Evaluator(metrics, distance="euclidean")
     results, table = evaluation.with_queries(*blobs, *roles, categories, k=4)
     assert sorted(searches) == ["nearest", "rank"]
     assert results == evaluation(*blobs, *roles, categories)
@@ -94,7 +94,7 @@ def occurrence(neighbors: Neighbors, k: int = 7) -> Tensor:
 
 
 def test_means_of_the_table_are_the_metrics(blobs: tuple[Tensor, Tensor]) -> None:
-    results = Evaluation({"map": average_precision, "mrr": reciprocal_rank})(*blobs)
+    results = Evaluator({"map": average_precision, "mrr": reciprocal_rank})(*blobs)
     table = per_query(*blobs)
     assert table["average_precision"].mean() == pytest.approx(results["map"], abs=1e-12)
     assert (1 / table["first_hit"]).mean() == pytest.approx(results["mrr"], abs=1e-12)

@@ -11,18 +11,18 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from sklearn.metrics import average_precision_score, ndcg_score
 from torch import Tensor
 
-from evaluation.map import average_precision
-from evaluation.map_at_k import map_at_k
-from evaluation.map_at_r import map_at_r
-from evaluation.map_c import map_c
-from evaluation.map_lim import map_lim
-from evaluation.mrr import reciprocal_rank
-from evaluation.ndcg import ndcg_at_k
-from evaluation.neighbors import rank
-from evaluation.precision import precision_at_k
-from evaluation.r_precision import r_precision
-from evaluation.ranking import ABSENT, Ranking
-from evaluation.recall import recall_at_k
+from evaluation.metrics.map import average_precision
+from evaluation.metrics.map_at_k import map_at_k
+from evaluation.metrics.map_at_r import map_at_r
+from evaluation.metrics.map_c import map_c
+from evaluation.metrics.map_lim import map_lim
+from evaluation.metrics.mrr import reciprocal_rank
+from evaluation.metrics.ndcg import ndcg_at_k
+from evaluation.metrics.precision import precision_at_k
+from evaluation.metrics.r_precision import r_precision
+from evaluation.metrics.ranking import ABSENT, Ranking
+from evaluation.metrics.recall import recall_at_k
+from evaluation.search.ranks import relevant_ranks
 
 Definition = Callable[[list[bool]], float]  # hits of one query, nearest first -> its score
 
@@ -77,7 +77,7 @@ def hits_of(embeddings: Tensor, labels: list[int]) -> list[list[bool]]:
 
 
 def mean_score(metric: Callable[[Ranking], Tensor], embeddings: Tensor, labels: Tensor) -> float:
-    parts = [metric(ranking) for _, ranking in rank(embeddings, labels, memory=10**4)]
+    parts = [metric(ranking) for _, ranking in relevant_ranks(embeddings, labels, memory=10**4)]
     assert all(part.dtype == torch.float64 for part in parts)
     return torch.cat(parts).mean().item()
 
@@ -186,7 +186,9 @@ def test_agrees_with_pytorch_metric_learning(theirs: str, ours: str, apart: bool
     if apart:
         queries, gallery = torch.arange(80), torch.arange(80, 200)
         expected = second_opinion(theirs, unit[:80], labels[:80], unit[80:], labels[80:])
-        parts = [metric(ranking) for _, ranking in rank(embeddings, labels, queries, gallery)]
+        parts = [
+            metric(ranking) for _, ranking in relevant_ranks(embeddings, labels, queries, gallery)
+        ]
         found = torch.cat(parts).mean().item()
     else:
         expected = second_opinion(theirs, unit, labels)
@@ -200,7 +202,7 @@ def test_agrees_with_scikit_learn_query_by_query(k: int) -> None:
     labels = torch.randint(0, 6, (40,), generator=generator)
     embeddings = torch.randn(40, 5, generator=generator)
     cosine = torch.cosine_similarity(embeddings[:, None].double(), embeddings.double(), dim=2)
-    for queries, ranking in rank(embeddings, labels):
+    for queries, ranking in relevant_ranks(embeddings, labels):
         ndcg, precision = ndcg_at_k(ranking, k).numpy(), average_precision(ranking).numpy()
         for i, q in enumerate(queries.tolist()):
             others = np.arange(40) != q
@@ -235,7 +237,7 @@ def test_every_score_stays_in_its_range_and_in_its_relation() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 12, (150,), generator=generator)
     embeddings = torch.randn(150, 3, generator=generator)
-    for _, ranking in rank(embeddings, labels):
+    for _, ranking in relevant_ranks(embeddings, labels):
         scores = {name: metric(ranking) for name, (metric, _) in METRICS.items()}
         assert all(bool(((part >= 0) & (part <= 1)).all()) for part in scores.values())
         assert (scores["map@r"] <= scores["r_precision"]).all()

@@ -8,14 +8,14 @@ import torch
 from scipy.stats import entropy
 from torch import Tensor
 
-from evaluation.alignment import alignment
-from evaluation.dists import inter, intra, ratio
-from evaluation.effective_rank import effective_rank
-from evaluation.mean_norm import mean_norm
-from evaluation.rho_spectrum import rho_spectrum, rho_spectrum_centered
-from evaluation.spectrum import singular_values
-from evaluation.undefined import UndefinedError
-from evaluation.uniformity import uniformity
+from evaluation.metrics.alignment import alignment
+from evaluation.metrics.dists import inter, intra, ratio
+from evaluation.metrics.effective_rank import effective_rank
+from evaluation.metrics.mean_norm import mean_norm
+from evaluation.metrics.rho_spectrum import rho_spectrum, rho_spectrum_centered
+from evaluation.metrics.spectrum import singular_values
+from evaluation.metrics.undefined import UndefinedError
+from evaluation.metrics.uniformity import uniformity
 
 
 def cosine_distance(x: np.ndarray, y: np.ndarray) -> float:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.configuration import CONF
+from engine.config.run_name import CONF
+from reporting import published
+from reporting.command import UNKNOWN
 from scripts.aggregate import main
-from scripts.results import published
-from scripts.results.command import UNKNOWN
 from tests.run_folders import CONFIG, write_run, write_study
 
 GOLDEN = Path(__file__).parent / "results" / "golden"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.evaluation import SIZES, bare_faiss, embeddings, retrieval, suite
+from benchmarks.evaluation import pytorch_metric_learning as peer
+from benchmarks.implementation import Measured, run_in_process, write_table
 from scripts.benchmark import main
-from scripts.benchmark_evaluation import SIZES, bare_faiss, embeddings, retrieval, suite
-from scripts.benchmark_evaluation import pytorch_metric_learning as peer
-from scripts.side import Measured, in_own_process, write_table
 
 
 def test_the_sides_measure_the_same_thing() -> None:
@@ -52,10 +52,10 @@ def test_the_difference_in_nmi_is_a_row(tmp_path: Path) -> None:
 
 
 def test_a_side_that_ends_badly_or_late_is_a_failure() -> None:
-    missing = in_own_process(["scripts.benchmark_evaluation", "tiny", "nobody", "cpu"], 16, 60)
+    missing = run_in_process(["benchmarks.evaluation", "tiny", "nobody", "cpu"], 16, 60)
     assert missing.seconds is None
     assert "nobody" in missing.failure
-    late = in_own_process(["scripts.benchmark_evaluation", "tiny", "bare product", "cpu"], 16, 0)
+    late = run_in_process(["benchmarks.evaluation", "tiny", "bare product", "cpu"], 16, 0)
     assert late.failure == "not done after 0 s"
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.criteria import names_of, row, summary
+from benchmarks.worker import Worker
 from scripts.benchmark import main
-from scripts.benchmark_criteria import names_of, row, summary
-from scripts.contender import Contender
 
 
 def test_objectives_and_miners_are_rows_with_their_circumstances(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_side_that_dies_or_is_late_is_a_failure(
 ) -> None:
     (tmp_path / "side.py").write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Contender(["side"], memory_gib=1, timeout=timeout) as contender:
+    with Worker(["side"], memory_gib=1, timeout=timeout) as contender:
         assert contender.ask("8") == {"failure": failure}
         assert contender.ask("16") == {"failure": failure}
 
@@ -65,7 +65,7 @@ def test_a_side_takes_turn_after_turn(tmp_path: Path, monkeypatch: pytest.Monkey
         "import json, sys\nfor line in sys.stdin: print(json.dumps(2 * int(line)), flush=True)"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Contender(["side"], memory_gib=1, timeout=20) as contender:
+    with Worker(["side"], memory_gib=1, timeout=20) as contender:
         assert [contender.ask("1"), contender.ask("2")] == [2, 4]
     assert sys.executable in contender.process.args
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.implementation import Measured, write_table
+from benchmarks.scaling import computed, summary
 from scripts.benchmark import main
-from scripts.benchmark_scaling import computed, summary
-from scripts.side import Measured, write_table
 
 
 @pytest.mark.slow

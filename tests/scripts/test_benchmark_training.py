@@ -9,17 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.backbone_only import Table, lower_bound
+from benchmarks.implementation import Measured, write_table
+from benchmarks.naive_loop import triplets_of
+from benchmarks.synthetic_images import SIZE, one_pixel, write_synthetic_images
+from benchmarks.throughput import TimingWindows, read, throughput
+from benchmarks.training import STAND_IN, summary
 from datasets.csv import csv
 from datasets.images import Images
 from datasets.transforms import small
-from engine.compose import compose_run
-from scripts.bare_steps import Table, floor
+from engine.config.compose import compose_run
 from scripts.benchmark import main
-from scripts.benchmark_training import STAND_IN, summary
-from scripts.pace import Rhythm, pace, read
-from scripts.photographs import SIZE, one_pixel, write_photographs
-from scripts.plain_loop import triplets_of
-from scripts.side import Measured, write_table
 from tests.batches import chi_square_p
 from tracking.run_folder import RunFolder
 
@@ -49,8 +49,8 @@ def test_a_run_that_fails_is_a_failure_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "main.py").write_text("import sys; print('table'); sys.exit(f'no {sys.argv[-1]}')")
-    monkeypatch.setattr("scripts.pace.MAIN", tmp_path / "main.py")
-    measured = pace(["dataset=csv", "dataset.path=nowhere"], Rhythm(1, 1), 8, 300)
+    monkeypatch.setattr("benchmarks.throughput.MAIN", tmp_path / "main.py")
+    measured = throughput(["dataset=csv", "dataset.path=nowhere"], TimingWindows(1, 1), 8, 300)
     assert measured == Measured(None, None, None, {}, "no dataset.path=nowhere")
 
 
@@ -61,18 +61,18 @@ def test_a_step_takes_the_median_of_the_windows_after_the_first(tmp_path: Path) 
     lines = [*records, {"step": 5, "time": 999, "test/recall@1": 0.5}]
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     run.cost.write_text('{"peak_memory_gib": 1.5}')
-    assert read(run, Rhythm(2, 4)) == Measured(4.0, None, 1.5, {"loss": 1.0})  # 2, 3, 5, 13
+    assert read(run, TimingWindows(2, 4)) == Measured(4.0, None, 1.5, {"loss": 1.0})  # 2, 3, 5, 13
 
 
 def test_a_rhythm_leaves_the_first_window_out(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     lengths = iter([50, 50, 1, 1, 2, 4, 9, 9])
-    monkeypatch.setattr("scripts.pace.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchmarks.throughput.time.perf_counter", lambda: clock[0])
 
     def step() -> None:
         clock[0] += next(lengths)
 
-    assert Rhythm(2, 3).of(step, torch.device("cpu")) == 3
+    assert TimingWindows(2, 3).of(step, torch.device("cpu")) == 3
 
 
 def test_the_floor_takes_a_large_batch_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,15 +83,17 @@ def test_the_floor_takes_a_large_batch_in_chunks(monkeypatch: pytest.MonkeyPatch
             seen.append(len(images))
             return super().forward(images)
 
-    monkeypatch.setattr("scripts.bare_steps.Table", Seeing)
-    monkeypatch.setattr("scripts.bare_steps.keep_freed_memory", lambda: None)
+    monkeypatch.setattr("benchmarks.backbone_only.Table", Seeing)
+    monkeypatch.setattr("benchmarks.backbone_only.keep_freed_memory", lambda: None)
     batch = ["dataset=digits", "sampler.batch_size=10", "trainer.chunk_size=4"]
-    floor(compose_run([*batch, "transform=base", "transform.crop=2", STAND_IN]), Rhythm(1, 1))
+    lower_bound(
+        compose_run([*batch, "transform=base", "transform.crop=2", STAND_IN]), TimingWindows(1, 1)
+    )
     assert seen == [4, 4, 2] * 2
 
 
 def test_photographs_are_a_dataset_of_jpeg_files(tmp_path: Path) -> None:
-    table = csv(str(write_photographs(tmp_path / "files", classes=3, per_class=4)))
+    table = csv(str(write_synthetic_images(tmp_path / "files", classes=3, per_class=4)))
     assert table.groupby("split")["label"].nunique().to_dict() == {"test": 2, "train": 3}
     assert table.groupby("label").size().tolist() == [4, 4, 4, 2, 2]
     with Image.open(table["path"][0]) as image:
@@ -101,7 +103,7 @@ def test_photographs_are_a_dataset_of_jpeg_files(tmp_path: Path) -> None:
 
 
 def test_one_pixel_takes_the_place_of_every_image(tmp_path: Path) -> None:
-    table = csv(str(one_pixel(write_photographs(tmp_path, classes=2, per_class=2))))
+    table = csv(str(one_pixel(write_synthetic_images(tmp_path, classes=2, per_class=2))))
     images = Images(table, small(size=1, shift=0).train)
     assert images[0][0].tolist() == [[[0]], [[0]], [[0]]]
     assert len(images) == 8

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evaluation.metric import direction_of
+from evaluation.metrics.metric import direction_of
 from scripts.docstrings import listed, markdown
 from scripts.document_metrics import (
     BETTER,
@@ -80,7 +80,7 @@ def test_the_example_on_the_page_runs_from_an_empty_folder(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     imported = set(re.findall(r"^from (\S+) import", blocks["hits.py"], re.MULTILINE))
-    assert imported == {"core.types", "evaluation.ranking"}, "only what the example uses"
+    assert imported == {"core.types", "evaluation.metrics.ranking"}, "only what the example uses"
     (command,) = re.findall(r"PYTHONPATH=\. python (\S*main.py .*)\n", PAGE.read_text())
     command = command.replace("path/to/this/repository", str(ROOT))
     small = "dataset=digits tracker.mode=disabled trainer.iterations=2 trainer.workers=1"

@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from core.errors import UserError
-from engine.configuration import CONF
+from engine.config.run_name import CONF
 from engine.trainer import train_and_evaluate
 from scripts.folds import by_seed_and_fold, cell, main, over_seeds
-from sweeps.place import run_folder
+from sweeps.run_config import run_folder
 
 TINY = (
     *("dataset=digits", "metric=[recall,map_at_r]", "evaluation.select_on=val/map@r"),

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from reporting.figures.correlations import correlations
+from reporting.figures.critical_difference import critical_difference, groups
+from reporting.figures.means import means
+from reporting.figures.ranking import ranking
+from reporting.figures.recall_rho import overlap, recall_rho
+from reporting.figures.relations import relations
+from reporting.readers.run_folders import read_folders
+from reporting.statistics import Ranks
 from scripts.plot import file_name, main
-from scripts.results.figures.correlations import correlations
-from scripts.results.figures.critical_difference import critical_difference, groups
-from scripts.results.figures.means import means
-from scripts.results.figures.ranking import ranking
-from scripts.results.figures.recall_rho import overlap, recall_rho
-from scripts.results.figures.relations import relations
-from scripts.results.folders import read_folders
-from scripts.results.statistics import Ranks
 from tests.run_folders import write_run
 
 RECALLS = {

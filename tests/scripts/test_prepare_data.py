@@ -12,12 +12,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from datasets.archive import Archive
 from datasets.csv import csv
 from datasets.cub200 import cub200
-from engine import acquisition
-from engine.acquisition import archives_of
-from engine.configuration import CONF
+from datasets.preparation.archive import Archive
+from engine.config.run_name import CONF
+from engine.data import acquisition
+from engine.data.acquisition import archives_of
 from scripts import prepare_data
 from scripts.prepare_data import main
 from tests.file_server import FileServer, serving

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from reporting.html.page import POINTS, downsample
 from scripts.report import main
-from scripts.results.page import POINTS, thinned
 from tests.run_folders import CONFIG, write_run
 
 EVIL = "</script><b id=evil>"
@@ -133,9 +133,9 @@ def test_the_data_of_the_page_is_that_of_the_runs(html: str) -> None:
 
 def test_long_curves_keep_their_ends() -> None:
     points = list(range(10_000))
-    kept = thinned(points)
+    kept = downsample(points)
     assert (len(kept), kept[0], kept[-1]) == (POINTS, 0, 9999)
-    assert thinned([1, 2, 3]) == [1, 2, 3]
+    assert downsample([1, 2, 3]) == [1, 2, 3]
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ import pytest
 from hydra import compose
 from omegaconf import OmegaConf
 
-from engine.check import check
-from engine.compose import compose_run, composing
-from engine.configuration import CONF
-from engine.protocol import claim_of
-from scripts import lint_protocol, prepare_data
+from engine.config.check import check
+from engine.config.compose import compose_run, composing
+from engine.config.protocol import check_claimed_protocol
+from engine.config.run_name import CONF
+from scripts import check_protocol, prepare_data
 from sweeps.grid import declared
-from sweeps.place import arguments
-from sweeps.space import space_of
+from sweeps.run_config import arguments
+from sweeps.search_space import space_of
 from tests.sweeps.test_sweep import ROOT, TINY
 
 
@@ -73,7 +73,7 @@ def test_checks_and_claims_see_a_users_files(folder: Path) -> None:
     with composing([f"--config-dir={folder}", *overrides]) as said:
         config = compose("config", said.overrides)
         check(config, overrides)
-        claim = claim_of(config, overrides)
+        claim = check_claimed_protocol(config, overrides)
     assert config.trainer.log_every == 3
     assert claim is not None
     assert [difference.key for difference in claim.differences] == ["trainer.epochs"]
@@ -83,7 +83,7 @@ def test_commands_that_compose_take_the_same_options(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = [f"--config-dir={folder}", "experiment=mystudy", "+rig=small", "dataset=digits"]
-    assert lint_protocol.main(said) == 1
+    assert check_protocol.main(said) == 1
     assert "dataset" in capsys.readouterr().out
     own, config, name = prepare_data.read([said[0], *said[2:], "bits=8"])
     assert (own.bits, config.trainer.log_every, name) == (8, 3, "digits")

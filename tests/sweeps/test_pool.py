@@ -13,7 +13,7 @@ import pytest
 import sweeps.job
 from core.errors import UserError
 from sweeps.job import Job, Outcome
-from sweeps.pool import Silent, places, run_all
+from sweeps.pool import NullObserver, gpu_slots, run_all
 from tracking.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ def test_a_run_that_another_sweep_ends_while_ours_starts_is_skipped(job: NewJob)
     assert trace(ours) == []
 
 
-class Release(Silent):
+class Release(NullObserver):
     """Lets the other process finish its run as soon as ours has been refused."""
 
     def __init__(self, refused: Path, go: Path) -> None:
@@ -192,8 +192,8 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have ignored it
 import sweeps.job, sweeps.pool
-from engine.one_line import explained
-from sweeps.report import Announce
+from engine.config.error_line import explained
+from sweeps.progress import Announce
 from tracking.run_folder import RunFolder
 sweeps.job.MAIN, sweeps.pool.PATIENCE, *jobs = eval(sys.argv[1])
 with explained(), Announce(len(jobs), 2) as watch:
@@ -230,17 +230,17 @@ def test_asked_to_stop_it_says_so_at_once_and_stops_all_its_jobs_together(
 
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert places("auto") == ["3", "5"]
-    assert places(4) == ["3", "5", "3", "5"]
-    assert places("auto", devices=2) == ["3,5"]
-    assert places(2, devices=2) == ["3,5", "3,5"]
-    assert places("auto", devices=3) == [None], "the run says what it misses"
+    assert gpu_slots("auto") == ["3", "5"]
+    assert gpu_slots(4) == ["3", "5", "3", "5"]
+    assert gpu_slots("auto", devices=2) == ["3,5"]
+    assert gpu_slots(2, devices=2) == ["3,5", "3,5"]
+    assert gpu_slots("auto", devices=3) == [None], "the run says what it misses"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert places("auto") == [None]
-    assert places(2) == [None, None]
+    assert gpu_slots("auto") == [None]
+    assert gpu_slots(2) == [None, None]
     for wrong in (0, "all"):
         with pytest.raises(UserError, match=r"hydra\.launcher\.jobs"):
-            places(wrong)
+            gpu_slots(wrong)
 
 
 def test_the_log_of_earlier_processes_is_kept(job: NewJob) -> None:

@@ -19,13 +19,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from core.errors import UserError
-from engine.configuration import CONF
-from sweeps import space
+from engine.config.run_name import CONF
+from sweeps import search_space
 from sweeps.job import Outcome
-from sweeps.place import compose
-from sweeps.report import SweepError
-from sweeps.search import Launch, Rules, search
-from sweeps.space import SpaceError, distribution, overrides, space_of
+from sweeps.progress import SweepError
+from sweeps.run_config import compose
+from sweeps.search import Launch, StudyConfig, search
+from sweeps.search_space import SpaceError, distribution, overrides, space_of
 from tests.configured import choices, composed
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +40,9 @@ def composing() -> Iterator[tuple[ConfigLoader, object]]:
         yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
 
 
-def rules(tmp_path: Path, **others: object) -> Rules:
+def rules(tmp_path: Path, **others: object) -> StudyConfig:
     values = {"trials": 3, "at_once": 1, "seeds": [], "repeats": [], "sampler_seed": 0}
-    return Rules(**{**values, "folder": tmp_path / "searches", **others})
+    return StudyConfig(**{**values, "folder": tmp_path / "searches", **others})
 
 
 class Runs:
@@ -78,7 +78,7 @@ class Runs:
         folder.write_json(folder.status, {"state": "finished"})
         return Outcome(folder.path, "finished", 1.0)
 
-    def search(self, asked: Rules, runs: Path, *arguments: str) -> None:
+    def search(self, asked: StudyConfig, runs: Path, *arguments: str) -> None:
         with composing() as (self.loader, self.sweep):
             everything = [f"paths.runs='{runs}'", *(arguments or ARGUMENTS)]
             launch: Launch = self.launch
@@ -229,8 +229,10 @@ def test_a_declared_space_fits_its_loss(loss: str) -> None:
 def test_losses_without_a_space_are_named_before_anything_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, without = space.file_of, ("npair", "vicreg")
-    monkeypatch.setattr(space, "file_of", lambda *of: None if of[0] in without else found(*of))
+    found, without = search_space.file_of, ("npair", "vicreg")
+    monkeypatch.setattr(
+        search_space, "file_of", lambda *of: None if of[0] in without else found(*of)
+    )
     runs = Runs()
     with pytest.raises(SpaceError, match=r"what to search of npair, vicreg: write keys"):
         runs.search(rules(tmp_path), tmp_path, *ONE[::2], "loss=triplet,vicreg,npair")

@@ -14,9 +14,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from engine.configuration import CONF
+from engine.config.run_name import CONF
 from sweeps.grid import expanded
-from sweeps.place import run_folder
+from sweeps.run_config import run_folder
 from tracking.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from threading import Timer
 import pytest
 
 from core.files import DamagedFileError
-from engine.one_line import explained
+from engine.config.error_line import user_errors_as_one_line
 from tracking.run_folder import RunFolder, RunLockedError
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,8 @@ def test_without_a_summary_nothing_is_finished(folder: RunFolder) -> None:
 
 
 def test_a_failure_is_explained_as_on_the_terminal(folder: RunFolder) -> None:
-    explained = folder.running(lambda _: "what it means")
-    with pytest.raises(ValueError, match="full_key"), folder.locked(), explained:
+    user_errors_as_one_line = folder.running(lambda _: "what it means")
+    with pytest.raises(ValueError, match="full_key"), folder.locked(), user_errors_as_one_line:
         raise ValueError("Error in call to target, full_key: loss")
     assert json.loads(folder.status.read_text())["error"] == "ValueError: what it means"
 
@@ -98,7 +98,11 @@ def test_a_run_that_is_held_ends_a_process_with_a_code_of_its_own(
 ) -> None:
     with folder.locked():
         assert folder.holder == f"process {os.getpid()} on {socket.gethostname()}"
-        with pytest.raises(SystemExit) as ended, explained(), RunFolder(folder.path).locked():
+        with (
+            pytest.raises(SystemExit) as ended,
+            user_errors_as_one_line(),
+            RunFolder(folder.path).locked(),
+        ):
             pass
     assert ended.value.code == 75
     assert capsys.readouterr().err.startswith("error: ")

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 from tests.wandb_server import WandbServer, serving
-from tracking import wandb_mirror
-from tracking.wandb_mirror import WandbMirror
+from tracking import wandb_logger
+from tracking.wandb_logger import WandbLogger
 
 ROOT = Path(__file__).parents[2]
 KEY = "0123456789abcdef0123456789abcdef01234567"  # planted, of the form of a real one
 RUN = """
 import sys
 from pathlib import Path
-from tracking.wandb_mirror import WandbMirror
+from tracking.wandb_logger import WandbMirror
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
 with WandbMirror(sys.argv[2], "p", None, float(sys.argv[3]), folder=folder, config={"a": 1}) as m:
     m.log(1, {"epoch": 0, "test/recall@1": 0.5, "test/rho_spectrum@0": [0.5, 0.3, 0.2]})
@@ -98,7 +98,7 @@ def test_a_server_that_fails_is_said_once_and_stops_nothing(
 MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from tracking.wandb_mirror import WandbMirror
+from tracking.wandb_logger import WandbMirror
 from engine.library_warnings import capture_library_warnings
 capture_library_warnings()
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
@@ -165,16 +165,16 @@ class FakeRun:
         self.call("finish", exit_code)
 
 
-def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbMirror:
-    def start(self: WandbMirror, **options: object) -> None:
+def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbLogger:
+    def start(self: WandbLogger, **options: object) -> None:
         fake.call("init", options)
         self.run = fake
 
-    monkeypatch.setattr(WandbMirror, "_start", start)
-    return WandbMirror("offline", "p", None, 60, folder=folder, config={})
+    monkeypatch.setattr(WandbLogger, "_start", start)
+    return WandbLogger("offline", "p", None, 60, folder=folder, config={})
 
 
-def exercise(mirror: WandbMirror) -> None:
+def exercise(mirror: WandbLogger) -> None:
     with mirror:
         mirror.log(7, {"train/loss": 1.0})
         mirror.log(8, {"train/loss": 2.0})
@@ -219,7 +219,7 @@ def test_a_client_that_hangs_is_left_behind(
     mirror = mirror_of(fake, folder, monkeypatch)
     mirror.timeout = 0.2
     ended: list[bool] = []
-    monkeypatch.setattr(wandb_mirror, "_end_service", lambda: ended.append(True))
+    monkeypatch.setattr(wandb_logger, "_end_service", lambda: ended.append(True))
     with caplog.at_level(logging.WARNING):
         exercise(mirror)
     fake.released.set()
@@ -233,7 +233,7 @@ def test_an_interrupted_run_gives_the_client_a_moment_only(
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
     with pytest.raises(KeyboardInterrupt), mirror:
         raise KeyboardInterrupt
-    assert mirror.timeout == wandb_mirror.HURRY
+    assert mirror.timeout == wandb_logger.HURRY
 
 
 def test_a_run_that_failed_is_shown_as_failed(
@@ -250,7 +250,7 @@ def test_a_missing_client_stops_nothing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with caplog.at_level(logging.WARNING):
-        exercise(WandbMirror("offline", "p", None, 60, folder=folder, config={}))
+        exercise(WandbLogger("offline", "p", None, 60, folder=folder, config={}))
     assert len(caplog.records) == 1
 
 
@@ -258,13 +258,13 @@ def test_disabled_never_touches_the_client(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    exercise(WandbMirror("disabled", "p", None, 60, folder=folder, config={}))
+    exercise(WandbLogger("disabled", "p", None, 60, folder=folder, config={}))
     assert caplog.records == []
 
 
 def test_an_unknown_mode_is_named(folder: Path) -> None:
     with pytest.raises(ValueError, match="online, offline or disabled, got on"):
-        WandbMirror("on", "p", None, 60, folder=folder, config={})
+        WandbLogger("on", "p", None, 60, folder=folder, config={})
 
 
 def test_an_evaluation_has_a_page_of_its_own_with_pictures(
@@ -274,7 +274,7 @@ def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     mirror_of(fake, folder, monkeypatch)
     picture = tmp_path / "curve.png"
     Image.new("RGB", (2, 2)).save(picture)
-    with WandbMirror("offline", "p", None, 60, folder=folder, config={}, page="test_last") as page:
+    with WandbLogger("offline", "p", None, 60, folder=folder, config={}, page="test_last") as page:
         page.log(7, {"test/nmi": 0.5})
         page.show(7, {"curve": picture})
     (_, own), (_, options), *_, (_, (step, shown)), _ = fake.calls

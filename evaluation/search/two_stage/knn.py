@@ -8,11 +8,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.search.space import Distance
 from evaluation.search.two_stage.low_precision import Bound, Codes
 from evaluation.search.two_stage.search import Indices, Product, two_stage_search
 from evaluation.search.two_stage.select_nearest import select_nearest
 from evaluation.search.two_stage.similarity import Points
-from evaluation.space import Distance
 
 
 def two_stage_knn(

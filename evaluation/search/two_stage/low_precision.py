@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.space import Distance
+from evaluation.search.space import Distance
 
 ADDITION = 2.0**-23  # 2 u
 PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of a float32

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.members import Members
-from evaluation.ranking import ABSENT
+from evaluation.metrics.ranking import ABSENT
+from evaluation.search.relevance_index import RelevanceIndex
+from evaluation.search.space import Distance
 from evaluation.search.two_stage.count_closer import Relevant, relevant_ranks
 from evaluation.search.two_stage.low_precision import Bound, Codes, products
 from evaluation.search.two_stage.search import Indices, two_stage_search
 from evaluation.search.two_stage.similarity import Points
-from evaluation.space import Distance
 
 MOST = 8192  # queries of a round
 PER_RANK = 96  # bytes that a rank needs here and where metrics are computed from it
@@ -22,7 +22,7 @@ Ranks = tuple[Tensor, Tensor]  # queries, and the ranks of their relevant items
 
 
 def two_stage_ranks(
-    members: Members,
+    members: RelevanceIndex,
     wanted: Tensor,
     queries: Embeddings,
     gallery: Embeddings,

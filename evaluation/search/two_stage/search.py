@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.chunks import in_chunks
-from evaluation.parallel import in_parallel
+from evaluation.search.chunks import in_chunks
+from evaluation.search.parallel import in_parallel
+from evaluation.search.space import full_precision
 from evaluation.search.two_stage.low_precision import Bound, Codes, LowPrecision
-from evaluation.space import full_precision
 
 SIMILARITIES = 2**20  # of one thread at a time: they stay in its cache
 FEWEST, MOST = 64, 512  # queries of a product: enough to be fast, few enough for the cache

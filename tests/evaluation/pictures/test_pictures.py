@@ -8,11 +8,11 @@ from matplotlib import colors, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evaluation.pictures.class_map import LOOKS, class_map, layout, sample_of_classes
-from evaluation.pictures.neighbor_grid import Answer, neighbor_grid
-from evaluation.pictures.recall_curve import recall_by_chance, recall_curve
-from evaluation.pictures.spectrum import spectrum_picture
-from evaluation.pictures.style import COLOURS, GREEN, VERMILLION, save
+from evaluation.figures.class_map import LOOKS, class_map, layout, sample_of_classes
+from evaluation.figures.neighbor_grid import Answer, neighbor_grid
+from evaluation.figures.recall_curve import recall_by_chance, recall_curve
+from evaluation.figures.spectrum import spectrum_picture
+from evaluation.figures.style import COLOURS, GREEN, VERMILLION, save
 
 
 def line(figure: Figure, label: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import backend, neighbors
-from evaluation.backend import certifies, check, fast_precisions
-from evaluation.neighbors import rank
+from evaluation.search import backend, ranks
+from evaluation.search.backend import certifies, check, fast_precisions
+from evaluation.search.ranks import relevant_ranks
+from evaluation.search.space import normalize_for_search
 from evaluation.search.two_stage import search
 from evaluation.search.two_stage.low_precision import (
     LowPrecision,
@@ -19,7 +20,6 @@ from evaluation.search.two_stage.low_precision import (
     value_of,
 )
 from evaluation.search.two_stage.select_nearest import candidate_limit
-from evaluation.space import points_of
 
 HALF, SINGLE = torch.bfloat16, torch.float32
 LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (HALF,)}
@@ -29,13 +29,16 @@ LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (
 def precisions(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[torch.dtype, ...]:
-    monkeypatch.setattr(neighbors, "precisions", lambda _: request.param)
+    monkeypatch.setattr(ranks, "precisions", lambda _: request.param)
     return request.param
 
 
 def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, list[int]]:
     """The definition, in fractions, of the points the search sees."""
-    points = [[Fraction(x) for x in point] for point in points_of(embeddings, distance).tolist()]
+    points = [
+        [Fraction(x) for x in point]
+        for point in normalize_for_search(embeddings, distance).tolist()
+    ]
     found = {}
     for q, x in enumerate(points):
         near = {}
@@ -52,7 +55,7 @@ def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, 
 
 def two_stage_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
     found = {}
-    for queries, ranking in rank(embeddings, labels, backend="certified", **options):
+    for queries, ranking in relevant_ranks(embeddings, labels, backend="certified", **options):
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
             found[q] = row[:num].tolist()
     return found
@@ -103,7 +106,7 @@ def test_ranks_depend_on_nothing_but_the_points(
     order = torch.randperm(300, generator=generator)
     shuffled = two_stage_ranks(embeddings[order], labels[order], memory=memory)
     assert {int(order[q]): ranks for q, ranks in shuffled.items()} == everyone
-    torch_ranks = rank(embeddings, labels, backend="torch")
+    torch_ranks = relevant_ranks(embeddings, labels, backend="torch")
     for queries, ranking in torch_ranks:
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
             assert everyone[q] == row[:num].tolist()

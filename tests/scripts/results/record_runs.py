@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from tracking.records import Records
-from tracking.run import Run
+from tracking.metrics_log import MetricsLog
 from tracking.run_folder import RunFolder
-from tracking.wandb_mirror import WandbMirror
+from tracking.run_logger import RunLogger
+from tracking.wandb_logger import WandbLogger
 
 DIRECTIONS = {"recall@1": True, "nmi": True, "rho_spectrum@2": None}
 COST = {"seconds": 60.0, "images_per_second": 100.0, "peak_memory_gib": 1.5, "gpu_hours": 0.5}
@@ -28,9 +28,9 @@ def record(folder: RunFolder, mode: str, seed: int, rows: int, killed: bool) -> 
     folder.write_json(folder.environment, {"commit": "1234567890", "dirty": False})
     with (
         folder.running(),
-        WandbMirror(mode, "p", "team", 60, folder=folder.path, config=config) as mirror,
+        WandbLogger(mode, "p", "team", 60, folder=folder.path, config=config) as mirror,
     ):
-        run = Run(Records(folder.metrics), mirror, DIRECTIONS)
+        run = RunLogger(MetricsLog(folder.metrics), mirror, DIRECTIONS)
         for step in range(1, rows + 1):
             run.record(step, step / 10, {"train/loss": 1 / step})
         for step in (rows + 1, rows + 2):

@@ -5,9 +5,9 @@ import shlex
 import pytest
 from omegaconf import OmegaConf
 
-from engine.compose import compose_run
-from scripts.results.command import UNKNOWN, command
-from scripts.results.run import Run
+from engine.config.compose import compose_run
+from reporting.command import UNKNOWN, command
+from reporting.run import Run
 
 
 def run_of(group: str, *overrides: str) -> Run:

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from core.files import DamagedFileError
+from reporting.readers.run_folders import read_folders
 from scripts import aggregate, plot, report
-from scripts.results.folders import read_folders
 from tests.run_folders import CONFIG, COST, write_run, write_study
-from tracking.contents import read_config
+from tracking.run_files import read_config
 from tracking.run_folder import RunFolder
 
 STUDY = {"cub200": {"a": [0.5, 0.6, 0.7], "b": [0.4, 0.5, 0.6], "c": [0.3, 0.2, 0.1]}}

@@ -4,8 +4,8 @@ import argparse
 import re
 from pathlib import Path
 
+from reporting.published import sources
 from scripts import aggregate, plot, report
-from scripts.results.published import sources
 
 PAGE = (Path(__file__).parents[3] / "docs" / "results.md").read_text()
 TRIVIAL = {"--help", "--title"}

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from engine.compose import compose_run
+from engine.config.compose import compose_run
+from reporting.directions import directions
 from scripts import aggregate, evaluate, plot, report
-from scripts.results.directions import directions
 from tests.run_folders import CONFIG, write_run, write_study
 
 METRICS = {"test/recall@1": 0.1, "test/recall@2": 0.2, "test/nmi": 0.1}
@@ -30,7 +30,7 @@ def hostile(marker: Path) -> dict[str, Any]:
         **CONFIG,
         "metric": {
             "recall@1": {"_target_": "sympy.sympify", "a": code},
-            "nmi": {"_target_": "evaluation.nmi.nmi", "_partial_": True, "extra": write},
+            "nmi": {"_target_": "evaluation.metrics.nmi.nmi", "_partial_": True, "extra": write},
             "own": write,
         },
         "loss": write,
@@ -83,10 +83,18 @@ def test_a_run_folder_that_holds_code_is_read_and_not_run(
 def test_the_metric_of_a_stranger_has_no_direction() -> None:
     """A run measured a metric of ours with another k, and one by a function of its own."""
     metric = {
-        "recall@7": {"_target_": "evaluation.recall.recall_at_k", "_partial_": True, "k": 7},
-        "fnmr@x": {"_target_": "evaluation.fnmr.fnmr_at_fmr", "_partial_": True, "rate": 0.5},
+        "recall@7": {
+            "_target_": "evaluation.metrics.recall.recall_at_k",
+            "_partial_": True,
+            "k": 7,
+        },
+        "fnmr@x": {
+            "_target_": "evaluation.metrics.fnmr.fnmr_at_fmr",
+            "_partial_": True,
+            "rate": 0.5,
+        },
         "found@5": {"_target_": "hits.found", "_partial_": True, "k": 5},
-        "recall@1": {"_target_": "evaluation.dists.ratio"},
+        "recall@1": {"_target_": "evaluation.metrics.dists.ratio"},
         "odd": "text",
     }
     names = ["recall@7", "recall@7/class_average", "recall@7/std", "fnmr@x", *metric]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reporting.command import UNKNOWN, command, written
+from reporting.run import Run
 from scripts.aggregate import main
-from scripts.results.command import UNKNOWN, command, written
-from scripts.results.run import Run
 from tests.run_folders import write_run
 from tests.scripts.results.test_command import run_of
 

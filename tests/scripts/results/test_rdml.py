@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
+from reporting.readers.rdml import read_rdml
 from scripts.aggregate import main
-from scripts.results.rdml import read_rdml
 from tests.run_folders import write_run
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from scripts.results.folders import read_folders
-from scripts.results.run import labels, tidy
-from scripts.results.source import read_all
+from reporting.readers.run_folders import read_folders
+from reporting.readers.sources import read_all
+from reporting.run import labels, tidy
 from tests.run_folders import CONFIG, COST, write_run
 
 

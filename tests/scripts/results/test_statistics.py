@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
-from scripts.results import statistics
+from reporting import statistics
 
 
 def test_spread_and_interval_are_those_of_a_textbook() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
+from reporting.readers import wandb_runs
+from reporting.readers.run_folders import read_folders
+from reporting.readers.wandb_runs import read_wandb
+from reporting.run import Run
 from scripts.aggregate import main
-from scripts.results import wandb_runs
-from scripts.results.folders import read_folders
-from scripts.results.run import Run
-from scripts.results.wandb_runs import read_wandb
 from tests.wandb_server import StoredRun, WandbServer, serving
 
 ROOT = Path(__file__).parents[3]

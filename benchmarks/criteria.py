@@ -1,0 +1,246 @@
+"""What an objective or a miner costs, beside pytorch-metric-learning's and the least it could cost.
+
+The floor is what every comparison of a batch with itself must do: normalise the embeddings, one
+N x N product, and backward through both. Objectives run forward and backward over all tuples
+(miners forward) on N embeddings of 128 dimensions, 4 per class, with as many classes as the batch
+has. Each side is a process of its own under a memory limit; they take turns.
+"""
+
+import argparse
+import ctypes
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from rich.progress import track
+from torch import Tensor
+
+from benchmarks.implementation import GIB, circumstances, memory
+from benchmarks.worker import Worker
+from core.files import write_text_atomically
+from engine.config.compose import compose_run
+from engine.config.run_name import CONF
+from engine.malloc import tune_malloc
+
+SIZES = (112, 512, 1024, 4096)
+DIM, PER_CLASS = 128, 4
+SECONDS = 0.2  # that one turn repeats the work for
+
+Work = Callable[[], object]
+
+
+def floor(embeddings: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
+    unit = F.normalize(embeddings, dim=1)
+    return (unit @ unit.T).sum()
+
+
+def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
+    """As its YAML and, where there is a counterpart, the options that make both the same."""
+    from benchmarks.pml_equivalents import COUNTERPARTS
+
+    overrides = [f"num_classes={num_classes}", f"backbone.embedding_dim={DIM}"]
+    options: Mapping[str, Any] = {}
+    if kind == "loss":
+        overrides += [f"loss={name}", "batchminer=none"]
+        options = COUNTERPARTS[name].options if name in COUNTERPARTS else {}
+    else:
+        overrides += [f"batchminer={name}", "loss=triplet"]
+    config = compose_run(overrides)
+    group = "loss" if kind == "loss" else "batchminer"
+    merged = OmegaConf.merge(config, {group: options})
+    built: Callable[..., Any] = instantiate(OmegaConf.select(merged, group))
+    return built
+
+
+def theirs(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
+    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+
+    if kind == "miner":
+        return MINERS[name]()
+    built: Callable[..., Any] = COUNTERPARTS[name].build(num_classes=num_classes, embedding_dim=DIM)
+    return built
+
+
+IMPLEMENTATIONS = {"ours": ours, "theirs": theirs, "floor": lambda *_: floor}
+
+
+def work_of(side: str, kind: str, name: str, size: int, device: str) -> Work:
+    draw = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(size, DIM, generator=draw).to(device).requires_grad_()
+    labels = (torch.arange(size) // PER_CLASS).to(device)
+    contender = IMPLEMENTATIONS[side](kind, name, size // PER_CLASS)
+    if isinstance(contender, torch.nn.Module):
+        contender.to(device)
+    if kind == "miner":
+        return partial(contender, embeddings, labels)
+
+    def forward_and_backward() -> None:
+        contender(embeddings, labels).backward()
+
+    return forward_and_backward
+
+
+def turn(work: Work, device: str) -> dict[str, Any]:
+    """Median seconds of repeated work, and the peak of memory above what was held before."""
+    on_gpu = device == "cuda"
+    if on_gpu:
+        work()  # kernels are loaded once in a lifetime
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    else:
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier turns have freed is not held
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+        before = memory("VmRSS")
+        work()  # threads and caches are warm from here
+    taken: list[float] = []
+    while sum(taken) < SECONDS:
+        start = time.perf_counter()
+        work()
+        if on_gpu:
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else memory("VmHWM")
+    return {"seconds": statistics.median(taken), "gib": (peak - before) / GIB}
+
+
+def take_turns(side: str, device: str) -> None:
+    """Answer each line `<kind> <name> <N>` of the standard input with one turn."""
+    tune_malloc()  # as a run does
+    works: dict[str, Work] = {}
+    for line in sys.stdin:
+        kind, name, size = line.split()
+        if line not in works:
+            works = {line: work_of(side, kind, name, int(size), device)}
+        print(json.dumps(turn(works[line], device)), flush=True)
+
+
+def race(
+    kind: str, name: str, contenders: Mapping[str, Worker], chosen: argparse.Namespace
+) -> pd.DataFrame:
+    """One row per size."""
+    rows = []
+    for contender in contenders.values():
+        contender.revive()
+    for size in chosen.sizes:
+        turns = [
+            {side: contender.ask(f"{kind} {name} {size}") for side, contender in contenders.items()}
+            for _ in range(chosen.rounds)
+        ]
+        rows.append({"kind": kind, "name": name, "N": size, **row(turns, list(contenders))})
+    return pd.DataFrame(rows)
+
+
+def row(turns: list[dict[str, dict[str, Any]]], sides: list[str]) -> dict[str, Any]:
+    """Medians over the turns; a ratio is the median of the ratios of each turn."""
+    found: dict[str, Any] = {}
+    for side in sides:
+        answers = [turn[side] for turn in turns]
+        failure = next((a["failure"] for a in answers if "failure" in a), "")
+        found[f"{side}_failure"] = failure
+        if not failure:
+            found[f"{side}_ms"] = round(1000 * statistics.median(a["seconds"] for a in answers), 3)
+            found[f"{side}_gib"] = round(max(a["gib"] for a in answers), 3)
+    for other in ("floor", "theirs"):
+        if f"{other}_ms" in found and "ours_ms" in found:
+            ratios = [turn["ours"]["seconds"] / turn[other]["seconds"] for turn in turns]
+            found[f"ours/{other}"] = round(statistics.median(ratios), 2)
+    return found
+
+
+def names_of(kind: str) -> list[str]:
+    """Every choice that computes something by itself; combinations are left to their parts."""
+    group = CONF / ("loss" if kind == "loss" else "batchminer")
+    paths = sorted(group.glob("*.yaml"))
+    return [path.stem for path in paths if path.stem != "none" and "/loss@" not in path.read_text()]
+
+
+def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subjects.add_parser("criteria", help="objectives and miners")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="of the batch")
+    parser.add_argument("--only", nargs="+", help="names of objectives and miners")
+    parser.add_argument(
+        "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="of all sides, in turn")
+    parser.add_argument("--memory", type=float, default=8, help="GiB a side may use on the CPU")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds a turn may take")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+
+    path = chosen.out / f"criteria_{chosen.device}.csv"
+    todo = [
+        (kind, name)
+        for kind in ("loss", "miner")
+        for name in names_of(kind)
+        if not chosen.only or name in chosen.only
+    ]
+    with ExitStack() as stack:
+        everyone = {
+            side: stack.enter_context(
+                Worker(
+                    ["benchmarks.criteria", side, chosen.device],
+                    chosen.memory,
+                    chosen.timeout,
+                )
+            )
+            for side in chosen.sides
+        }
+        for kind, name in track(todo, description="racing"):
+            rivals = COUNTERPARTS if kind == "loss" else MINERS
+            contenders = {s: c for s, c in everyone.items() if s != "theirs" or name in rivals}
+            save(race(kind, name, contenders, chosen).assign(**circumstances(chosen.device)), path)
+    print(summary(pd.read_csv(path)))
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Put the rows into the CSV, in the place of older ones."""
+    if path.exists():
+        table = pd.concat([pd.read_csv(path), table])
+        table = table.drop_duplicates(["kind", "name", "N"], keep="last")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, table.sort_values(["kind", "name", "N"]).to_csv(index=False))
+
+
+def summary(table: pd.DataFrame) -> str:
+    """One line per kind and size, in Markdown: the ratios, and what needs most memory."""
+    heads = ["", "N", "median / floor", "most", "median / theirs", "most", "most memory, GiB"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for (kind, size), rows in table.groupby(["kind", "N"]):
+        cells = [str(kind), str(size)]
+        for ratio in ("ours/floor", "ours/theirs"):
+            known = rows.dropna(subset=[ratio]) if ratio in rows else rows[:0]
+            cells += [typical(known, ratio), largest(known, ratio)]
+        lines.append("| " + " | ".join([*cells, largest(rows, "ours_gib")]) + " |")
+    return "\n".join(lines)
+
+
+def typical(rows: pd.DataFrame, column: str) -> str:
+    return "" if rows.empty else f"{rows[column].median():.2f}"
+
+
+def largest(rows: pd.DataFrame, column: str) -> str:
+    if rows.empty:
+        return ""
+    row = rows.sort_values(column).iloc[-1]
+    return f"{row[column]:.2f} ({row['name']})"
+
+
+if __name__ == "__main__":
+    take_turns(*sys.argv[1:])

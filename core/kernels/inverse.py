@@ -1,0 +1,34 @@
+"""The inverse of a symmetric positive definite matrix, at half the cost of any other's."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, autograd
+
+
+def inverse_of_positive_definite(matrix: Tensor) -> Tensor:
+    """A^-1 of a symmetric positive definite A, (n, n); nothing sensible of any other matrix.
+
+    On the CPU from its Cholesky factor. That makes the host wait for an accelerator, where a
+    general inverse does not.
+    """
+    inverse: Tensor = _Inverse.apply(matrix)
+    return inverse
+
+
+class _Inverse(autograd.Function):
+    """The slope by A is -A^-1 G A^-1 however the inverse was found."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:  # noqa: ANN401
+        if matrix.device.type == "cpu":
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(matrix).L)
+        else:
+            inverse = torch.linalg.inv_ex(matrix).inverse
+        ctx.save_for_backward(inverse)
+        return inverse
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:  # noqa: ANN401
+        inverse: Tensor = ctx.saved_tensors[0]
+        return -(inverse @ slopes @ inverse)

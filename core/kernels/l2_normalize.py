@@ -1,0 +1,48 @@
+"""Rows scaled to length one."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, autograd
+
+
+def l2_normalize(x: Tensor) -> Tensor:
+    """x_i / |x_i|, (N, D) -> (N, D), of rows of any length; a row of zeros stays as it is.
+
+    No square overflows or vanishes, as each row is divided by its largest entry first. The
+    gradient of a row of zeros is zero. NaN stays NaN, and so becomes a row with infinity.
+    """
+    vectors: Tensor = _Unit.apply(x)[0]
+    return vectors
+
+
+class _Unit(autograd.Function):
+    """Vectors and lengths; a length of zero counts as infinite, which makes its slope vanish."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        largest = x.abs().amax(dim=1, keepdim=True)
+        largest.masked_fill_(largest == 0, torch.inf)
+        vectors = x / largest
+        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_(min=1)
+        vectors.div_(lengths)
+        lengths.mul_(largest)
+        ctx.save_for_backward(vectors, lengths)
+        ctx.set_materialize_grads(False)
+        return vectors, lengths
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        slopes: Tensor | None,
+        slopes_of_lengths: Tensor | None,
+    ) -> Tensor | None:
+        vectors, lengths = ctx.saved_tensors
+        gradient = None
+        if slopes is not None:
+            along = (slopes * vectors).sum(dim=1, keepdim=True)
+            gradient = (slopes - along * vectors) / lengths
+        if slopes_of_lengths is not None:  # of second derivatives only
+            of_lengths = slopes_of_lengths * vectors
+            gradient = of_lengths if gradient is None else gradient + of_lengths
+        return gradient

@@ -1,0 +1,78 @@
+"""Checks a configuration before anything is read.
+
+Whatever is wrong is one line, a `ConfigurationError`: which key or choice, and what would be right.
+"""
+
+from collections.abc import Iterator, Sequence
+from inspect import signature
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from engine.config.errors import ConfigurationError, suggestion
+from engine.config.run_name import CONF
+from engine.config.settings import RunSettings
+from engine.config.values import Content, check_values, content_of
+
+
+def check(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Everything that can be known to be wrong without reading data.
+
+    Raises:
+        ConfigurationError: a `+key` that no YAML declares, a value that its signature does not
+            take, see `engine.config.values`, or a loss that cannot use the miner.
+    """
+    _check_additions(config, overrides)
+    content = content_of(config)
+    check_values(content, RunSettings)
+    _check_miner(content)
+
+
+def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
+    """`+key=value` may add a group of files, never a key that nothing reads.
+
+    So may `++key=value`, besides what it changes; below a component, its signature decides.
+    """
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        if is_group(key) or key.startswith("hydra"):
+            continue
+        parent, _, name = key.rpartition(".")
+        known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
+        root = key.split(".")[0].split("@")[0]
+        if override.is_add() or (
+            override.is_force_add() and root not in signature(RunSettings).parameters
+        ):
+            raise ConfigurationError(
+                f"{override.input_line}: no YAML declares the key '{key}'{suggestion(name, known)}"
+            )
+
+
+def is_group(key: str) -> bool:
+    """Whether there are files to choose from, in conf/ or where `--config-dir` says."""
+    at_work = GlobalHydra.instance()
+    elsewhere = at_work.is_initialized() and at_work.config_loader().get_group_options(key)
+    return (CONF / key).is_dir() or bool(elsewhere)
+
+
+def _check_miner(content: Content) -> None:
+    loss, miner = content.get("loss"), content.get("batchminer")
+    if not loss or not miner or miner["_target_"] == "types.NoneType":
+        return
+    if not any(part == miner for part in components(loss)):
+        raise ConfigurationError(
+            f"loss {loss['_target_']} compares no tuples and cannot use the batchminer "
+            f"{miner['_target_']}; choose batchminer=none"
+        )
+
+
+def components(node: object) -> Iterator[Content]:
+    """Every node with a `_target_`, from the outermost on."""
+    if isinstance(node, list):
+        for item in node:
+            yield from components(item)
+    elif isinstance(node, dict):
+        if "_target_" in node:
+            yield node
+        yield from components(list(node.values()))

@@ -1,0 +1,29 @@
+"""Name and data folder of the dataset of a configuration."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from engine.config.names import check_name
+
+CSV = "datasets.csv.csv"
+
+
+def dataset_name(dataset: DictConfig, choice: str) -> str:
+    """The name of a dataset: of a CSV file `dataset.name` or its stem, of another its choice.
+
+    Raises:
+        ConfigurationError: it is no name of a folder.
+    """
+    if dataset.get("_target_") != CSV or "name" not in dataset:
+        return choice
+    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # it may be missing
+    check_name("dataset.name", name)
+    return name
+
+
+def data_root(config: DictConfig) -> Path:
+    """The folder that may be moved with all images: the CSV file's own, else `paths.data`."""
+    file = config.dataset.get("path")
+    folder = Path(str(file)).parent if file else Path(str(config.paths.data or ""))
+    return folder.expanduser().absolute()

@@ -1,0 +1,79 @@
+"""Names the run that a configuration describes.
+
+Needs no torch, so that a finished run is found and shown in a moment.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from engine.config.dataset import CSV
+from engine.config.errors import ConfigurationError
+from engine.config.names import FolderSettings, check_name
+from engine.config.values import check_complete, check_values, content_of
+
+CONF = Path(__file__).parent.parent / "conf"
+MACHINE_KEYS = (  # trainer keys that change no result
+    "workers",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "cache_gib",
+    "compile",
+)
+
+
+def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
+    """What names the folder of a run: the choices of some groups, its seed, group and paths.
+
+    Raises:
+        ConfigurationError: one of them is missing, or no name of a folder.
+    """
+    for group in ("dataset", "loss", "batchminer", "backbone"):
+        if choices.get(group) is None:
+            raise ConfigurationError(f"{group}: is missing; choose one, {group}=...")
+    if "metric" not in config:
+        raise ConfigurationError("metric: is missing; choose at least one, metric=[...]")
+    content = content_of(config)
+    check_complete(content, FolderSettings)
+    check_values(
+        {key: content[key] for key in signature(FolderSettings).parameters}, FolderSettings
+    )
+    for group in ("dataset", "optimizer", "trainer"):
+        if not isinstance(content.get(group), dict):
+            raise ConfigurationError(f"{group}: is missing; a run needs it")
+    if "_target_" not in content["dataset"]:
+        raise ConfigurationError("dataset._target_: is missing; it names the reader of the dataset")
+    if config.group is not None:
+        check_name("group", config.group)
+
+
+def group_name(config: DictConfig, choices: dict[str, str]) -> str:
+    """`<readable name>_<hash>`; the hash covers whatever can change a result, but the seed.
+
+    Two configurations that differ in anything but seed, paths, tracker and machine never share
+    a name, and the same one has the same name on every machine.
+    """
+    copy = config.copy()
+    OmegaConf.set_readonly(copy, False)
+    copy.merge_with({"seed": 0, "num_classes": 0, "paths": {"data": "", "runs": ""}})
+    content = OmegaConf.to_container(copy, resolve=True)
+    assert isinstance(content, dict)
+    for key in ("seed", "force", "group", "paths", "tracker", "num_classes"):
+        content.pop(key, None)
+    for key in MACHINE_KEYS:
+        content["trainer"].pop(key, None)
+    content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
+    if content["trainer"].get("source") != "device":  # all others read the same pixels
+        content["trainer"].pop("source", None)
+    if content["dataset"]["_target_"] == CSV:
+        content["dataset"].pop("name", None)  # it names the folder above
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
+    return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"

@@ -1,0 +1,102 @@
+"""Checks of a run before it starts: no folder is touched, and no data are read."""
+
+import inspect
+import os
+import warnings
+from collections.abc import Sequence
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from engine.build import build_fabric
+from engine.config.check import check
+from engine.config.errors import ConfigurationError
+from engine.config.selection import check_selection
+from engine.config.settings import RunSettings
+from engine.config.targets import resolve
+from engine.config.values import Content, check_complete, content_of
+
+
+def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Everything that can be known to be wrong about a run, on this machine, without its data.
+
+    Raises:
+        ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
+            epoch by what it does not measure, trains a loss that has no positives in its batches,
+            or wants devices that are not there.
+    """
+    content = content_of(config)
+    check_complete(content, RunSettings)
+    check(config, overrides)
+    check_positives(content)
+    check_optimizer(config)
+    check_selection(config)
+    check_devices(config.trainer)
+
+
+def check_positives(content: Content) -> None:
+    """A loss that compares positives needs batches with two samples of a class."""
+    sampler = content["sampler"]
+    if sampler.get("samples_per_class") != 1 or sampler.get("replacement"):
+        return
+    if needs_positives(content["loss"]):
+        raise ConfigurationError(
+            f"sampler.samples_per_class=1: {content['loss']['_target_']} needs positives, "
+            "samples of one class in the same batch; choose at least 2"
+        )
+
+
+def needs_positives(node: object) -> bool:
+    """Whether a loss, or one that it is made of, learns nothing from a batch without positives.
+
+    A class may say so by its attribute `needs_positives`; else it does if it takes a miner.
+    """
+    if isinstance(node, list):
+        return any(map(needs_positives, node))
+    if not isinstance(node, dict):
+        return False
+    parts = list(node.values())
+    if "_target_" not in node:
+        return needs_positives(parts)
+    loss = resolve(node["_target_"])
+    said = getattr(loss, "needs_positives", None)
+    if said is not None:
+        return bool(said)
+    return "miner" in inspect.signature(loss).parameters or needs_positives(parts)
+
+
+def check_optimizer(config: DictConfig) -> None:
+    """The optimizer takes its values; torch states no ranges in its signatures."""
+    try:
+        instantiate(config.optimizer)([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"optimizer: {error}") from error
+    except RuntimeError:  # not on this device
+        return
+
+
+CLUSTER = ("MASTER_ADDR", "GROUP_RANK", "NODE_RANK", "SLURM_NTASKS")  # who starts several machines
+
+
+def check_devices(trainer: DictConfig) -> None:
+    """Devices of the run exist and compute in its precision; of the CPU, one for each core."""
+    if trainer.num_nodes > 1 and not any(name in os.environ for name in CLUSTER):
+        raise ConfigurationError(
+            f"trainer.num_nodes={trainer.num_nodes}: this command was not started on several "
+            "machines; start it with torchrun or SLURM, see docs/devices.md, or choose 1"
+        )
+    with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below
+        warnings.simplefilter("ignore")
+        fabric, cores = build_fabric(trainer), os.cpu_count() or 1
+    if fabric.device.type == "cpu" and str(trainer.precision) in ("16", "16-mixed"):
+        raise ConfigurationError(
+            f"trainer.precision={trainer.precision}: needs a GPU; on the CPU choose 32-true or "
+            "bf16-mixed"
+        )
+    if fabric.device.type == "cpu" and trainer.devices > cores:
+        raise ConfigurationError(
+            f"trainer.devices={trainer.devices}: on the CPU each is a process, and this machine "
+            f"has {cores} cores"
+        )

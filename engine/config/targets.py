@@ -1,0 +1,64 @@
+"""Which class or function a `_target_` names; nothing is imported that cannot be one.
+
+A target is a dotted name, `package.module.Name`. The package may be one of this project, a library
+or the user's own. Modules of Python's standard library are not components, and importing one may
+do something by itself, so that only those in STANDARD are taken.
+"""
+
+import sys
+import types
+from collections.abc import Callable
+from importlib.util import find_spec
+from pydoc import ErrorDuringImport, locate
+from typing import Any
+
+from core.errors import in_one_line
+from engine.config.errors import ConfigurationError, closest
+
+STANDARD = ("types.NoneType", "functools.partial")
+
+
+def resolve(name: object, key: str = "") -> Callable[..., Any]:
+    """The class or function of that name.
+
+    Args:
+        name: as the configuration has it.
+        key: of the node that has it, for the message.
+
+    Raises:
+        ConfigurationError: the name is not a dotted name, its package is not installed or not
+            taken, or there is no such class or function in it.
+    """
+    where = f"{key}._target_".lstrip(".")
+    if not isinstance(name, str) or not all(map(str.isidentifier, [*name.split("."), name[:1]])):
+        raise ConfigurationError(
+            f"{where}={name}: must name a class or function, package.module.Name"
+        )
+    package, dot, _ = name.partition(".")
+    if name not in STANDARD and (not dot or package in sys.stdlib_module_names):
+        raise ConfigurationError(f"{where}={name}: is no component; {package} is not imported")
+    if find_spec(package) is None:
+        raise ConfigurationError(f"{where}: there is no {name}; no package {package} is installed")
+    found = _located(name, where)
+    if found is None:
+        raise ConfigurationError(f"{where}: there is no {name}{_meant(name)}")
+    if isinstance(found, types.ModuleType) or not callable(found):
+        raise ConfigurationError(f"{where}={name}: is no class or function")
+    return found
+
+
+def _located(name: str, where: str) -> object:
+    try:
+        return locate(name)
+    except ErrorDuringImport as error:
+        reason = in_one_line(error.value)
+        raise ConfigurationError(f"{where}: cannot import {error.filename}: {reason}") from error
+
+
+def _meant(name: str) -> str:
+    """A question for the public name of its module that is most like it, or nothing."""
+    parent, _, last = name.rpartition(".")
+    module = locate(parent)
+    public = [known for known in dir(module) if known[0] != "_"] if module else []
+    meant = closest(last, public)
+    return f", did you mean '{parent}.{meant}'?" if meant else ""

@@ -1,0 +1,43 @@
+"""Embedding a split in as many processes as there are, every image in one of them."""
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from datasets.images import Images
+from engine.data.loader import evaluation_loader
+from evaluation.embed import Embedded, embed
+
+
+def embed_split(
+    fabric: Fabric,
+    model: nn.Module,
+    images: Images,
+    batch_size: int,
+    num_workers: int,
+) -> Embedded:
+    """The embeddings and labels of all images in their order, in every process.
+
+    Each of P processes embeds every P-th image. Where P does not divide their number, the first
+    images fill up the last round and are left out again: all processes work through equally many
+    batches, as their communication asks, and no image counts twice.
+
+    Args:
+        batch_size: of one process.
+        num_workers: of one process; they read ahead while the model computes.
+    """
+    device, processes, total = fabric.device, fabric.world_size, len(images)
+    if processes == 1:
+        return embed(model, evaluation_loader(images, batch_size, num_workers, device), device)
+    rounds = -(-total // processes)
+    own = [(n * processes + fabric.global_rank) % total for n in range(rounds)]
+    loader = evaluation_loader(images, batch_size, num_workers, device, own)
+    embeddings, labels = embed(model, loader, device)
+    return Embedded(in_order(fabric, embeddings)[:total], in_order(fabric, labels)[:total])
+
+
+def in_order(fabric: Fabric, own: Tensor) -> Tensor:
+    """What P processes made of every P-th image, (n, ...) each, as (n P, ...) in all of them."""
+    gathered = fabric.all_gather(own)
+    assert isinstance(gathered, Tensor)
+    return torch.flatten(gathered.transpose(0, 1), end_dim=1)

@@ -1,0 +1,195 @@
+"""A trained embedder, back from the folder of its run, and the configuration to measure it with."""
+
+import os
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from core.errors import UserError
+from core.files import DamagedFileError
+from engine.checkpoint import CheckpointError, whole
+from engine.config.allowed_targets import check_targets
+from engine.config.compose import compose_run
+from engine.config.errors import ConfigurationError, suggestion
+from engine.config.run_name import CONF
+from engine.state_mismatch import state_mismatch
+from tracking.run_files import GROUPS, read_config
+from tracking.run_folder import RESTORE, RunFolder
+
+MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # with these groups
+
+
+class NoRunError(UserError):
+    """There is no run where one was looked for, or it has no checkpoint."""
+
+
+class TrainedRun(NamedTuple):
+    """A run folder and one of its checkpoints; both exist."""
+
+    folder: Path
+    checkpoint: Path
+
+
+class Weights(NamedTuple):
+    """The parameters and buffers of a backbone, and the optimizer steps that made them."""
+
+    model: dict[str, Any]
+    step: int
+    checkpoint: Path | None = None  # they are from
+
+
+def find(path: Path) -> TrainedRun:
+    """The run that a path means: a run folder, and then its last checkpoint, or a checkpoint.
+
+    Raises:
+        NoRunError: there is no such path, no run, or no checkpoint.
+    """
+    path = path.expanduser().resolve()
+    if not path.exists():
+        raise NoRunError(
+            f"{path} does not exist; run= names a run folder, runs/<dataset>/<group>/seed<k>, "
+            "or a checkpoint in it"
+        )
+    folder = path if path.is_dir() else path.parent.parent
+    checkpoint = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    if not (folder / "config.yaml").is_file():
+        runs = sorted(config.parent for config in folder.glob("*/config.yaml"))
+        mean = f", did you mean {runs[0]}?" if runs else ""
+        raise NoRunError(f"{folder} is no run folder: it has no config.yaml{mean}")
+    if not checkpoint.exists():
+        raise NoRunError(f"{folder} has no checkpoints/last.pt: the run has not evaluated yet")
+    return TrainedRun(folder, checkpoint)
+
+
+def saved_configuration(
+    folder: Path, trusted: Sequence[str] = (), needed: Set[str] = frozenset()
+) -> DictConfig:
+    """What `config.yaml` of a run says, if it builds nothing but what `check_targets` accepts.
+
+    Args:
+        folder: of the run, which may come from anybody.
+        trusted: packages besides this project's that it may build objects of.
+        needed: groups that it must have.
+
+    Raises:
+        DamagedFileError: the file is not what the run wrote, or is no configuration.
+        ConfigurationError: it names other code.
+    """
+    path = folder / "config.yaml"
+    RunFolder(folder).verify(path)
+    read_config(path)  # of a size and shape that can be built
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    if missing := sorted({"seed", *needed} - config.keys()):
+        raise DamagedFileError(f"{path} is damaged (it has no {missing[0]}); {RESTORE}")
+    try:
+        check_targets(OmegaConf.to_container(config, resolve=False), trusted)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return config
+
+
+def weights(checkpoint: Path) -> Weights:
+    """What `last.pt` and `best_<metric>.pt` say about the backbone.
+
+    Raises:
+        CheckpointError: the file is damaged, or a checkpoint of something else.
+    """
+    content = whole(checkpoint)
+    try:
+        step = content["step"] if "step" in content else content["position"][0]
+        return Weights(content["parts"]["model"], int(step), checkpoint)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
+
+
+def backbone(config: DictConfig, trained: Weights) -> nn.Module:
+    """The backbone of a run with these weights; needs no pretrained ones.
+
+    Raises:
+        CheckpointError: the weights are of another backbone.
+    """
+    choice = config.backbone.copy()
+    if "pretrained" in choice:
+        choice.pretrained = False
+    model: nn.Module = instantiate(choice)
+    if reason := state_mismatch(model, trained.model):
+        named = f"the checkpoint {trained.checkpoint or ''}".strip()
+        raise CheckpointError(f"{named} does not fit {choice._target_} as configured: {reason}")
+    model.load_state_dict(trained.model)
+    return model
+
+
+def configuration(
+    config: DictConfig, overrides: Sequence[str], recorded_data: bool = False
+) -> DictConfig:
+    """The configuration of a run, for this machine, with other choices and values.
+
+    A choice, such as `dataset=cub200` or `metric=[recall,nmi]`, puts the group of that name from
+    conf/ in the place of the run's, and changes no other group. Everything else, such as
+    `evaluation.measure.distance=euclidean`, changes one value. The datasets are where `DML_DATA`
+    says, if it is set; device and number of workers are chosen anew.
+
+    Args:
+        config: as `config.yaml` of the run has it, and whatever else may be overridden.
+        recorded_data: read the datasets where the run did, if that folder is here, whatever
+            `DML_DATA` says.
+
+    Raises:
+        ConfigurationError: the run lacks a group of settings, or an override does not fit.
+    """
+    lacking = [name for name in GROUPS if name not in config]
+    if lacking:
+        raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
+    config = _for_this_machine(config, recorded_data)
+    OmegaConf.set_struct(config, True)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        if override.is_add() or override.is_delete() or override.is_sweep_override():
+            raise ConfigurationError(f"{override.input_line}: only key=value can be overridden")
+    choices = [override for override in parsed if _is_choice(override, config)]
+    if choices:
+        lines = [str(override.input_line) for override in choices]
+        composed = compose_run(lines)
+        for override in choices:
+            config[override.key_or_group] = composed[override.key_or_group]
+    for override in parsed:
+        if override not in choices:
+            _set(config, override)
+    return config
+
+
+def _set(config: DictConfig, override: Override) -> None:
+    parent, _, name = override.key_or_group.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    if name not in known:
+        raise ConfigurationError(
+            f"{override.input_line}: neither the run nor conf/evaluate.yaml has the key "
+            f"'{override.key_or_group}'{suggestion(name, known)}"
+        )
+    OmegaConf.update(config, override.key_or_group, override.value())
+
+
+def _is_choice(override: Override, config: DictConfig) -> bool:
+    return override.key_or_group in config and (CONF / override.key_or_group).is_dir()
+
+
+def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:
+    """Ties together again what `config.yaml` holds twice, and forgets what the machine decided."""
+    config = config.copy()
+    if config.dataset.get("root") == config.paths.data and "root" in config.dataset:
+        config.dataset.root = "${paths.data}"
+    if config.evaluation.measure.metrics == config.metric:
+        config.evaluation.measure.metrics = "${metric}"
+    if not (recorded_data and config.paths.data and Path(config.paths.data).is_dir()):
+        config.paths.data = os.environ.get("DML_DATA") or config.paths.data
+    config.trainer.accelerator = config.trainer.workers = config.trainer.strategy = "auto"
+    config.trainer.devices = config.trainer.num_nodes = 1
+    return config

@@ -1,0 +1,59 @@
+"""The nearest centroid of each point."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.types import Embeddings
+from evaluation.search.backend import precisions
+from evaluation.search.chunks import in_chunks
+from evaluation.search.space import full_precision, half_squared_norms
+from evaluation.search.two_stage.knn import two_stage_knn
+from evaluation.search.two_stage.low_precision import LowPrecision, Rounded, rounded
+
+Clusters = Int[Tensor, " N"]  # 0..k-1
+Centroids = Float[Tensor, "C D"]
+
+
+class Assignment:
+    """Assigns points to centroids, which may move: Euclidean, of equally near ones the first.
+
+    On the CPU by `evaluation.search.two_stage`, elsewhere by products in float32.
+
+    Args:
+        memory: working memory in bytes.
+    """
+
+    def __init__(self, points: Embeddings, memory: int) -> None:
+        self.points, self.memory = points, memory
+        self.rounded: dict[torch.dtype, Rounded] = {}
+
+    def __call__(self, centroids: Centroids) -> Clusters:
+        if self.points.device.type == "cpu":
+            return self.two_stage(centroids)
+        return self.dense(centroids)
+
+    def dense(self, centroids: Centroids) -> Clusters:
+        offset = half_squared_norms(centroids)
+
+        def nearest(part: slice, workspace: Tensor) -> Clusters:
+            with full_precision(centroids.device):
+                torch.mm(self.points[part], centroids.T, out=workspace)
+            return workspace.sub_(offset).argmax(dim=1)
+
+        width, total = len(centroids), len(self.points)
+        chunks = in_chunks(nearest, total, width=width, like=centroids, memory=self.memory)
+        return torch.cat([clusters for _, clusters in chunks])
+
+    def two_stage(self, centroids: Centroids) -> Clusters:
+        chosen = precisions(len(self.points) * len(centroids))
+        products = [partial(self.product, centroids, precision) for precision in chosen]
+        found = two_stage_knn(self.points, centroids, 1, "euclidean", products, self.memory)
+        return found[:, 0]
+
+    def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecision:
+        if precision not in self.rounded:
+            self.rounded[precision] = rounded(self.points, precision)
+        return LowPrecision(self.rounded[precision], rounded(centroids, precision), "euclidean")

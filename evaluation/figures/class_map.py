@@ -1,0 +1,74 @@
+"""The embedding space laid out in the plane by t-SNE, coloured by class."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+
+from evaluation.figures.style import COLOURS, styled
+
+SHAPES = ("o", "^", "s", "D", "v", "P")
+# 7 colours and 6 shapes have no common divisor: 42 pairs, and neighbours differ in both
+LOOKS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
+FEW = 12  # classes that a legend can name
+PER_CLASS = 20  # images of a class, if it has them, before there are more classes
+PERPLEXITY = 30.0  # van der Maaten & Hinton 2008: 5 to 50
+
+Points = Float[np.ndarray, "N D"]
+Labels = Int[np.ndarray, " N"]
+
+
+def class_map(points: Points, labels: Labels, class_names: list[str], seed: int = 0) -> Figure:
+    """t-SNE of the points; what is near in the space is near here, distances mean nothing.
+
+    A class has a colour and a shape; from the 43rd class on they come again.
+
+    Args:
+        points: in which Euclidean distance counts; unit vectors for cosine.
+        labels: indices into `class_names`.
+        seed: of the layout.
+    """
+    places = layout(points, seed)
+    present = np.unique(labels)
+    with styled():
+        figure = Figure(figsize=(7, 6), layout="constrained")
+        axes = figure.add_subplot(xticks=[], yticks=[])
+        axes.set_aspect("equal", adjustable="datalim")
+        for index, label in enumerate(present):
+            colour, shape = LOOKS[index % len(LOOKS)]
+            x, y = places[labels == label].T
+            axes.scatter(x, y, s=12, c=colour, marker=shape, lw=0)
+        again = f"; looks repeat after {len(LOOKS)}" if len(present) > len(LOOKS) else ""
+        axes.set_title(f"t-SNE of {len(labels):,} images of {len(present):,} classes{again}")
+        axes.spines[:].set_visible(False)
+        if len(present) <= FEW:
+            names = [class_names[label] for label in present]
+            figure.legend(axes.collections, names, loc="outside right upper", markerscale=2)
+    return figure
+
+
+def layout(points: Points, seed: int) -> Float[np.ndarray, "N 2"]:
+    """Places in the plane; starts from the principal components, where there are two."""
+    if len(points) < 3:
+        return np.eye(2)[: len(points)]
+    start = "pca" if np.linalg.matrix_rank(points - points.mean(axis=0)) >= 2 else "random"
+    perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, init=start, random_state=seed)  # type: ignore[no-untyped-call]
+    places: Float[np.ndarray, "N 2"] = tsne.fit_transform(points)
+    return places
+
+
+def sample_of_classes(labels: Labels, most: int, seed: int) -> Int[np.ndarray, " M"]:
+    """Indices of at most `most` samples, ascending: enough of each class to see it as one.
+
+    Of every class an equal number where that is at least `PER_CLASS`; of some classes that many
+    otherwise. Classes and samples are drawn by `seed`.
+    """
+    if most < 1:
+        raise ValueError(f"the map needs at least one image, got {most}")
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(labels))
+    classes = rng.permutation(np.unique(labels))
+    quota = max(most // len(classes), PER_CLASS)
+    chosen = [shuffled[labels[shuffled] == label][:quota] for label in classes]
+    return np.sort(np.concatenate(chosen)[:most])

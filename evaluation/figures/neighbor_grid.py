@@ -1,0 +1,68 @@
+"""Queries with their nearest neighbours: right ones framed green with a tick, wrong ones red."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL.Image import Image
+
+from evaluation.figures.style import BLACK, GREEN, VERMILLION, styled
+
+SIDE = 128  # pixels of a thumbnail
+
+Line = str | tuple[int, tuple[int, int]]
+
+RIGHT: tuple[str, Line, str] = (GREEN, "-", "✓")
+WRONG: tuple[str, Line, str] = (VERMILLION, (0, (2, 1)), "✗")  # dashes of 2, gaps of 1
+
+
+class Answer(NamedTuple):
+    """A query and what was found for it, nearest first."""
+
+    query: Image
+    caption: str
+    found: Sequence[Image]
+    is_right: Sequence[bool]
+
+
+def neighbor_grid(groups: Mapping[str, Sequence[Answer]]) -> Figure:
+    """One row per query, the query at the left; groups, such as best and worst, under their names.
+
+    Frames differ by their dashes and marks too, for those who see green and red alike.
+
+    Raises:
+        ValueError: there is no query.
+    """
+    rows = [(name, answer) for name, answers in groups.items() for answer in answers]
+    if not rows:
+        raise ValueError("a picture of neighbours needs at least one query")
+    columns = 1 + max(len(answer.found) for _, answer in rows)
+    with styled():
+        figure = Figure(figsize=(1.05 * columns, 1.2 * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        named = ""
+        for (name, answer), row in zip(rows, grid, strict=True):
+            show(row[0], answer.query, BLACK, "-", answer.caption)
+            if name != named:
+                row[0].set_ylabel(name, fontweight="bold")
+                named = name
+            for axes, image, is_right in zip(row[1:], answer.found, answer.is_right, strict=False):
+                colour, line, mark = RIGHT if is_right else WRONG
+                show(axes, image, colour, line, mark)
+    return figure
+
+
+def show(axes: Axes, image: Image, colour: str, line: Line, title: str) -> None:
+    """A thumbnail in a frame, with a word above it."""
+    small = image.copy()
+    small.thumbnail((SIDE, SIDE))
+    axes.imshow(small)
+    axes.set_axis_on()
+    axes.grid(visible=False)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, color=colour, fontsize=8, loc="center", pad=3)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linewidth=2.5, linestyle=line, capstyle="butt")

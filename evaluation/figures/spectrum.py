@@ -1,0 +1,29 @@
+"""The singular values of the embeddings: how many directions the space really uses."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
+
+
+def spectrum_picture(singular_values: Float[np.ndarray, " S"]) -> Figure:
+    """Each singular value as a share of their sum, and the flat spectrum of a space fully used.
+
+    Args:
+        singular_values: largest first, not all zero; zeros are counted instead of drawn.
+    """
+    shares = singular_values / singular_values.sum()
+    used = shares[shares > 0]
+    unused = len(shares) - len(used)
+    flat = 1 / len(shares)
+    with styled():
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot(yscale="log", xlabel="direction", ylabel="share of the sum")
+        axes.plot(np.arange(1, len(used) + 1), used, ".-", color=BLUE, label="embeddings")
+        axes.axhline(flat, color=GREY, linestyle="--", label="all directions alike")
+        plain_numbers(axes.yaxis)
+        note = f", {unused} of {len(shares)} are zero" if unused else ""
+        axes.set_title(f"Singular values of the embeddings{note}")
+        axes.legend(loc="upper right")
+    return figure

@@ -1,0 +1,68 @@
+"""Adjusted mutual information of classes and clusters: Vinh et al., JMLR 2010."""
+
+import torch
+from torch import Tensor
+
+from core.types import Labels, Scalar
+from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.contingency import Contingency, contingency, same_partition
+from evaluation.metrics.nmi import entropy, mutual_information
+
+
+def ami(labels: Labels, clusters: Clusters) -> Scalar:
+    """Mutual information above what chance gives, over the most that is possible above it.
+
+        AMI = (I - E[I]) / ((H(classes) + H(clusters)) / 2 - E[I])
+
+    E[I] is the mean over all random clusterings with the same sizes, exact. Range: at most 1,
+    around 0 for random clusters whatever their number (NMI rises with it) and a little below for
+    worse ones; higher is better. Equal partitions score 1.
+
+    Elsewhere: the same as scikit-learn's `adjusted_mutual_info_score` with its default arithmetic
+    mean, which pytorch-metric-learning calls AMI (its k-means has as many clusters as the queries
+    have classes).
+
+    >>> round(ami(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])).item(), 4)
+    0.5714
+    """
+    table = contingency(labels, clusters)
+    if same_partition(table):
+        return torch.ones((), dtype=torch.float64, device=labels.device)
+    chance = expected_information(table)
+    most = (entropy(table.classes) + entropy(table.clusters)) / 2
+    return (mutual_information(table) - chance) / (most - chance)
+
+
+def expected_information(table: Contingency) -> Scalar:
+    """Mean mutual information of two random partitions of these sizes, in nats.
+
+        E[I] = Σ_classes a Σ_clusters b Σ_n  n/N log(N n / (a b)) P(n),   P hypergeometric
+
+    A term depends on the sizes a and b alone, and there are fewer different sizes than √(2N):
+    equal ones are counted, not repeated.
+    """
+    total = table.classes.sum()
+    sizes, times = torch.unique(table.classes, return_counts=True)
+    others, other_times = torch.unique(table.clusters, return_counts=True)
+    terms = [
+        time * (other_times * information_by_chance(size, others, total)).sum()
+        for size, time in zip(sizes, times, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def information_by_chance(size: Tensor, others: Tensor, total: Tensor) -> Tensor:
+    """What a class of `size` and a cluster of each of the `others` (K,) share by chance (K,)."""
+    n = torch.arange(1, int(torch.minimum(size, others).max()) + 1, device=others.device)
+    other = others[:, None]
+    log_probability = (
+        log_binomial(other, n) + log_binomial(total - other, size - n) - log_binomial(total, size)
+    )
+    information = n.double() / total * (n.double() * total / (size * other)).log()
+    return (information * log_probability.exp()).sum(dim=1)
+
+
+def log_binomial(n: Tensor, k: Tensor) -> Tensor:
+    """log of n over k, float64; -∞ where k is not in 0..n, for there lgamma is infinite."""
+    n, k = n.double(), k.double()
+    return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)

@@ -1,0 +1,99 @@
+"""False non-match rate at a given false match rate, as in the verification of identities."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Int
+from torch import Tensor
+
+from core.types import Scalar
+from evaluation.metrics.undefined import UndefinedError
+from evaluation.search.pairs import ITSELF, Pairs
+
+BITS = 16  # of the 32 of a similarity, looked at in one pass over the pairs
+BINS = 2**BITS
+BLOCK = 2**19  # pairs counted at a time on a CPU: what a cache holds
+Counts = Int[Tensor, " B"]
+
+
+def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
+    """Share of the positive pairs that are missed by the threshold that lets `fmr` negatives pass.
+
+        FNMR = (positive pairs with similarity <= t) / (positive pairs),
+        t = the smallest negative similarity that at most fmr · (negative pairs) exceed
+
+    A pair matches if its similarity is above t. Pairs are a query and a gallery item, never a
+    sample and itself; queries with nothing to find bring their negative pairs. Range [0, 1],
+    lower is better. Ties with the threshold are no match. Exact to the last bit of the float32
+    similarities: their bits are counted in two passes, no list of pairs is kept.
+    Source: ISO/IEC 19795-1.
+
+    Elsewhere: open-metric-learning's fnmr@fmr takes the threshold at the quantile of the negative
+    distances, interpolated between two of them; the thresholds differ by less than one negative.
+
+    Args:
+        fmr: share of negative pairs that may match, in [0, 1].
+
+    Raises:
+        UndefinedError: there are no positive or no negative pairs.
+    """
+    if not 0 <= fmr <= 1:
+        raise ValueError(f"fmr must be in [0, 1], got {fmr}")
+    negatives, positives = count(pairs)
+    num_negatives, num_positives = int(negatives.sum()), int(positives.sum())
+    if not num_negatives or not num_positives:
+        raise UndefinedError(f"there are {num_positives} positive, {num_negatives} negative pairs")
+    may_match = int(Fraction(str(fmr)) * num_negatives)  # 0.29 * 100 is 28.999... as a float
+    if may_match == num_negatives:
+        return torch.zeros((), dtype=torch.float64, device=negatives.device)
+    leading = bin_of(negatives, may_match)
+    may_match -= int(negatives[leading + 1 :].sum())
+    missed = positives[:leading].sum()
+    negatives, positives = count(pairs, leading)
+    missed = missed + positives[: bin_of(negatives, may_match) + 1].sum()
+    return missed.double() / num_positives
+
+
+def count(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
+    """How many negative and how many positive pairs have each value of the leading 16 bits.
+
+    With `leading`, of the trailing 16 bits of those pairs whose leading bits are these.
+    """
+
+    def histogram(similarities: Tensor, relations: Tensor) -> Tensor:
+        bits = ordered_bits(similarities)
+        high = (bits >> BITS) + BINS // 2
+        kind = relations.int() << BITS
+        if leading is None:
+            return torch.bincount(high + kind, minlength=BINS * (ITSELF + 1))
+        here = high == leading
+        return torch.bincount((bits & (BINS - 1))[here] + kind[here], minlength=BINS * (ITSELF + 1))
+
+    def in_blocks(similarities: Tensor, relations: Tensor) -> Tensor:
+        size = BLOCK if similarities.device.type == "cpu" else similarities.numel()
+        flat = (torch.split(pair.view(-1), size) for pair in (similarities, relations))
+        return total_of(histogram(*block) for block in zip(*flat, strict=True))
+
+    def total_of(parts: Iterable[Tensor]) -> Tensor:
+        total = torch.zeros(BINS * (ITSELF + 1), dtype=torch.int64, device=pairs.labels.device)
+        for part in parts:
+            total += part
+        return total
+
+    negatives, positives, _ = total_of(pairs.each(in_blocks, extra=40)).view(ITSELF + 1, BINS)
+    return negatives, positives
+
+
+def ordered_bits(values: Tensor) -> Int[Tensor, "Q M"]:
+    """The bits of a float32 as an integer that orders as the number does."""
+    bits = (values.float() + 0.0).view(torch.int32)  # -0 becomes 0
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+def bin_of(counts: Counts, larger: int) -> int:
+    """The bin of the value that exactly `larger` values may exceed."""
+    from_above = counts.flip(0).cumsum(dim=0)
+    return len(counts) - 1 - int((from_above <= larger).sum())

@@ -1,0 +1,140 @@
+"""The k nearest neighbours of every query, for whoever needs their names."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.types import Embeddings
+from evaluation.search.backend import Backend, asks_faiss, certifies, check, precisions
+from evaluation.search.chunks import MEMORY, in_chunks
+from evaluation.search.faiss_knn import faiss_knn
+from evaluation.search.space import (
+    Distance,
+    full_precision,
+    half_squared_norms,
+    normalize_for_search,
+    unit_of_length,
+)
+from evaluation.search.two_stage.knn import two_stage_knn
+from evaluation.search.two_stage.low_precision import products
+
+ROWS = 16384  # pairs compared in float64 at a time
+NOBODY = -1  # fills up the rows of queries with fewer neighbours
+
+
+class Neighbors(NamedTuple):
+    """Q queries and their nearest gallery items, nearest first, the query itself left out.
+
+    Of two equally near, the one with the lower index comes first. Where the gallery has fewer than
+    k others, the row ends in `NOBODY`, infinitely far.
+    """
+
+    queries: Int[Tensor, " Q"]  # indices into the embeddings, all queries, in their order
+    indices: Int[Tensor, "Q k"]  # likewise
+    distances: Float[Tensor, "Q k"]  # 1 - cosine, or Euclidean; float64
+
+    def first(self, k: int) -> "Neighbors":
+        """Only the nearest `k` of each query."""
+        return Neighbors(self.queries, self.indices[:, :k], self.distances[:, :k])
+
+
+def nearest_neighbors(
+    embeddings: Embeddings,
+    k: int,
+    queries: Int[Tensor, " Q"] | None = None,
+    gallery: Int[Tensor, " M"] | None = None,
+    *,
+    distance: Distance = "cosine",
+    backend: Backend = "auto",
+    memory: int = MEMORY,
+) -> Neighbors:
+    """Search the gallery for the `k` nearest neighbours of every query, exactly.
+
+    Args:
+        k: neighbours, at least 1; never more than the gallery has.
+        queries: indices into `embeddings`; None means all of them.
+        gallery: indices into `embeddings`, each once; None means all of them.
+        distance: `cosine` or `euclidean`.
+        backend: as in `evaluation.search.ranks.relevant_ranks`; of copies that are equally near and the last to
+            be found, faiss may find another one.
+        memory: working memory in bytes.
+    """
+    if k < 1:
+        raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
+    everyone = torch.arange(len(embeddings), device=embeddings.device)
+    queries = everyone if queries is None else queries
+    gallery = everyone if gallery is None else gallery.sort().values
+    k = min(k, len(gallery))
+    if k == 0 or len(queries) == 0:
+        nobody = queries.new_empty(len(queries), k)
+        return Neighbors(queries, nobody, nobody.double())
+    points = normalize_for_search(embeddings.detach(), distance)
+    position = torch.full_like(everyone, NOBODY)
+    position[gallery] = everyone[: len(gallery)]
+    check(backend, points.device)
+    if asks_faiss(backend, points.device, k):
+        found = faiss_knn(points[queries], points[gallery], k, position[queries], distance, memory)
+    elif certifies(backend, points.device):
+        asking, asked = points[queries], points[gallery]
+        chosen = precisions(len(queries) * len(gallery))
+        found = two_stage_knn(
+            *(asking, asked, k, distance),
+            products=products(asking, asked, distance, chosen),
+            memory=memory,
+            self_index=position[queries],
+        )
+    else:
+        found = dense_nearest(
+            points[queries], points[gallery], k, position[queries], distance, memory
+        )
+    indices = gallery[found]
+    itself = indices == queries[:, None]
+    distances = distances_of(points, queries, indices, distance)
+    if distance == "euclidean":
+        distances *= unit_of_length(embeddings).double()
+    distances = distances.masked_fill(itself, torch.inf)
+    return Neighbors(queries, indices.masked_fill(itself, NOBODY), distances)
+
+
+def dense_nearest(  # the arguments of one search
+    queries: Embeddings,
+    gallery: Embeddings,
+    k: int,
+    itself: Int[Tensor, " Q"],
+    distance: Distance,
+    memory: int,
+) -> Int[Tensor, "Q k"]:
+    """Positions of the `k` nearest by whole rows of similarities, in torch and on any device."""
+    offset = half_squared_norms(gallery) if distance == "euclidean" else None
+    places = torch.arange(len(gallery), device=gallery.device)
+
+    def search(part: slice, workspace: Tensor) -> Tensor:
+        with full_precision(gallery.device):
+            torch.mm(queries[part], gallery.T, out=workspace)
+        if offset is not None:
+            workspace -= offset
+        workspace.masked_fill_(itself[part, None] == places, -torch.inf)
+        return workspace.sort(dim=1, descending=True, stable=True).indices[:, :k].clone()
+
+    width = len(gallery)
+    parts = in_chunks(
+        search, len(queries), width=width, like=gallery, memory=memory, extra=24 * width
+    )
+    return torch.cat([found for _, found in parts])
+
+
+def distances_of(
+    points: Embeddings,
+    queries: Int[Tensor, " Q"],
+    indices: Int[Tensor, "Q k"],
+    distance: Distance,
+) -> Float[Tensor, "Q k"]:
+    """1 - cosine or Euclidean distance of each query to its neighbours, some at a time."""
+    found = []
+    rows = max(1, ROWS // indices.shape[1])
+    for x, y in zip(torch.split(queries, rows), torch.split(indices, rows), strict=True):
+        apart = (points[x, None].double() - points[y].double()).square().sum(dim=2)
+        found.append(apart / 2 if distance == "cosine" else apart.sqrt())
+    return torch.cat(found)

@@ -1,0 +1,80 @@
+"""Exact search: the rank of every relevant item, without an N x N matrix and without a depth.
+
+The i-th nearest relevant item of a query has rank
+
+    i + (number of irrelevant gallery items at least as near),
+
+so nothing needs to be sorted but the few relevant items, and no neighbour beyond some k is lost.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from core.types import Embeddings, Labels
+from evaluation.metrics.ranking import Ranking
+from evaluation.search.backend import Backend, asks_faiss, certifies, check, precisions
+from evaluation.search.chunks import MEMORY
+from evaluation.search.dense_ranks import dense_ranks
+from evaluation.search.faiss_ranks import faiss_ranks
+from evaluation.search.relevance_index import Indices, RelevanceIndex
+from evaluation.search.space import Distance, normalize_for_search
+from evaluation.search.two_stage.ranks import Ranks, two_stage_ranks
+
+
+def relevant_ranks(
+    embeddings: Embeddings,
+    labels: Labels,
+    queries: Indices | None = None,
+    gallery: Indices | None = None,
+    *,
+    distance: Distance = "cosine",
+    backend: Backend = "auto",
+    memory: int = MEMORY,
+) -> Iterator[tuple[Indices, Ranking]]:
+    """Rank the gallery for every query that has something to find, some queries at a time.
+
+    Yields `(indices of the queries, their Ranking)`, queries with few relevant items first. A
+    query that is in the gallery is no neighbour of itself, wherever it would come; a copy of it is.
+    The certified search decides in float64, so that its result depends on nothing else. Those of
+    `torch` and `faiss` differ where two similarities differ by less than float32 can tell.
+
+    Args:
+        queries: indices into `embeddings`; None means all of them.
+        gallery: indices into `embeddings`, each once; None means all of them.
+        distance: `cosine` or `euclidean`.
+        backend: `torch`, `certified` (CPU only), `faiss`, or `auto`: the fastest.
+        memory: working memory in bytes.
+    """
+    check(backend, embeddings.device)
+    everyone = torch.arange(len(labels), device=labels.device)
+    queries = everyone if queries is None else queries
+    gallery = everyone if gallery is None else gallery
+    members = RelevanceIndex(labels, queries, gallery)
+    if len(members.answerable()) == 0:
+        return
+    points = normalize_for_search(embeddings.detach(), distance)
+    asked = points[gallery]
+    asking = asked if queries.equal(gallery) else points[queries]
+    for chosen, ranks in found_by(backend, members, asking, asked, distance, memory):
+        relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
+        yield queries[chosen], Ranking(ranks, relevant, class_size)
+
+
+def found_by(
+    backend: Backend,
+    members: RelevanceIndex,
+    queries: Embeddings,
+    gallery: Embeddings,
+    distance: Distance,
+    memory: int,
+) -> Iterator[Ranks]:
+    """Queries and their ranks, by one search; where faiss finds too little, another one goes on."""
+    left = members.answerable()
+    if asks_faiss(backend, gallery.device):
+        left = yield from faiss_ranks(members, queries, gallery, distance, memory)
+    if certifies(backend, gallery.device):
+        chosen = precisions(len(left) * len(gallery))
+        yield from two_stage_ranks(members, left, queries, gallery, distance, chosen, memory)
+    else:
+        yield from dense_ranks(members, left, queries, gallery, distance, memory)

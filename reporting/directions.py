@@ -1,0 +1,83 @@
+"""Which way a metric is better, as the functions of this project say that measure it.
+
+What a run says of its metrics is data: a name that its configuration gives is compared with those
+in conf/metric/ and never looked up.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import instantiate
+
+from evaluation.metrics.metric import direction_of, needs_of
+
+METRICS = Path(__file__).parents[2] / "conf" / "metric"
+
+
+def directions(
+    configs: Iterable[Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, bool | None]:
+    """Metric without its split -> True if higher is better, False if lower, None if neither.
+
+    A metric has the direction of its name in conf/metric/, else that of the function that measures
+    it, if conf/metric/ names this function; any other has none.
+
+    Args:
+        configs: of the runs.
+        names: the metrics that are asked for.
+    """
+    known = {**measured_alike(configs), **by_name()}
+    return {name: None if name.endswith("/std") else known.get(stem(name)) for name in names}
+
+
+def foreign(config: Mapping[str, Any]) -> dict[str, str]:
+    """Metric -> what a run says measures it, where that is no function of conf/metric/."""
+    return {name: t for name, t in measuring(config).items() if t not in by_target()}
+
+
+def stem(name: str) -> str:
+    """`recall@1/class` -> `recall@1`: averages of a metric have its direction."""
+    return name.split("/")[0]
+
+
+def measured_alike(configs: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:
+    """The direction of every metric whose function measures one of ours."""
+    return {
+        name: by_target()[target]
+        for config in configs
+        for name, target in measuring(config).items()
+        if target in by_target()
+    }
+
+
+def measuring(config: Mapping[str, Any]) -> dict[str, str]:
+    """Metric -> the function that a run names for it."""
+    metrics = config.get("metric") or {}
+    return {
+        str(name): str(metric.get("_target_")) if isinstance(metric, Mapping) else str(metric)
+        for name, metric in metrics.items()
+    }
+
+
+@cache
+def by_name() -> dict[str, bool | None]:
+    """The direction of every metric of conf/metric/."""
+    return {
+        name: direction_of(needs_of(name, instantiate(metric))) for name, metric in ours().items()
+    }
+
+
+@cache
+def by_target() -> dict[str, bool | None]:
+    """The direction of every function that conf/metric/ names."""
+    return {metric["_target_"]: by_name()[name] for name, metric in ours().items()}
+
+
+@cache
+def ours() -> dict[str, Any]:
+    """Every metric of conf/metric/."""
+    files = sorted(METRICS.glob("*.yaml"))
+    return {k: v for file in files for k, v in yaml.safe_load(file.read_text()).items()}

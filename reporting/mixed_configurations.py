@@ -1,0 +1,59 @@
+"""Seeds of one group are of one configuration; a run that was moved between groups is not."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from engine.config.run_name import MACHINE_KEYS
+from reporting.run import DAMAGED, Run, scientific
+
+OF_A_SEED = ("num_classes", "num_clusters")  # wherever the resolved configuration repeats them
+IGNORED_KEYS = {"optimizer.fused", "trainer.source", *(f"trainer.{name}" for name in MACHINE_KEYS)}
+
+
+def mark_differing(runs: Sequence[Run]) -> list[Run]:
+    """The same runs; one that differs from most of its group is `damaged` and says in what."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.state != DAMAGED:
+            groups.setdefault((run.dataset, run.group), []).append(run)
+    differing = {run.name: run for own in groups.values() for run in differing_from_most(own)}
+    return [differing.get(run.name, run) for run in runs]
+
+
+def differing_from_most(group: Sequence[Run]) -> list[Run]:
+    """The runs of a group whose configuration is not the most frequent one, as `damaged`."""
+    configs = [settings(run) for run in group]
+    if not any(differing_keys(configs[0], config) for config in configs):
+        return []
+    agreeing = [sum(not differing_keys(one, other) for other in configs) for one in configs]
+    usual = agreeing.index(max(agreeing))
+    return [
+        replace(
+            run,
+            state=DAMAGED,
+            readings={},
+            error=f"{run.name}: another configuration than {group[usual].name}: {first_of(keys)}",
+        )
+        for run, config in zip(group, configs, strict=True)
+        if (keys := differing_keys(configs[usual], config))
+    ]
+
+
+def settings(run: Run) -> dict[str, str]:
+    """`a.b.c` -> value as text, of what the seeds of a group share."""
+    return {
+        key: str(value)
+        for key, value in scientific(run.config).items()
+        if key not in IGNORED_KEYS and key.rpartition(".")[2] not in OF_A_SEED
+    }
+
+
+def differing_keys(first: dict[str, str], second: dict[str, str]) -> list[str]:
+    """Keys in which two differ; one that an older version did not write is no difference."""
+    return sorted(key for key in first.keys() & second.keys() if first[key] != second[key])
+
+
+def first_of(keys: Iterable[str]) -> str:
+    """The first key and the number of the others, `a.b and 2 more`."""
+    first, *more = keys
+    return first + (f" and {len(more)} more" if more else "")

@@ -1,0 +1,143 @@
+"""Runs read from their folders: `<root>/.../<dataset>/<group>/seed<k>/`."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import UserError
+from core.files import DamagedFileError
+from engine.config.run_name import CONF
+from reporting.directions import directions
+from reporting.run import DAMAGED, Run
+from sweeps.status import runs_below, status
+from tracking.console import READINGS
+from tracking.metrics_log import Record
+from tracking.run_files import (
+    Cost,
+    Environment,
+    Status,
+    Summary,
+    read_config,
+    read_json,
+    read_records,
+)
+from tracking.run_folder import RunFolder
+from tracking.summary import evaluations, summarise
+
+SEED = re.compile(r"seed\d+")
+
+
+def read_folders(root: Path) -> Iterator[Run]:
+    """Every run at or below `root`, finished or not, in the order of their names.
+
+    One that was refused before it began has only the reason; one of which a file is damaged, or
+    which stands where its configuration does not belong, is of the state `damaged` and has only
+    that.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder; give a folder of runs or wandb=<entity>/<project>")
+    root = root.resolve()
+    configured = {config.parent for config in root.glob("**/config.yaml")}
+    started = {folder.path for folder in runs_below(root)}
+    for path in sorted(configured | started):
+        if SEED.fullmatch(path.name):
+            yield read_folder(RunFolder(path))
+
+
+def read_folder(folder: RunFolder) -> Run:
+    try:
+        return read_whole(folder) if folder.config.exists() else read_refused(folder)
+    except DamagedFileError as error:
+        return Run(*place_of(folder), state=DAMAGED, error=str(error))
+
+
+def place_of(folder: RunFolder) -> tuple[str, str, int]:
+    """Dataset, group and seed, as the folder is named."""
+    dataset, group, seed = folder.path.parts[-3:]
+    return dataset, group, int(seed.removeprefix("seed"))
+
+
+def read_refused(folder: RunFolder) -> Run:
+    """A run that ended before it wrote its configuration."""
+    found = status(folder)
+    if found.state == "finished":
+        raise DamagedFileError(f"{folder.config}: is missing")
+    return Run(*place_of(folder), state=found.state, error=found.note or None)
+
+
+def read_whole(folder: RunFolder) -> Run:
+    config = read_config(folder.config)
+    check_place(folder, config)
+    ended = read_json(folder.status, Status)
+    environment = read_json(folder.environment, Environment)
+    records = read_records(folder.metrics)
+    finished, state = folder.finished, folder.state
+    summary = read_json(folder.summary, Summary) if finished else unfinished(records, config)
+    if finished and summary["last"].get("step") not in {record["step"] for record in records}:
+        raise DamagedFileError(
+            f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has"
+        )
+    cost = read_json(folder.cost, Cost)
+    for file in (folder.config, folder.metrics, *([folder.summary] if finished else [])):
+        folder.verify(file)  # what is not damaged may still be another
+    commit, claim = environment.get("commit"), environment.get("protocol") or {}
+    return Run(
+        *place_of(folder),
+        state="interrupted" if state == "finished" and not finished else state,
+        config=config,
+        readings={name: summary.get(name) for name in READINGS},
+        records=records,
+        cost=summary.get("cost") or cost or {"seconds": ended.get("seconds")},
+        claim=claim.get("claim"),
+        departures=claim.get("differences", {}),
+        commit=commit and commit + "+" * bool(environment.get("dirty")),
+        error=ended.get("error"),
+        traceback=ended.get("traceback"),
+    )
+
+
+def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
+    """A folder that was renamed or moved must not count as what its name says.
+
+    Raises:
+        DamagedFileError: its configuration is of another seed, dataset or group.
+    """
+    dataset, group, seed = folder.path.parts[-3:]
+    own = config.get("seed")
+    if own is not None and seed != f"seed{own}":
+        raise DamagedFileError(
+            f"{folder.config}: its seed is {own}; name the folder seed{own} again"
+        )
+    data = config.get("dataset", {})
+    target = data.get("_target_")
+    expected = datasets().get(dataset, {}).get("_target_", target)
+    own_names = (data.get("name"), Path(str(data.get("path", ""))).stem)  # a table has its own
+    if target and target != expected and dataset not in own_names:
+        raise DamagedFileError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
+    name = config.get("group")
+    if name and not group.startswith(f"{name}_"):
+        raise DamagedFileError(
+            f"{folder.config}: its group is {name}, which is not that of {group}"
+        )
+
+
+@cache
+def datasets() -> dict[str, dict[str, Any]]:
+    """Dataset -> its settings, of conf/dataset/."""
+    files = (CONF / "dataset").glob("*.yaml")
+    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
+
+
+def unfinished(records: list[Record], config: dict[str, Any]) -> dict[str, Any]:
+    """The readings so far of a run without a summary."""
+    if not evaluations(records):
+        return {}
+    names = {
+        name.split("/", 1)[1] for record in evaluations(records) for name in record if "/" in name
+    }
+    select_on = config.get("evaluation", {}).get("select_on", "val/recall@1")
+    return summarise(records, select_on, directions([config], names))

@@ -1,0 +1,156 @@
+"""A run as tables and figures need it, wherever it was read from."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from tracking.console import READINGS
+from tracking.metrics_log import Record
+from tracking.summary import best_of, evaluations
+
+DAMAGED = "damaged"  # the state of a run that cannot be used: a file of it is not what it was
+HASHED = re.compile(r"_[0-9a-f]{8}$")
+COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
+MOST = 3  # keys that may tell two configurations of one name apart
+ELSEWHERE = (  # keys that repeat others, change no result, or name a machine
+    "seed",
+    "force",
+    "group",
+    "num_classes",
+    "paths.",
+    "tracker.",
+    "dataset.",
+    "evaluation.measure.metrics.",
+    "loss.miner.",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Args:
+        dataset, group, seed: the last three parts of its folder.
+        state: `finished`, or why there is no summary: `running`, `failed`, ...
+        config: resolved, as plain containers.
+        readings: last, selected, oracle; None where the run has no such reading.
+        records: what it measured, in order.
+        cost: `seconds`, `images_per_second`, `peak_memory_gib`, `gpu_hours`, ...; may be empty.
+        claim: what it claims to follow, `experiment=...` or `protocol=...`.
+        departures: the settings in which it does not.
+        commit: of the code, with `+` where it was changed.
+        error, traceback: of a failed run; of a damaged one, which file is, and there is no more.
+    """
+
+    dataset: str
+    group: str
+    seed: int
+    state: str = "finished"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    readings: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    claim: str | None = None
+    departures: Mapping[str, Any] = field(default_factory=dict)
+    commit: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}/{self.group}/seed{self.seed}"
+
+
+def tidy(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row per number: dataset, method, group, seed, reading, metric, value.
+
+    A metric is `<split>/<name>`. The oracle reading is of test metrics; the other splits are read
+    at the evaluation with the best test/recall@1, where Roth et al. 2020 read the training split.
+    """
+    runs = list(runs)
+    methods = labels(runs)
+    rows = [
+        (run.dataset, methods[run.dataset, run.group], run.group, run.seed, reading, name, value)
+        for run in runs
+        for reading in READINGS
+        for name, value in read(run, reading).items()
+        if isinstance(value, float | int) and "/" in name
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def read(run: Run, reading: str) -> dict[str, Any]:
+    """The numbers of one reading, by `<split>/<metric>`; empty where there is none."""
+    values = dict(run.readings.get(reading) or {})
+    measured = evaluations(run.records)
+    if reading == "oracle" and values and measured:
+        return {**best_of(measured, "test/recall@1", {}), **values}
+    return values
+
+
+def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
+    """(dataset, group) -> the name of its row: the group without its hash.
+
+    Where one dataset has several groups of that name, the values of the keys in which they differ
+    are added, as in `margin-distance-resnet50 [beta=0.6]`; if these are many, the hash stays.
+    """
+    configs: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for run in sorted(runs, key=lambda run: not run.config):  # a damaged run has none
+        configs.setdefault(HASHED.sub("", run.group), {}).setdefault(
+            (run.dataset, run.group), scientific(run.config)
+        )
+    return {
+        group: f"{name} [{told}]" if told else name
+        for name, groups in configs.items()
+        for group, told in disambiguate(groups).items()
+    }
+
+
+def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """What tells groups of one name apart: nothing, `key=value, ...` or the hash."""
+    datasets = [dataset for dataset, _ in groups]
+    if len(set(datasets)) == len(datasets):
+        return dict.fromkeys(groups, "")
+    keys = differing(groups)
+    told = {
+        group: ", ".join(f"{key.rpartition('.')[2]}={config.get(key)}" for key in keys)
+        for group, config in groups.items()
+    }
+    unique = len({(dataset, told[dataset, group]) for dataset, group in groups}) == len(groups)
+    if unique and len(keys) <= MOST:
+        return told
+    return {(dataset, group): group[-8:] for dataset, group in groups}
+
+
+def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
+    """Keys in which two groups of one dataset differ."""
+    found: set[str] = set()
+    for dataset in {dataset for dataset, _ in groups}:
+        configs = [config for (own, _), config in groups.items() if own == dataset]
+        keys = set().union(*configs)
+        found |= {key for key in keys if len({str(config.get(key)) for config in configs}) > 1}
+    return sorted(found)
+
+
+def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`a.b.c` -> value, of the keys that can change a result; each idea once, seeds left out."""
+    return {
+        key: value
+        for key, value in flat(config)
+        if not f"{key}.".startswith(ELSEWHERE) and not key.endswith(".seed")
+    }
+
+
+def flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The leaves of a configuration under their dotted keys."""
+    if isinstance(node, Mapping) and node:
+        for name, child in node.items():
+            yield from flat(child, f"{key}.{name}".lstrip("."))
+    elif isinstance(node, list) and node:
+        for index, child in enumerate(node):
+            yield from flat(child, f"{key}[{index}]")
+    else:
+        yield key, node

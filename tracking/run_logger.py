@@ -1,0 +1,63 @@
+"""What a run tells the world: every record goes to the folder first, then to its mirror."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tracking.metrics_log import MetricsLog
+from tracking.summary import Directions, Reading, best_of, evaluations, summarise
+
+
+class LoggerBackend(Protocol):
+    """Shows records somewhere else; it may fail, but never stop a run."""
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None: ...
+
+
+class RunLogger:
+    """The records of one run, on disk and in its mirror.
+
+    Args:
+        records: the truth.
+        mirror: shows them elsewhere.
+        higher_is_better: direction of every metric, without its split; None is neither.
+    """
+
+    def __init__(
+        self, records: MetricsLog, mirror: LoggerBackend, higher_is_better: Directions
+    ) -> None:
+        self.records, self.mirror, self.higher_is_better = records, mirror, higher_is_better
+
+    def record(self, step: int, epoch: float, values: Mapping[str, Any]) -> None:
+        self.records.append({"step": step, "epoch": epoch, "time": round(time.time(), 3), **values})
+        self.mirror.log(step, {"epoch": epoch, **values})
+
+    def rewind(self, size: int) -> None:
+        """Drop what was recorded after the checkpoint that remembers `size`."""
+        self.records.truncate(size)
+
+    @property
+    def evaluated(self) -> bool:
+        return bool(evaluations(self.records.read()))
+
+    def improved(self, name: str) -> bool:
+        """Whether the latest evaluation is the best so far in `name`, where it is measured."""
+        seen = evaluations(self.records.read())
+        return name in seen[-1] and best_of(seen, name, self.higher_is_better) is seen[-1]
+
+    def stalled(self, name: str, patience: int | None) -> bool:
+        """Whether the latest evaluation is more than `patience` steps after the best in `name`.
+
+        Raises:
+            ValueError: `name` was not measured, so that nothing can be awaited.
+        """
+        if patience is None:
+            return False
+        seen = evaluations(self.records.read())
+        if seen[-1].get(name) is None:
+            raise ValueError(f"trainer.patience waits for {name}, which is not measured")
+        best = best_of(seen, name, self.higher_is_better)
+        return bool(seen[-1]["step"] - best["step"] > patience)
+
+    def summary(self, select_on: str) -> Reading:
+        return summarise(self.records.read(), select_on, self.higher_is_better)
