@@ -1,8 +1,8 @@
 """Classification: what the objectives with prototypes of the classes have in common.
 
 Such an objective is a criterion, `objective(embeddings, labels)` -> scalar, and at the same time
-the last layer of a classifier, `ClassifierHead(objective)(embeddings)` -> logits (N, C). Its prototypes
-stand where other objectives have references, so it takes none.
+the last layer of a classifier, `ClassifierHead(objective)(embeddings)` -> logits (N, C). Its
+prototypes stand where other objectives have references, so it takes none.
 
 Wherever `labels` are `Targets`, they may be soft, as mixup makes them: shares of the classes (N, C)
 that sum to 1. The cross-entropy is then that of the shares, and a margin applies to each class in
@@ -50,7 +50,7 @@ class Classifier(HasPrototypes, Protocol):
 class ClassifierHead(nn.Module):
     """A class objective in the place of the last linear layer: embeddings (N, D) -> logits (N, C).
 
-    For instance `nn.Sequential(backbone, ClassifierHead(CosFace(num_classes=10, embedding_dim=128)))`.
+    Example: `nn.Sequential(backbone, ClassifierHead(CosFace(num_classes=10, embedding_dim=128)))`.
     With labels and in training mode, the logits carry the margin of the objective.
     """
 

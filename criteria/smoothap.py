@@ -28,7 +28,8 @@ class SmoothAP(nn.Module):
         r⁺_j = 1 + Σ_{k ∈ P, k ≠ j} σ((s_k - s_j) / T),  r_j = r⁺_j + Σ_{k ∈ N} σ((s_k - s_j) / T)
 
     and the loss 1 - 1/|P| Σ_{j ∈ P} r⁺_j / r_j, averaged over the anchors with positives. An anchor
-    without negatives has the loss 0. Classes may be of any size. Cost and memory: `core.kernels.smooth_ranks`.
+    without negatives has the loss 0. Classes may be of any size. Cost and memory:
+    `core.kernels.smooth_ranks`.
 
     Differences:
         Brown et al.: in their code the query is the first of its own positives,

@@ -83,9 +83,7 @@ def saved_configuration(
     """
     path = folder / "config.yaml"
     RunFolder(folder).verify(path)
-    read_config(path)  # of a size and shape that can be built
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
+    config = OmegaConf.create(read_config(path))
     if missing := sorted({"seed", *needed} - config.keys()):
         raise DamagedFileError(f"{path} is damaged (it has no {missing[0]}); {RESTORE}")
     try:

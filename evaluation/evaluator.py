@@ -33,8 +33,8 @@ COUNTS = ("num_queries", "num_queries_excluded")
 class Evaluator:
     """Measures an embedded set by named metrics.
 
-    A metric is a function that says by its parameters what it needs, see `evaluation.metrics.metric`;
-    that is computed only if a metric asks for it, and once. Scores are averaged over queries,
+    A metric is a function that says by its parameters what it needs, see
+    `evaluation.metrics.metric`; that is computed only if a metric asks for it, and once. Scores are averaged over queries,
     metrics of clusters over the restarts, whose spread is then `<metric>/std`. A metric that raises
     `UndefinedError` is NaN, and the reason is logged once.
 

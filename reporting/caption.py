@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reporting.run import Run
 
-EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
+EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 MEANING = {
     "last": "last epoch",
     "selected": "epoch selected on the validation split",

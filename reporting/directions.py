@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 
 from evaluation.metrics.metric import direction_of, needs_of
 
-METRICS = Path(__file__).parents[2] / "conf" / "metric"
+METRICS = Path(__file__).parents[1] / "conf" / "metric"
 
 
 def directions(

@@ -14,7 +14,7 @@ from reporting.readers.run_folders import datasets
 from reporting.run import Run
 from reporting.table import Cell, Column, Table
 
-FOLDER = Path(__file__).parents[2] / "results" / "published"
+FOLDER = Path(__file__).parents[1] / "results" / "published"
 
 
 def sources() -> list[str]:

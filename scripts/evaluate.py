@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Own:
-    """conf/evaluate.yaml, but for `pictures`, which are the arguments of `engine.inspection.write_inspection_report`."""
+    """conf/evaluate.yaml, without `pictures`, the arguments of `write_inspection_report`."""
 
     run: Text
     split: Literal["train", "val", "test"]

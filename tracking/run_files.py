@@ -10,6 +10,7 @@ from pydantic import BaseModel, FiniteFloat, RootModel, ValidationError
 from core.errors import in_one_line
 from core.files import DamagedFileError
 from tracking.metrics_log import Record, record_in
+from tracking.renamed_targets import with_new_targets
 from tracking.run_folder import RESTORE, RunFolder
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
@@ -113,7 +114,7 @@ def read_config(path: Path) -> dict[str, Any]:
         _check_config(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a bad date is a ValueError
         raise DamagedFileError(f"{path} is damaged ({in_one_line(error)}); {RESTORE}") from error
-    return dict(content)
+    return dict(with_new_targets(content))
 
 
 def check_config(content: object, place: str) -> None:

@@ -13,7 +13,7 @@ def quadruplets_by_sorting(
     labels: Labels,
     others: ReferenceLabels,
 ) -> tuple[Tensor, Tensor]:
-    """Losses and active quadruplets of each anchor; arguments as of `core.kernels.quadruplet_hinges`.
+    """Losses and active quadruplets of each anchor; arguments as of `quadruplet_hinges`.
 
     Let k = d + margin for positives and k = d for negatives. The hinges of a positive pair sum to
 

@@ -16,8 +16,9 @@ from engine.config.dataset import CSV
 from engine.config.errors import ConfigurationError
 from engine.config.names import FolderSettings, check_name
 from engine.config.values import check_complete, check_values, content_of
+from tracking.renamed_targets import with_old_targets
 
-CONF = Path(__file__).parent.parent / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 MACHINE_KEYS = (  # trainer keys that change no result
     "workers",
     "accelerator",
@@ -74,6 +75,7 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] == CSV:
         content["dataset"].pop("name", None)  # it names the folder above
+    content = with_old_targets(content)
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"

@@ -1,13 +1,14 @@
 """Checks of a run before it starts: no folder is touched, and no data are read."""
 
 import inspect
+import logging
 import os
 import warnings
 from collections.abc import Sequence
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, read_write
 from torch import nn
 
 from engine.build import build_fabric
@@ -17,6 +18,9 @@ from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
 from engine.config.values import Content, check_complete, content_of
+from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
+
+log = logging.getLogger(__name__)
 
 
 def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -27,6 +31,7 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
             epoch by what it does not measure, trains a loss that has no positives in its batches,
             or wants devices that are not there.
     """
+    replace_old_targets(config)
     content = content_of(config)
     check_complete(content, RunSettings)
     check(config, overrides)
@@ -34,6 +39,17 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     check_optimizer(config)
     check_selection(config)
     check_devices(config.trainer)
+
+
+def replace_old_targets(config: DictConfig) -> None:
+    """Give the targets of a user's own YAML their new names, with a line for each old one."""
+    content = OmegaConf.to_container(config, resolve=False)
+    old = old_targets(content)
+    for target in old:
+        log.warning("_target_ %s is deprecated, write %s", target, NEW_NAMES[target])
+    if old:
+        with read_write(config):
+            config.merge_with(with_new_targets(content))
 
 
 def check_positives(content: Content) -> None:

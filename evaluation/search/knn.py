@@ -57,8 +57,8 @@ def nearest_neighbors(
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: as in `evaluation.search.ranks.relevant_ranks`; of copies that are equally near and the last to
-            be found, faiss may find another one.
+        backend: as in `evaluation.search.ranks.relevant_ranks`; of copies that are equally
+            near and the last to be found, faiss may find another one.
         memory: working memory in bytes.
     """
     if k < 1:

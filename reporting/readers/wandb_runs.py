@@ -24,6 +24,7 @@ from reporting.readers.run_folders import unfinished
 from reporting.run import DAMAGED, Run
 from tracking.console import READINGS
 from tracking.metrics_log import Record
+from tracking.renamed_targets import with_new_targets
 from tracking.run_files import Number, check_config, valid
 
 LISTING = "runs.parquet"
@@ -221,7 +222,7 @@ def rest_of(schema: pa.Schema, file: Path) -> dict[str, Any]:
     rest = json.loads(schema.metadata[b"run"])
     valid(rest, Rest, str(file))
     check_config(rest["config"], str(file))
-    return dict(rest)
+    return rest | {"config": with_new_targets(rest["config"])}
 
 
 def stored(file: Path) -> Run:
