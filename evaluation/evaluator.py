@@ -33,10 +33,9 @@ COUNTS = ("num_queries", "num_queries_excluded")
 class Evaluator:
     """Measures an embedded set by named metrics.
 
-    A metric is a function that says by its parameters what it needs, see
-    `evaluation.metrics.metric`; that is computed only if a metric asks for it, and once. Scores are averaged over queries,
-    metrics of clusters over the restarts, whose spread is then `<metric>/std`. A metric that raises
-    `UndefinedError` is NaN, and the reason is logged once.
+    The parameters of a metric name its inputs (`evaluation.metrics.metric`), each computed once
+    and only if asked for. Scores are averaged over queries, metrics of clusters over restarts, with
+    the spread as `<metric>/std`. A metric that raises `UndefinedError` is NaN and logged once.
 
     Args:
         metrics: name -> metric.
@@ -50,8 +49,7 @@ class Evaluator:
         memory: working memory in bytes of search and clustering.
 
     Raises:
-        TypeError: a metric asks for something that does not exist.
-        ValueError: there is no such backend.
+        TypeError, ValueError: a metric asks for something unknown; there is no such backend.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Checks every value of a configuration against the signature that it goes to.
 
 A node with a `_target_` holds the arguments of a class or function, conf/trainer and its like those
-of a class of `engine.config.settings`: both are checked alike, by the annotations. Nothing is called
-or read; in the place of what a node will make stands an object of its class that was never
+of a class of `engine.config.settings`: both are checked alike, by the annotations. Nothing is
+called or read; in the place of what a node will make stands an object of its class that was never
 initialised, so that its type can be checked, too.
 """
 

@@ -66,7 +66,7 @@ def test_value_over_all_quadruplets_equals_the_definition(
     at_hand: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "can_read_without_sync", lambda _: at_hand)
     embeddings, targets = batch(labels)
     terms = by_definition(embeddings.tolist(), labels, margins, power)
     criterion = Quadruplet(None, *margins, False, distance=Lp(power=power), reducer=reducer())
@@ -106,7 +106,7 @@ def test_each_hinge_is_collected_at_its_anchor(
     num_references: int, at_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given an arbitrary choice of pairs."""
-    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "can_read_without_sync", lambda _: at_hand)
     labels, others = [0, 0, 1, 1, 2], [0, 1, 2, 0, 3, 2, 0][:num_references]
     embeddings, targets = batch(labels)
     references, reference_labels = batch(others, seed=1)
@@ -132,7 +132,7 @@ def test_symmetric_distances_have_a_slope_each(
     at_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Finite differences leave the symmetry."""
-    monkeypatch.setattr(core.kernels.quadruplet_hinges, "values_are_at_hand", lambda _: at_hand)
+    monkeypatch.setattr(core.kernels.quadruplet_hinges, "can_read_without_sync", lambda _: at_hand)
     embeddings, labels = batch(SIX_CLASSES)
     distances = Lp(power=2)(embeddings).detach().requires_grad_()
     pairs = all_pairs(labels)

@@ -107,7 +107,7 @@ def test_searches_once_and_clusters_once_per_start(
         real = getattr(embedded_set, name)
         monkeypatch.setattr(embedded_set, name, lambda *a, **k: calls.append(name) or real(*a, **k))
 
-    counted("rank")
+    counted("relevant_ranks")
     counted("singular_values")
 
     def clustering(*arguments: object, seed: int, memory: int) -> Tensor:
@@ -117,10 +117,10 @@ def test_searches_once_and_clusters_once_per_start(
     default_evaluation()  # computes nothing
     metrics = default_evaluation().metrics
     Evaluator(metrics, clustering=clustering, restarts=2, seed=5)(*blobs)
-    assert sorted(calls) == ["kmeans 5", "kmeans 6", "rank", "singular_values"]
+    assert sorted(calls) == ["kmeans 5", "kmeans 6", "relevant_ranks", "singular_values"]
     calls.clear()
     Evaluator({"map@r": map_at_r})(*blobs)
-    assert calls == ["rank"]
+    assert calls == ["relevant_ranks"]
 
 
 def test_restarts_are_averaged(blobs: tuple[Tensor, Tensor]) -> None:
@@ -260,7 +260,7 @@ def test_the_distance_reaches_neighbours_and_clusters(blobs: tuple[Tensor, Tenso
 def test_the_memory_budget_reaches_search_and_clustering(
     blobs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budgets, real = [], embedded_set.rank
+    budgets, real = [], embedded_set.relevant_ranks
 
     def watched(*arguments: Tensor, memory: int, **options: str) -> object:
         budgets.append(memory)
@@ -270,7 +270,7 @@ def test_the_memory_budget_reaches_search_and_clustering(
         budgets.append(memory)
         return kmeans(*arguments, seed=seed, memory=memory)
 
-    monkeypatch.setattr(embedded_set, "rank", watched)
+    monkeypatch.setattr(embedded_set, "relevant_ranks", watched)
     Evaluator({"nmi": nmi, **RETRIEVAL}, clustering=clustering, memory=12345)(*blobs)
     assert budgets == [12345, 12345]
 
@@ -299,7 +299,7 @@ def test_the_scale_of_the_embeddings_is_irrelevant(
         "nmi": nmi,
         "rho": partial(rho_spectrum, m=1),
         "centered": partial(rho_spectrum_centered, m=1),
-        "rank": effective_rank,
+        "relevant_ranks": effective_rank,
         "intra": intra,
         "uniformity": uniformity,
         "fnmr": partial(fnmr_at_fmr, fmr=0.1),

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation import nearest_neighbors as nearest_module
 from evaluation.evaluator import Evaluator
+from evaluation.search import knn as knn_module
 from evaluation.search.knn import NOBODY, Neighbors, nearest_neighbors
 
 
@@ -31,7 +31,7 @@ def nearest_by_sorting(
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
-    monkeypatch.setattr(nearest_module, "precisions", lambda _: precisions)
+    monkeypatch.setattr(knn_module, "precisions", lambda _: precisions)
     return "torch" if request.param == "dense" else "certified"
 
 

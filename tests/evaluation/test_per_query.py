@@ -67,7 +67,7 @@ def test_metrics_and_table_come_from_one_search(
     blobs: tuple[Tensor, Tensor], apart: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = []
-    for name in ("rank", "nearest"):
+    for name in ("relevant_ranks", "nearest_neighbors"):
         search = getattr(embedded_set, name)
 
         def counted(*args: Any, name: str = name, search: Any = search, **options: Any) -> Any:  # noqa: ANN401
@@ -80,7 +80,7 @@ def test_metrics_and_table_come_from_one_search(
     categories = [f"kind {label % 2}" for label in blobs[1].tolist()]
     evaluation = Evaluator(metrics, distance="euclidean")
     results, table = evaluation.with_queries(*blobs, *roles, categories, k=4)
-    assert sorted(searches) == ["nearest", "rank"]
+    assert sorted(searches) == ["nearest_neighbors", "relevant_ranks"]
     assert results == evaluation(*blobs, *roles, categories)
     alone = per_query(*blobs, *roles, categories=categories, k=4, distance="euclidean")
     pd.testing.assert_frame_equal(table, alone)

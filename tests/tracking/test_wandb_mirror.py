@@ -21,9 +21,9 @@ KEY = "0123456789abcdef0123456789abcdef01234567"  # planted, of the form of a re
 RUN = """
 import sys
 from pathlib import Path
-from tracking.wandb_logger import WandbMirror
+from tracking.wandb_logger import WandbLogger
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
-with WandbMirror(sys.argv[2], "p", None, float(sys.argv[3]), folder=folder, config={"a": 1}) as m:
+with WandbLogger(sys.argv[2], "p", None, float(sys.argv[3]), folder=folder, config={"a": 1}) as m:
     m.log(1, {"epoch": 0, "test/recall@1": 0.5, "test/rho_spectrum@0": [0.5, 0.3, 0.2]})
     m.finish({"last": {"test/recall@1": 0.5}, "selected": None, "oracle": {"test/recall@1": 0.5}})
 print("the run went on, mirrored:", not m.failed)
@@ -98,11 +98,11 @@ def test_a_server_that_fails_is_said_once_and_stops_nothing(
 MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from tracking.wandb_logger import WandbMirror
+from tracking.wandb_logger import WandbLogger
 from engine.library_warnings import capture_library_warnings
 capture_library_warnings()
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
-with WandbMirror("online", "p", "team", 3, folder=folder, config={}) as mirror:
+with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
     print("started", flush=True)
     sys.stdin.readline()
     if sys.argv[2] == "hangs":
