@@ -52,7 +52,7 @@ def main(config: DictConfig) -> Outcome | None:
         from engine.build import load_table  # from here on torch is needed, which takes seconds
         from engine.config.start import check_start
         from engine.data.identity import check_same_data
-        from engine.trainer import train_and_evaluate
+        from engine.train import train_and_evaluate
 
         check_start(config, command.overrides.task)
         if not is_first_process():  # of several devices; the first one keeps the folder

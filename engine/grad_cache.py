@@ -1,10 +1,11 @@
-"""Batches larger than the memory: gradient caching.
+"""Gradient caching: trains on batches that are larger than the memory of the device.
 
 Gao et al., Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup, 2021,
-https://arxiv.org/abs/2101.06983. The images are embedded in chunks without a graph; the loss of all
-embeddings gives the gradient at each of them; a second pass takes each chunk's back to the
-parameters. The result is that of one step over the whole batch, as long as no image changes the
-embedding of another: BatchNorm, unless frozen, sees a chunk in place of the batch.
+https://arxiv.org/abs/2101.06983. The images are embedded in chunks without a graph. The loss of all
+embeddings gives the gradient at each embedding. A second forward pass propagates the gradient of
+each chunk to the parameters. The result is that of one step over the whole batch, as long as no
+image changes the embedding of another image: BatchNorm, unless frozen, sees a chunk instead of the
+batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,31 +15,48 @@ from dataclasses import dataclass
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
-from torch import Tensor
+from torch import Tensor, nn
+
+from engine.data.prefetch import Batch
+from engine.step import loss_of_batch
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """The images of a batch, their embeddings as a leaf of the graph, and the draws they saw."""
+class CachedChunks:
+    """The images of a batch in chunks, their embeddings and the random states before each chunk."""
 
     images: Sequence[Tensor]
     random_states: list[list[Tensor]]
-    embeddings: Tensor
+    embeddings: Tensor  # (N, D), a leaf of the graph
 
 
-def forward_chunks(model: _FabricModule, images: Tensor, size: int) -> Chunks:
+def chunked_gradients(
+    fabric: Fabric, model: _FabricModule, criterion: nn.Module, chunk_size: int, batch: Batch
+) -> Tensor:
+    """The loss of a batch of which only one chunk is in memory with its activations; adds its
+    gradients, at the price of a second forward pass.
+    """
+    images, labels = batch
+    chunks = forward_chunks(model, images, chunk_size)
+    loss = loss_of_batch(fabric, criterion, chunks.embeddings, labels)
+    fabric.backward(loss)
+    backward_chunks(fabric, model, chunks)
+    return loss
+
+
+def forward_chunks(model: _FabricModule, images: Tensor, chunk_size: int) -> CachedChunks:
     """Embed without a graph; the embeddings will collect the gradient of the loss."""
-    chunks = torch.split(images, size)
+    chunks = torch.split(images, chunk_size)
     embeddings, states = [], []
     with torch.no_grad():
         for chunk in chunks:
             states.append(random_states(chunk))
             embeddings.append(model(chunk))
-    return Chunks(chunks, states, torch.cat(embeddings).requires_grad_())
+    return CachedChunks(chunks, states, torch.cat(embeddings).requires_grad_())
 
 
-def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: Chunks) -> None:
-    """Embed again, with the same dropout, and send each chunk's gradient back."""
+def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: CachedChunks) -> None:
+    """Embed again, with the same dropout, and propagate the gradient of each chunk."""
     assert chunks.embeddings.grad is not None
     gradients = torch.split(chunks.embeddings.grad, [len(chunk) for chunk in chunks.images])
     last = len(chunks.images) - 1
@@ -47,20 +65,20 @@ def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: Chunks) -> Non
     ):
         # several processes average their gradients once, with the last chunk
         with fabric.no_backward_sync(model, enabled=number < last):
-            with replayed(images, state):
+            with restored_random_states(images, state):
                 embeddings = model(images)
             torch.autograd.backward(embeddings, gradient.to(embeddings.dtype))
 
 
 def random_states(like: Tensor) -> list[Tensor]:
-    """What a model draws from: the state of the host, and that of the device if it is another."""
+    """The random state of the host, and that of the device of a tensor if it is a GPU."""
     on_gpu = [torch.cuda.get_rng_state(like.device)] if like.is_cuda else []
     return [torch.get_rng_state(), *on_gpu]
 
 
 @contextmanager
-def replayed(like: Tensor, states: list[Tensor]) -> Iterator[None]:
-    """Draw once more what was drawn after `states`, then go on as if nothing had been drawn."""
+def restored_random_states(like: Tensor, states: list[Tensor]) -> Iterator[None]:
+    """Draw the same numbers again as after `states`; the current states are restored at the end."""
     with torch.random.fork_rng([like.device] if like.is_cuda else []):
         torch.set_rng_state(states[0])
         if like.is_cuda:

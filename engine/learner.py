@@ -1,21 +1,24 @@
-"""What learns: backbone, criterion, optimizer and schedule, placed on a device by Fabric."""
+"""Learner: backbone, criterion, optimizer and learning rate schedule, on a device."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
+from engine.data.prefetch import Batch
+from engine.grad_cache import chunked_gradients
 from engine.parameter_groups import parameter_groups
-from engine.step import StepResult, train_steps
+from engine.step import ComputeGradients, StepResult, train_step, whole_batch_gradients
 
 log = logging.getLogger(__name__)
 
@@ -29,42 +32,45 @@ class Learner:
     criterion: nn.Module
     optimizer: _FabricOptimizer
     scheduler: LRScheduler
+    compute_gradients: ComputeGradients
     max_grad_norm: float
-    chunk_size: int | None = None
-    adapt: Callable[[int], object] = lambda _step: None  # after each step
 
-    def steps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[StepResult]:
-        """One optimizer step and one step of the learning rate schedule per batch."""
-        steps = train_steps(
+    def train_mode(self) -> None:
+        """Put backbone and criterion into training mode, which an evaluation leaves unchanged."""
+        self.model.train()
+        self.criterion.train()
+
+    def step(self, batch: Batch) -> StepResult:
+        """Take one optimizer step and one step of the learning rate schedule."""
+        result = train_step(
             self.fabric,
             self.model,
             self.criterion,
-            batches,
             self.optimizer,
+            batch,
+            self.compute_gradients,
             self.max_grad_norm,
-            self.chunk_size,
         )
-        for step in steps:
-            self.scheduler.step()
-            yield step
+        self.scheduler.step()
+        return result
 
     @property
-    def scaled(self) -> bool:
-        """Whether gradients are scaled up, and steps whose gradient is not finite passed over."""
-        return scales_gradients(self.fabric)
+    def uses_grad_scaler(self) -> bool:
+        """Whether the loss is scaled up, and steps whose gradient is not finite are skipped."""
+        return uses_grad_scaler(self.fabric)
 
     @property
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def embedder(self) -> dict[str, Stateful]:
-        """What is needed to embed images and to compute the loss again."""
+    def inference_state(self) -> dict[str, Stateful]:
+        """The parts that embed images and compute the loss again."""
         return {"model": self.model, "criterion": self.criterion}
 
     def state(self) -> dict[str, Stateful]:
-        """Everything a resumed run must find as it was."""
+        """The parts that a resumed run restores."""
         return {
-            **self.embedder(),
+            **self.inference_state(),
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
             "precision": self.fabric.strategy.precision,
@@ -84,17 +90,17 @@ def set_up(
 ) -> Learner:
     """Move everything to the device of `fabric` and give every parameter its learning rate.
 
-    Of several processes on GPUs, BatchNorm that is trained sees the whole batch, too.
+    With several processes on GPUs, BatchNorm in training mode sees the whole batch.
 
     Args:
         head_lr, max_grad_norm, chunk_size: as in conf/trainer.
-        compiled: whether torch.compile makes one program of the backbone, at its first batch.
+        compiled: whether torch.compile compiles the backbone, at its first batch.
 
     Raises:
-        ValueError: gradients in float16 that are taken in chunks, or by a fused optimizer: they
-            would miss the scaling of the loss, or would be measured and clipped while scaled.
+        ValueError: float16 is combined with chunks, whose gradients would miss the scaling of the
+            loss, or with a fused optimizer, whose gradients would be clipped while scaled.
     """
-    scaled = scales_gradients(fabric)
+    scaled = uses_grad_scaler(fabric)
     if scaled and chunk_size is not None:
         raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
     if fabric.world_size > 1 and fabric.device.type != "cuda" and trains_batchnorm(model):
@@ -110,19 +116,23 @@ def set_up(
         raise ValueError("optimizer.fused needs trainer.precision=bf16-mixed or 32-true")
     scheduler = make_scheduler(optimizer)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    if chunk_size is None:
+        gradients = partial(whole_batch_gradients, fabric, wrapped, criterion)
+    else:
+        gradients = partial(chunked_gradients, fabric, wrapped, criterion, chunk_size)
     return Learner(
         fabric,
         wrapped,
         criterion,
         wrapped_optimizer,
         scheduler,
+        gradients,
         float("inf") if max_grad_norm is None else max_grad_norm,
-        chunk_size,
     )
 
 
-def scales_gradients(fabric: Fabric) -> bool:
-    """Whether the precision is float16, whose small gradients would vanish unscaled."""
+def uses_grad_scaler(fabric: Fabric) -> bool:
+    """Whether the precision is float16, whose small gradients would vanish without scaling."""
     return getattr(fabric.strategy.precision, "scaler", None) is not None
 
 

@@ -1,4 +1,4 @@
-"""Training measurements between two log lines: kept on the device, read once."""
+"""Training measurements between two records: kept on the device, read with one synchronisation."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from core.errors import UserError
 from engine.step import StepResult
 
 log = logging.getLogger(__name__)
-IDLE = 50  # steps without any gradient after which a run says so
+IDLE_STEPS = 50  # steps without any gradient after which a run warns
 HINT = (
     "checkpoints/last.pt is older. Try a lower optimizer.lr, trainer.precision=32-true "
     "or trainer.max_grad_norm"
@@ -20,21 +20,22 @@ LABELS = {"train/loss": "the loss", "train/grad_norm": "the norm of the gradient
 
 
 class TrainingError(UserError):
-    """A step went wrong, such as a loss that is not finite; the last checkpoint is still good."""
+    """A training step failed, as with a loss that is not finite; the last checkpoint is valid."""
 
 
 class MetricAccumulator:
-    """Collects what each step measured; `close` averages it with a single host synchronisation.
+    """Collects the measurements of steps; `close` averages them with one host synchronisation.
 
     Args:
-        scaled: gradients are scaled up, as in float16; the scaler passes over a step whose
-            gradient is not finite, and no weight is spoiled.
-        patience: steps in a row whose loss and gradient are exactly 0 before a warning, given
-            once, says so.
+        uses_grad_scaler: the loss is scaled up, as in float16; the scaler skips a step whose
+            gradient is not finite, so that such a gradient is no error.
+        patience: steps in a row whose loss and gradient are exactly 0 before the one warning.
     """
 
-    def __init__(self, scaled: bool = False, patience: int = IDLE) -> None:
-        self.watched = ["train/loss"] if scaled else ["train/loss", "train/grad_norm"]
+    def __init__(self, uses_grad_scaler: bool = False, patience: int = IDLE_STEPS) -> None:
+        self.must_be_finite = ["train/loss"]
+        if not uses_grad_scaler:
+            self.must_be_finite.append("train/grad_norm")
         self.steps: list[StepResult] = []
         self.idle = 0
         self.patience: float = patience
@@ -45,16 +46,16 @@ class MetricAccumulator:
 
     @property
     def num_images(self) -> int:
-        return sum(taken.num_images for taken in self.steps)
+        return sum(step.num_images for step in self.steps)
 
     def close(self, step: int) -> dict[str, float]:
-        """Means over the window that ends at `step`, and images per second; starts a new one.
+        """Means over the steps that end with `step`, and images per second; then starts anew.
 
         Raises:
             TrainingError: names the first step whose loss or gradient is not finite.
         """
         names = list(self.steps[0].measured)
-        table = [torch.stack([taken.measured[name] for name in names]) for taken in self.steps]
+        table = [torch.stack([result.measured[name] for name in names]) for result in self.steps]
         rows = torch.stack(table).double().tolist()
         for number, row in enumerate(rows, step - len(rows) + 1):
             self._check(number, dict(zip(names, row, strict=True)))
@@ -67,15 +68,15 @@ class MetricAccumulator:
         return {**named, "train/images_per_second": round(rate, 1)}
 
     def _check(self, number: int, measured: dict[str, float]) -> None:
-        for name in self.watched:
+        for name in self.must_be_finite:
             if not math.isfinite(measured[name]):
                 raise TrainingError(f"step {number}: {LABELS[name]} is {measured[name]}; {HINT}")
 
     def _count_idle(self, step: int, rows: list[list[float]]) -> None:
-        """Warn where no tuple has been active for long: a loss of hinges that are all closed."""
+        """Warn when no tuple has been active for long, as when all hinges of a loss are 0."""
         before, self.idle = self.idle, 0 if any(map(any, rows)) else self.idle + len(rows)
         if before < self.patience <= self.idle:
-            self.patience = math.inf  # it is said once
+            self.patience = math.inf  # one warning is enough
             log.warning(
                 "step %d: loss and gradient were exactly 0 in each of the last %d steps, nothing "
                 "is learned: no tuple is active. Look at the margin of the loss, the batchminer "
@@ -84,5 +85,5 @@ class MetricAccumulator:
             )
 
     def restart(self) -> None:
-        """Start counting time now: an evaluation is not training."""
+        """Start the clock of images per second now, so that an evaluation does not count."""
         self.started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Progress bars: what is done, how fast, time left; nothing at all where nobody watches."""
+"""Progress bars: what is done, how fast and the time left; only on a terminal."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,9 +21,9 @@ Item = TypeVar("Item")
 
 
 class Progress:
-    """Shows the steps of a run on a terminal, on standard error; silent anywhere else."""
+    """Progress bar of a training, on standard error; shows nothing unless that is a terminal."""
 
-    def __init__(self, total_steps: int, done: int) -> None:
+    def __init__(self, total_steps: int) -> None:
         console = Console(stderr=True)
         self.bar = Bar(
             TextColumn("training"),
@@ -34,10 +34,9 @@ class Progress:
             console=console,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("training", total=total_steps, completed=done, loss=0, rate=0)
+        self.task = self.bar.add_task("training", total=total_steps, loss=0, rate=0)
 
     def __enter__(self) -> Self:
-        self.bar.start()
         return self
 
     def __exit__(
@@ -48,6 +47,11 @@ class Progress:
     ) -> None:
         self.bar.stop()
 
+    def start(self, step: int) -> None:
+        """Show the bar, with the steps that an earlier process has taken."""
+        self.bar.reset(self.task, completed=step)
+        self.bar.start()
+
     def advance(self, step: int) -> None:
         self.bar.update(self.task, completed=step)
 
@@ -57,20 +61,20 @@ class Progress:
 
 
 def watched(items: Iterable[Item], total: int, doing: str) -> Iterable[Item]:
-    """The items, with a bar that says how many of them are done, on a terminal only."""
+    """The items, with a bar that shows how many of them are done, only on a terminal."""
     console = Console(stderr=True)
     return track(items, doing, total, console=console, disable=not console.is_terminal)
 
 
 def busy(doing: str) -> AbstractContextManager[object]:
-    """A sign of life during one long step, on a terminal only."""
+    """A spinner during one long step, only on a terminal."""
     console = Console(stderr=True)
     return console.status(doing) if console.is_terminal else nullcontext()
 
 
 @contextmanager
 def transfer(doing: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows a transfer on a terminal; yields what to tell the bytes that are there, and in all."""
+    """Shows a transfer on a terminal; yields the function that takes bytes so far and in total."""
     console = Console(stderr=True)
     columns = TextColumn(doing), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Bar(

@@ -1,6 +1,6 @@
 """The training step, and nothing else: no logging, no evaluation, no files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,7 +8,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 
-from engine.grad_cache import backward_chunks, forward_chunks
+from engine.data.prefetch import Batch
+
+ComputeGradients = Callable[[Batch], Tensor]  # adds the gradients of a batch, returns its loss
 
 
 class StepResult(NamedTuple):
@@ -18,64 +20,68 @@ class StepResult(NamedTuple):
     measured: dict[str, Tensor]
 
 
-def train_steps(
+def train_step(
     fabric: Fabric,
     model: _FabricModule,
     criterion: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: _FabricOptimizer,
+    batch: Batch,
+    compute_gradients: ComputeGradients,
     max_grad_norm: float,
-    chunk_size: int | None = None,
-) -> Iterator[StepResult]:
-    """Take one optimizer step per batch and yield what it measured.
+) -> StepResult:
+    """Take one optimizer step on one batch; returns the loss and the norm of the gradient.
 
-    Whoever iterates decides when to log, evaluate, checkpoint and stop. The backbone runs in
-    the precision of `fabric`, the criterion always in float32 or better. Of several processes,
-    each embeds its part of the batch; all see the loss of the whole batch and take the same step.
+    Each of several processes embeds its part of the batch; all compute the loss of the whole batch
+    and take the same step.
 
     Args:
         model: backbone set up by `fabric`; images (N, 3, H, W) -> embeddings (N, D).
-        criterion: embeddings, labels -> scalar loss.
-        batches: (images, labels) pairs on the device; of this process's part.
+        criterion: embeddings (N, D), labels (N,) -> scalar loss; its parameters are trained, too.
+        batch: images and labels on the device; the part of this process.
+        compute_gradients: computes the loss of a batch and adds its gradients to the parameters,
+            such as `whole_batch_gradients` or `engine.grad_cache.chunked_gradients`.
         max_grad_norm: the gradient is scaled down to this L2 norm; infinity only measures it.
-        chunk_size: images that are in memory with their activations at once, so that a batch may
-            be larger than the device; costs a second forward pass. None takes the batch at once.
     """
-    model.train()
-    criterion.train()
-    for images, labels in batches:
-        optimizer.zero_grad(set_to_none=True)
-        if chunk_size is None:
-            loss = criterion(
-                all_gather_batch(fabric, model(images)), all_gather_batch(fabric, labels)
-            )
-            fabric.backward(loss, model=model)
-        else:
-            chunks = forward_chunks(model, images, chunk_size)
-            loss = criterion(
-                all_gather_batch(fabric, chunks.embeddings), all_gather_batch(fabric, labels)
-            )
-            fabric.backward(loss)
-            backward_chunks(fabric, model, chunks)
+    optimizer.zero_grad(set_to_none=True)
+    loss = compute_gradients(batch)
+    average_gradients(fabric, criterion)
+    grad_norm = fabric.clip_gradients(
+        model, optimizer, max_norm=max_grad_norm, error_if_nonfinite=False
+    )
+    optimizer.step()
 
-        average_gradients(fabric, criterion)
-        grad_norm = fabric.clip_gradients(
-            model, optimizer, max_norm=max_grad_norm, error_if_nonfinite=False
-        )
-        optimizer.step()
+    assert isinstance(grad_norm, torch.Tensor)
+    measured = {"train/loss": loss.detach(), "train/grad_norm": grad_norm.detach()}
+    return StepResult(len(batch[1]) * fabric.world_size, measured)
 
-        assert isinstance(grad_norm, torch.Tensor)
-        measured = {"train/loss": loss.detach(), "train/grad_norm": grad_norm.detach()}
-        yield StepResult(len(labels) * fabric.world_size, measured)
+
+def whole_batch_gradients(
+    fabric: Fabric, model: _FabricModule, criterion: nn.Module, batch: Batch
+) -> Tensor:
+    """The loss of a batch that fits into the memory of the device; adds its gradients.
+
+    The backbone runs in the precision of `fabric`, the criterion in float32 or better.
+    """
+    images, labels = batch
+    loss = loss_of_batch(fabric, criterion, model(images), labels)
+    fabric.backward(loss, model=model)
+    return loss
+
+
+def loss_of_batch(
+    fabric: Fabric, criterion: nn.Module, embeddings: Tensor, labels: Tensor
+) -> Tensor:
+    """The loss of the batch of all processes, given the part of this one."""
+    loss: Tensor = criterion(all_gather_batch(fabric, embeddings), all_gather_batch(fabric, labels))
+    return loss
 
 
 def all_gather_batch(fabric: Fabric, part: Tensor) -> Tensor:
     """The batch of all processes in their order, from the part of each; gradients flow back.
 
-    Every process then computes the same loss of everything, and the gradient that comes back to a
-    part is the sum of what all processes found, n times what it is. The mean that n processes take
-    of their parameters' gradients sets that right: it is the gradient of one process with the
-    whole batch.
+    Every process computes the same loss of the whole batch. The gradient that returns to a part is
+    the sum over n processes, which is n times too large. The mean of the parameters' gradients over
+    the processes corrects this: it is the gradient of one process with the whole batch.
     """
     if fabric.world_size == 1:
         return part
@@ -85,7 +91,7 @@ def all_gather_batch(fabric: Fabric, part: Tensor) -> Tensor:
 
 
 def average_gradients(fabric: Fabric, criterion: nn.Module) -> None:
-    """Every process has the same gradients of the criterion, up to the rounding of its device."""
+    """Average the gradients of the criterion, which differ by the rounding of the devices."""
     if fabric.world_size > 1:
         for parameter in criterion.parameters():
             if parameter.grad is not None:

@@ -1,133 +1,105 @@
-"""Training and evaluation of one configuration, from the images to the summary of its run."""
+"""Trainer: trains from the last checkpoint to the end of the schedule, with evaluations between."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from hydra.utils import instantiate
-from lightning_fabric import seed_everything
-from omegaconf import DictConfig, OmegaConf
+from lightning_fabric import Fabric
 
-from core.files import write_text_atomically
-from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
-from engine.checkpoint import Checkpoints
-from engine.config.protocol import ProtocolCheck
-from engine.config.selection import check_patience
-from engine.data.identity import record_or_check_data
-from engine.data.image_source import SourceConfig, open_or_build_cache
-from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.checkpoint import Checkpoints, Position
+from engine.data.loader import SeededBatches
 from engine.data.prefetch import Batch
-from engine.fit import Evaluate, fit, run_worker
-from engine.learner import Learner, set_up
-from engine.malloc import tune_malloc
-from engine.measure import measure
-from engine.schedule import TrainingSchedule, schedule_from
-from engine.validation_feedback import feedback_loop
-from tracking.cost import Cost
-from tracking.environment import device_name, environment
-from tracking.metrics_log import MetricsLog
-from tracking.run_folder import RunFolder
-from tracking.run_logger import RunLogger
-from tracking.summary import Directions
-
-Parts = tuple[Learner, Iterable[Batch], SeededBatches, Evaluate, TrainingSchedule, Checkpoints]
+from engine.learner import Learner
+from engine.metric_accumulator import HINT, TrainingError
+from engine.run_writer import NullWriter, RunWriter
+from engine.schedule import TrainingSchedule
+from engine.step import StepResult
 
 
-def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolCheck | None) -> None:
-    trainer, fabric = config.trainer, build_fabric(config.trainer)
-    fabric.launch()  # the same command again for every other device
-    tune_malloc()
-    cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
+@dataclass(frozen=True)
+class Trainer:
+    """The training loop of a run; every process of the run executes the same one.
 
-    table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
-    train, splits = build_images(config, table)
-    check_patience(config, splits)
-    sampler = instantiate(config.sampler)(labels=train.labels)
+    Args:
+        learner: takes the optimizer steps.
+        loader: yields the batches that `batches` selects, on the device.
+        batches: selects the samples of each batch, as a function of epoch and position.
+        evaluate: embeds and evaluates the splits of the run, in all processes together.
+        feedback: tells parts of the criterion the validation metrics, after each step.
+        schedule: when to log, evaluate, save and stop.
+        checkpoints: of the run, to restore.
+        writer: writes records and checkpoints in the first process, nothing in the others.
+    """
 
-    config.num_classes = len(train.class_names)
-    schedule = schedule_from(trainer, len(sampler))
-    workers = worker_count(trainer.workers, trainer.devices)
-    choice = SourceConfig(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
-    sources = open_or_build_cache(choice, train, splits, schedule)
-    if fabric.is_global_zero:
-        describe(config, folder, schedule, claim, sources)
+    learner: Learner
+    loader: Iterable[Batch]
+    batches: SeededBatches
+    evaluate: Callable[[], Mapping[str, Any]]
+    feedback: Callable[[int], object]
+    schedule: TrainingSchedule
+    checkpoints: Checkpoints
+    writer: RunWriter | NullWriter
 
-    seed_everything(config.seed, verbose=False)  # the same in every process
-    learner = set_up(
-        fabric,
-        model=build_backbone(config, train),
-        criterion=instantiate(config.loss),
-        make_optimizer=instantiate(config.optimizer),
-        make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
-        head_lr=trainer.head_lr,
-        max_grad_norm=trainer.max_grad_norm,
-        chunk_size=trainer.chunk_size,
-        compiled=trainer.compile,
-    )
-    evaluation = instantiate(config.evaluation.measure)
-    measured = partial(
-        measure,
-        fabric,
-        learner.model,
-        evaluation=evaluation,
-        batch_size=config.evaluation.batch_size,
-        num_workers=workers,
-    )
-    adapt = feedback_loop(
-        learner.criterion,
-        splits,
-        measured,
-        evaluation.higher_is_better,
-        schedule.total_steps,
-    )
-    batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
-    records = MetricsLog(folder.metrics)
-    parts: Parts = (
-        replace(learner, adapt=adapt),
-        training_loader(train, batches, workers, fabric.device),
-        batches,
-        partial(measured, splits),
-        schedule,
-        Checkpoints(folder.checkpoints, records),
-    )
-    if fabric.is_global_zero:
-        fit_and_summarise(config, folder, parts, records, evaluation.higher_is_better, cost)
-    else:
-        run_worker(*parts)
-    shutdown(fabric)
+    def fit(self) -> None:
+        """Restore the last checkpoint and train until the schedule ends or the run has stalled.
 
+        Records that are newer than the checkpoint are removed and recorded again, identical.
+        """
+        step = self.restore()
+        if self.schedule.total_steps == 0:
+            self.evaluate_untrained()
+        while not self.is_done(step):
+            for batch in self.rest_of_epoch(step):
+                step += 1
+                self.writer.add(step, self.train(step, batch))
+                if self.schedule.logs(step):
+                    self.writer.log(step, self.learner.learning_rate)
+                if self.schedule.evaluates(step):
+                    self.writer.record_evaluation(step, self.evaluate())
+                    self.writer.save_best(step, self.learner.inference_state())
+                if self.schedule.saves(step):
+                    self.writer.save(step, self.learner.state())
+                if self.is_done(step):
+                    break
+        self.writer.finish()
 
-def fit_and_summarise(
-    config: DictConfig,
-    folder: RunFolder,
-    parts: Parts,
-    records: MetricsLog,
-    higher_is_better: Directions,
-    cost: Cost,
-) -> None:
-    """The part of the first process, which keeps the records."""
-    trainer, select_on = config.trainer, config.evaluation.select_on
-    with instantiate(config.tracker)(
-        folder=folder.path, config=OmegaConf.to_container(config, resolve=True)
-    ) as mirror:
-        run = RunLogger(records, mirror, higher_is_better)
-        stalled = partial(run.stalled, select_on, trainer.patience)
-        fit(*parts, run, cost, trainer.storage_metrics, stalled)
-        summary = run.summary(select_on) | {"cost": cost.save()}
-        folder.write_json(folder.summary, summary)
-        mirror.finish(summary)
+    def restore(self) -> int:
+        """Load the last checkpoint, if there is one; returns the optimizer steps taken so far."""
+        position = self.checkpoints.load(self.learner.state()) or Position()
+        self.writer.resume(position)
+        return position.step
+
+    def evaluate_untrained(self) -> None:
+        """Evaluate a run without training steps, unless it was evaluated before."""
+        if broadcast(self.learner.fabric, lambda: not self.writer.evaluated):
+            self.writer.record_evaluation(0, self.evaluate())
+
+    def rest_of_epoch(self, step: int) -> Iterable[Batch]:
+        """The batches of the current epoch that come after optimizer step `step`."""
+        self.batches.epoch, self.batches.start = divmod(step, self.schedule.steps_per_epoch)
+        self.learner.train_mode()
+        return self.loader
+
+    def train(self, step: int, batch: Batch) -> StepResult:
+        """Take optimizer step `step` on a batch.
+
+        Raises:
+            TrainingError: the criterion does not accept the batch; names the step.
+        """
+        try:
+            result = self.learner.step(batch)
+        except ValueError as error:
+            raise TrainingError(f"step {step}: {error}; {HINT}") from error
+        self.feedback(step)
+        return result
+
+    def is_done(self, step: int) -> bool:
+        """Whether `step` was the last one: the schedule ends, or an evaluation finds a stall."""
+        if step >= self.schedule.total_steps:
+            return True
+        return self.schedule.evaluates(step) and broadcast(self.learner.fabric, self.writer.stalled)
 
 
-def describe(
-    config: DictConfig,
-    folder: RunFolder,
-    schedule: TrainingSchedule,
-    claim: ProtocolCheck | None,
-    sources: Mapping[str, str],
-) -> None:
-    """What is done here, where, by which code, with images read from where."""
-    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    origin = {"protocol": claim and claim.record(), "images": sources}
-    folder.write_json(folder.environment, environment() | origin)
-    folder.write_json(folder.plan, asdict(schedule))
+def broadcast(fabric: Fabric, decision: Callable[[], bool]) -> bool:
+    """The decision of the first process, in every process."""
+    return fabric.broadcast(decision()) if fabric.world_size > 1 else decision()

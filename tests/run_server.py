@@ -26,7 +26,7 @@ RUN = (
 SERVER = """
 import json, os, resource, runpy, signal, sys
 sys.path.insert(0, os.getcwd())
-import main, engine.trainer  # once: what follows starts in a moment
+import main, engine.train  # once: what follows starts in a moment
 for line in sys.stdin:
     order = json.loads(line)
     pid = os.fork()

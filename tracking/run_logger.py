@@ -1,4 +1,4 @@
-"""What a run tells the world: every record goes to the folder first, then to its mirror."""
+"""Logger of a run: appends every record to the run folder, then sends it to a tracker."""
 
 import time
 from collections.abc import Mapping
@@ -9,31 +9,33 @@ from tracking.summary import Directions, Reading, best_of, evaluations, summaris
 
 
 class LoggerBackend(Protocol):
-    """Shows records somewhere else; it may fail, but never stop a run."""
+    """Tracker that shows records elsewhere, such as W&B; its failures never stop a run."""
 
     def log(self, step: int, values: Mapping[str, Any]) -> None: ...
 
+    def finish(self, summary: Mapping[str, Any]) -> None: ...
+
 
 class RunLogger:
-    """The records of one run, on disk and in its mirror.
+    """Appends the records of a run to its folder, and answers questions about its evaluations.
 
     Args:
-        records: the truth.
-        mirror: shows them elsewhere.
+        records: the records on disk, which every answer is computed from.
+        backend: shows the same records elsewhere.
         higher_is_better: direction of every metric, without its split; None is neither.
     """
 
     def __init__(
-        self, records: MetricsLog, mirror: LoggerBackend, higher_is_better: Directions
+        self, records: MetricsLog, backend: LoggerBackend, higher_is_better: Directions
     ) -> None:
-        self.records, self.mirror, self.higher_is_better = records, mirror, higher_is_better
+        self.records, self.backend, self.higher_is_better = records, backend, higher_is_better
 
     def record(self, step: int, epoch: float, values: Mapping[str, Any]) -> None:
         self.records.append({"step": step, "epoch": epoch, "time": round(time.time(), 3), **values})
-        self.mirror.log(step, {"epoch": epoch, **values})
+        self.backend.log(step, {"epoch": epoch, **values})
 
     def rewind(self, size: int) -> None:
-        """Drop what was recorded after the checkpoint that remembers `size`."""
+        """Remove all records after the first `size` bytes, which a checkpoint remembers."""
         self.records.truncate(size)
 
     @property
@@ -49,7 +51,7 @@ class RunLogger:
         """Whether the latest evaluation is more than `patience` steps after the best in `name`.
 
         Raises:
-            ValueError: `name` was not measured, so that nothing can be awaited.
+            ValueError: `name` is not measured.
         """
         if patience is None:
             return False
@@ -61,3 +63,7 @@ class RunLogger:
 
     def summary(self, select_on: str) -> Reading:
         return summarise(self.records.read(), select_on, self.higher_is_better)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Show the summary of the finished run in the tracker."""
+        self.backend.finish(summary)

@@ -76,7 +76,8 @@ def trained(fabric: Fabric, loss: str, chunk_size: int | None = None) -> State:
         max_grad_norm=1.0,
         chunk_size=chunk_size,
     )
-    taken = list(learner.steps(batches(fabric.global_rank, fabric.world_size)))
+    learner.train_mode()
+    taken = [learner.step(batch) for batch in batches(fabric.global_rank, fabric.world_size)]
     assert all(step.num_images == len(LABELS) for step in taken)
     state = {f"model.{name}": value for name, value in learner.model.state_dict().items()}
     criterion = learner.criterion.state_dict()

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from core.errors import UserError
 from engine.config.run_name import CONF
-from engine.trainer import train_and_evaluate
+from engine.train import train_and_evaluate
 from scripts.folds import by_seed_and_fold, cell, main, over_seeds
 from sweeps.run_config import run_folder
 

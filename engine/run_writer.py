@@ -1,0 +1,117 @@
+"""Writers of a run: the first process writes records and checkpoints, the others write nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.checkpoint import Checkpoints, Position, Stateful
+from engine.metric_accumulator import MetricAccumulator
+from engine.progress import Progress
+from engine.schedule import TrainingSchedule
+from engine.step import StepResult
+from tracking.cost import Cost
+from tracking.run_folder import RunFolder
+from tracking.run_logger import RunLogger
+
+
+@dataclass(frozen=True)
+class RunWriter:
+    """Writes what the first process of a run measures: records, checkpoints, cost and summary.
+
+    Args:
+        folder: of the run.
+        logger: appends records to the folder and sends them to the tracker.
+        checkpoints: of the run.
+        cost: time and memory of the run.
+        schedule: numbers the epochs.
+        accumulator: averages the measurements of the steps between two records.
+        progress: the bar on the terminal.
+        select_on: metric that selects an evaluation, such as `val/recall@1`.
+        patience: optimizer steps without a better `select_on` after which the run has stalled;
+            None never stalls.
+        storage_metrics: metrics whose best evaluation is saved, where they are measured.
+    """
+
+    folder: RunFolder
+    logger: RunLogger
+    checkpoints: Checkpoints
+    cost: Cost
+    schedule: TrainingSchedule
+    accumulator: MetricAccumulator
+    progress: Progress
+    select_on: str
+    patience: int | None
+    storage_metrics: Sequence[str]
+
+    def resume(self, position: Position) -> None:
+        """Remove the records that are newer than the checkpoint, and start the clocks."""
+        self.logger.rewind(position.records)
+        self.progress.start(position.step)
+        self.cost.save()
+        self.accumulator.restart()
+
+    def add(self, step: int, result: StepResult) -> None:
+        """Collect the measurements of a step, without waiting for the device."""
+        self.accumulator.add(result)
+        self.progress.advance(step)
+
+    def log(self, step: int, learning_rate: float) -> None:
+        """Record the means of the steps since the last training record."""
+        num_images = self.accumulator.num_images
+        means = self.accumulator.close(step)
+        self.cost.trained(num_images)
+        self.progress.show(means)
+        self.logger.record(step, self.schedule.epoch(step), {**means, "train/lr": learning_rate})
+
+    def record_evaluation(self, step: int, results: Mapping[str, Any]) -> None:
+        self.logger.record(step, self.schedule.epoch(step), results)
+        self.cost.evaluated()
+
+    def save_best(self, step: int, parts: Mapping[str, Stateful]) -> None:
+        """Save the weights for every storage metric whose best evaluation is the latest one."""
+        for metric in filter(self.logger.improved, self.storage_metrics):
+            self.checkpoints.save_best(metric, parts, step)
+
+    def save(self, step: int, parts: Mapping[str, Stateful]) -> None:
+        """Save a checkpoint to resume from, and the cost so far."""
+        self.checkpoints.save(parts, step)
+        self.cost.save()
+        self.accumulator.restart()
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether the run has a record of an evaluation."""
+        return self.logger.evaluated
+
+    def stalled(self) -> bool:
+        """Whether the best evaluation in `select_on` is more than `patience` steps old."""
+        return self.logger.stalled(self.select_on, self.patience)
+
+    def finish(self) -> None:
+        """Write `summary.json`, and show it in the tracker."""
+        summary = self.logger.summary(self.select_on) | {"cost": self.cost.save()}
+        self.folder.write_json(self.folder.summary, summary)
+        self.logger.finish(summary)
+
+
+class NullWriter:
+    """Writes nothing: the writer of every process of a run but the first."""
+
+    evaluated = False
+
+    def resume(self, position: Position) -> None: ...
+
+    def add(self, step: int, result: StepResult) -> None: ...
+
+    def log(self, step: int, learning_rate: float) -> None: ...
+
+    def record_evaluation(self, step: int, results: Mapping[str, Any]) -> None: ...
+
+    def save_best(self, step: int, parts: Mapping[str, Stateful]) -> None: ...
+
+    def save(self, step: int, parts: Mapping[str, Stateful]) -> None: ...
+
+    def stalled(self) -> bool:
+        return False
+
+    def finish(self) -> None: ...

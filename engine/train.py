@@ -1,0 +1,170 @@
+"""Training and evaluation of one configuration, from the images to the summary of its run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from hydra.utils import instantiate
+from lightning_fabric import Fabric, seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from core.files import write_text_atomically
+from datasets.images import Images
+from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
+from engine.checkpoint import Checkpoints
+from engine.config.protocol import ProtocolCheck
+from engine.config.selection import check_patience
+from engine.data.identity import record_or_check_data
+from engine.data.image_source import SourceConfig, open_or_build_cache
+from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.learner import Learner, set_up
+from engine.malloc import tune_malloc
+from engine.measure import measure
+from engine.metric_accumulator import IDLE_STEPS, MetricAccumulator
+from engine.progress import Progress
+from engine.run_writer import NullWriter, RunWriter
+from engine.schedule import TrainingSchedule, schedule_from
+from engine.trainer import Trainer
+from engine.validation_feedback import feedback_loop
+from tracking.cost import Cost
+from tracking.environment import device_name, environment
+from tracking.metrics_log import MetricsLog
+from tracking.run_folder import RunFolder
+from tracking.run_logger import RunLogger
+from tracking.summary import Directions
+
+
+def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolCheck | None) -> None:
+    """Train the run of a configuration to its end, in this process and those that it launches.
+
+    Args:
+        config: of the run; `num_classes` is filled in.
+        folder: of the run, which the first process writes.
+        claim: the published study that the run follows, for the record.
+    """
+    fabric = build_fabric(config.trainer)
+    fabric.launch()  # starts the same command for every other device
+    tune_malloc()
+    cost = Cost(folder.cost, fabric.device, device_name(fabric.device), fabric.world_size)
+
+    table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
+    train, splits = build_images(config, table)
+    check_patience(config, splits)
+    sampler = instantiate(config.sampler)(labels=train.labels)
+
+    config.num_classes = len(train.class_names)
+    schedule = schedule_from(config.trainer, len(sampler))
+    workers = worker_count(config.trainer.workers, config.trainer.devices)
+    source = SourceConfig(
+        config.trainer.source, Path(config.paths.cache), config.trainer.cache_gib, workers
+    )
+    sources = open_or_build_cache(source, train, splits, schedule)
+    if fabric.is_global_zero:
+        describe(config, folder, schedule, claim, sources)
+
+    seed_everything(config.seed, verbose=False)  # the same in every process
+    learner = build_learner(config, fabric, train, schedule)
+    evaluator = instantiate(config.evaluation.measure)
+    directions = evaluator.higher_is_better
+    measure_splits = partial(
+        measure,
+        fabric,
+        learner.model,
+        evaluation=evaluator,
+        batch_size=config.evaluation.batch_size,
+        num_workers=workers,
+    )
+    feedback = feedback_loop(
+        learner.criterion,
+        splits,
+        measure_splits,
+        directions,
+        schedule.total_steps,
+    )
+    batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
+    checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
+    with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
+        Trainer(
+            learner=learner,
+            loader=training_loader(train, batches, workers, fabric.device),
+            batches=batches,
+            evaluate=partial(measure_splits, splits),
+            feedback=feedback,
+            schedule=schedule,
+            checkpoints=checkpoints,
+            writer=writer,
+        ).fit()
+    shutdown(fabric)
+
+
+def build_learner(
+    config: DictConfig, fabric: Fabric, train: Images, schedule: TrainingSchedule
+) -> Learner:
+    """Backbone, loss, optimizer and learning rate schedule of a configuration, on the device."""
+    trainer = config.trainer
+    return set_up(
+        fabric,
+        model=build_backbone(config, train),
+        criterion=instantiate(config.loss),
+        make_optimizer=instantiate(config.optimizer),
+        make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
+        head_lr=trainer.head_lr,
+        max_grad_norm=trainer.max_grad_norm,
+        chunk_size=trainer.chunk_size,
+        compiled=trainer.compile,
+    )
+
+
+@contextmanager
+def open_writer(
+    config: DictConfig,
+    folder: RunFolder,
+    learner: Learner,
+    schedule: TrainingSchedule,
+    checkpoints: Checkpoints,
+    cost: Cost,
+    directions: Directions,
+) -> Iterator[RunWriter | NullWriter]:
+    """The writer of this process; the tracker and the progress bar end with it."""
+    if not learner.fabric.is_global_zero:
+        yield NullWriter()
+        return
+    content = OmegaConf.to_container(config, resolve=True)
+    with (
+        instantiate(config.tracker)(folder=folder.path, config=content) as backend,
+        Progress(schedule.total_steps) as progress,
+    ):
+        yield RunWriter(
+            folder=folder,
+            logger=RunLogger(checkpoints.records, backend, directions),
+            checkpoints=checkpoints,
+            cost=cost,
+            schedule=schedule,
+            accumulator=MetricAccumulator(
+                learner.uses_grad_scaler, patience=max(1, min(IDLE_STEPS, schedule.total_steps))
+            ),
+            progress=progress,
+            select_on=config.evaluation.select_on,
+            patience=config.trainer.patience,
+            storage_metrics=config.trainer.storage_metrics,
+        )
+
+
+def describe(
+    config: DictConfig,
+    folder: RunFolder,
+    schedule: TrainingSchedule,
+    claim: ProtocolCheck | None,
+    sources: Mapping[str, str],
+) -> None:
+    """Write the configuration, the environment and the schedule of a run into its folder.
+
+    Args:
+        sources: where the images of each split are read from.
+    """
+    write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
+    origin = {"protocol": claim and claim.record(), "images": sources}
+    folder.write_json(folder.environment, environment() | origin)
+    folder.write_json(folder.plan, asdict(schedule))
