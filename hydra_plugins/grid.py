@@ -1,4 +1,4 @@
-"""Hydra's sweeper `grid`: Hydra's own, which then says what failed, whatever launched the jobs."""
+"""Hydra sweeper `grid`: Hydra's basic sweeper, which then prints a table of the failed runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ class Grid(BasicSweeper):
     """conf/hydra/sweeper/grid.yaml"""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """The launcher `processes` composes all jobs before it starts one; others may not."""
+        """The launcher `processes` composes all jobs before it starts one; others do not."""
         if not isinstance(self.launcher, Processes):
             super().validate_batch_is_legal(batch)
 

@@ -1,4 +1,4 @@
-"""Hydra's launcher `processes`: every job of a sweep in a process of its own, several at once."""
+"""Hydra launcher `processes`: runs every job of a sweep in a separate process, several at once."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ class Processes(Launcher):
     """conf/hydra/launcher/processes.yaml
 
     Args:
-        jobs: at once; `auto` is one per GPU, or one.
-        fail_fast: the first failure stops the others.
+        jobs: number of parallel jobs; `auto` is one per GPU, or one.
+        fail_fast: whether the first failure stops the other jobs.
     """
 
     def __init__(self, jobs: int | str, fail_fast: bool) -> None:
@@ -44,7 +44,7 @@ class Processes(Launcher):
             jobs.append(Job(arguments, folder, config.force))
             if isinstance(config.trainer.devices, int):
                 devices = max(devices, config.trainer.devices)
-        at = gpu_slots(self.jobs, devices)
-        with SweepProgress(len(jobs), len(at)) as watch:
-            outcomes = run_all(jobs, at, self.fail_fast, watch)
+        slots = gpu_slots(self.jobs, devices)
+        with SweepProgress(len(jobs), len(slots)) as observer:
+            outcomes = run_all(jobs, slots, self.fail_fast, observer)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=o) for o in outcomes]

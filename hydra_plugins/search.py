@@ -1,4 +1,4 @@
-"""Hydra's sweeper `search`: Optuna chooses the numbers of each loss on validation classes."""
+"""Hydra sweeper `search`: Optuna tunes the hyperparameters of each loss on validation classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +13,36 @@ class Search(Sweeper):
     """conf/hydra/sweeper/search.yaml
 
     Args:
-        trials: of each loss.
-        at_once: trials of one loss that run before the next are chosen.
-        seeds: of the winner; none if empty.
-        repeats: sweeps over which each trial is averaged, such as `validation.index=0,1,2,3`.
-        folder: of the studies and their runs.
-        sampler_seed: of the suggestions.
+        trials: trials of each loss.
+        parallel_trials: trials of one loss that run before the next ones are suggested.
+        seeds: seeds with which the best settings run; none if empty.
+        average_over: sweeps over which each trial is averaged, such as `validation.index=0,1,2,3`.
+        folder: folder of the studies and their runs.
+        sampler_seed: seeds the suggestions.
+        at_once, repeats: deprecated names of `parallel_trials` and `average_over`.
     """
 
     def __init__(
         self,
         trials: int,
-        at_once: int,
+        parallel_trials: int,
         seeds: Sequence[int],
-        repeats: Sequence[str],
+        average_over: Sequence[str],
         folder: str,
         sampler_seed: int,
+        at_once: int | None = None,
+        repeats: Sequence[str] | None = None,
     ) -> None:
-        self.rules = (trials, at_once, list(seeds), list(repeats), Path(folder), sampler_seed)
+        self.settings = {
+            "trials": trials,
+            "parallel_trials": parallel_trials,
+            "seeds": seeds,
+            "average_over": average_over,
+            "folder": Path(folder),
+            "sampler_seed": sampler_seed,
+            "at_once": at_once,
+            "repeats": repeats,
+        }
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -42,7 +54,7 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         from sweeps.job import Outcome
-        from sweeps.search import StudyConfig, search
+        from sweeps.search import search, study_config
 
         launcher, config = self.launcher, self.config
         assert launcher is not None
@@ -56,6 +68,5 @@ class Search(Sweeper):
             launched += len(jobs)
             return [job.return_value for job in returns]
 
-        search(
-            arguments, StudyConfig(*self.rules), self.hydra_context.config_loader, config, launch
-        )
+        settings = study_config(self.settings)
+        search(arguments, settings, self.hydra_context.config_loader, config, launch)

@@ -21,7 +21,7 @@ from rich.text import Text
 from core.errors import UserError
 from engine.config.error_line import user_errors_as_one_line
 from sweeps.grid import declared
-from sweeps.progress import clock
+from sweeps.progress import format_duration
 from sweeps.status import STATES, Status, runs_below, seconds_left, status
 
 
@@ -62,8 +62,8 @@ def report(root: Path, runs: Sequence[Status], everything: bool) -> None:
     said = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     left = seconds_left(runs)
     unknown = "" if counts["finished"] == len(runs) else ", time left unknown yet"
-    estimate = f", about {clock(left)} left" if left else unknown
-    used = clock(sum(run.seconds for run in runs))
+    estimate = f", about {format_duration(left)} left" if left else unknown
+    used = format_duration(sum(run.seconds for run in runs))
     console.print(f"{len(runs)} runs: {said or 'none'}; {used} used{estimate}", highlight=False)
 
 
@@ -72,7 +72,7 @@ def table(root: Path, runs: Sequence[Status]) -> Grid:
     grid.columns[1].overflow = grid.columns[4].overflow = "fold"
     for run in sorted(runs, key=lambda run: (STATES.index(run.state), run.folder)):
         path = run.folder.relative_to(root) if run.folder.is_relative_to(root) else run.folder
-        used = clock(run.seconds) if run.seconds else ""
+        used = format_duration(run.seconds) if run.seconds else ""
         grid.add_row(run.state, Text(str(path)), f"{run.done:.0%}", used, Text(run.note))
     return grid
 

@@ -1,4 +1,4 @@
-"""The runs that a sweep declares, by the folders they have or will have."""
+"""Grid of a sweep: the run folders that its comma-separated values expand to."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from tracking.run_folder import RunFolder
 
 
 def declared(arguments: Sequence[str], runs: Path) -> list[RunFolder]:
-    """Those of `python main.py -m <arguments> paths.runs=<runs>`, in the order of the sweep."""
+    """The run folders of `python main.py -m <arguments> paths.runs=<runs>`, in its order."""
     with composing(arguments) as parsed:
         jobs = expanded(parsed.overrides, GlobalHydra.instance().config_loader())
         return [_folder(parsed.config_name, [*job, f"paths.runs='{runs}'"]) for job in jobs]

@@ -1,4 +1,4 @@
-"""One run of a sweep, in a process of its own: whatever happens to it, the others go on."""
+"""Job of a sweep: one run in a separate process, whose failure does not stop the others."""
 
 import os
 import signal
@@ -20,9 +20,9 @@ class Outcome(NamedTuple):
 
     Args:
         folder: of the run.
-        state: `finished`; `skipped`, another process finished it; `failed`; `interrupted`, with
-            its sweep; `not started`.
-        seconds: of this process; 0 without one.
+        state: `finished`; `skipped`, when another process finished it; `failed`; `interrupted`,
+            when the sweep was; `not started`.
+        seconds: duration of the process; 0 if none was started.
         reason: of a failure, in one line.
     """
 
@@ -33,10 +33,10 @@ class Outcome(NamedTuple):
 
 
 class Job:
-    """`python main.py <arguments>`; what it prints is appended to `output.log` of its run.
+    """Runs `python main.py <arguments>`; its output is appended to `output.log` of the run.
 
     Args:
-        arguments: of the run, overrides and the options before them.
+        arguments: options and overrides of the run.
         folder: of the run.
         force: run it again even if it is finished.
     """
@@ -52,7 +52,7 @@ class Job:
         return self.folder.finished and not self.force and same_files(self.folder)
 
     def start(self, gpus: str | None) -> None:
-        """On these GPUs alone, such as `0` or `0,1`; None leaves the choice to the run."""
+        """Start the process on GPUs such as `0` or `0,1`; None leaves the choice to the run."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
         chosen = {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
         self.started = time.monotonic()
@@ -64,24 +64,24 @@ class Job:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **chosen},
-                start_new_session=True,  # Ctrl-C reaches the sweep, which stops its jobs itself
+                start_new_session=True,  # Ctrl-C reaches the sweep only, which stops its jobs
             )
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it runs."""
+        """The outcome of the process, or None while it runs."""
         assert self.process is not None
         code = self.process.poll()
         if code is None:
             return None
         seconds = time.monotonic() - self.started
         if code == 0 and self.folder.finished:
-            trained = self.folder.written_by(self.process.pid)  # and not another sweep, meanwhile
+            trained = self.folder.written_by(self.process.pid)  # else another sweep trained it
             return Outcome(self.folder.path, "finished" if trained else "skipped", seconds)
         return Outcome(self.folder.path, "failed", seconds, self._reason(code))
 
     @property
     def refused(self) -> bool:
-        """Whether the process ended because another one, of another sweep, held the run."""
+        """Whether the process ended because another process has locked the run."""
         assert self.process is not None
         return self.process.returncode == RunLockedError.exit_code
 
@@ -90,26 +90,26 @@ class Job:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the process, whatever it is doing, and wait until it is gone."""
+        """Kill the process and wait until it has ended."""
         self._signal(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        """To every process of the run, those of other devices, too."""
+        """Send a signal to every process of the run, including those of other devices."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
 
     def _reason(self, code: int) -> str:
-        """The signal, or the error of the run, or of one that did not begin its last words."""
+        """The signal, the error of the run, or the last line that the process printed."""
         if code < 0:
             name = signal.Signals(-code).name
             return f"killed by {name}" + " (out of memory?)" * (name == "SIGKILL")
         if code == 0:
-            return "it ended, but what it did is not in this folder"
+            return "the process ended, but its results are not in this folder"
         error = self.folder.error_of(self.process.pid) if self.process else None
         if error is not None:
             return error
-        said = self.folder.log.read_bytes()[self.log_start :].decode(errors="replace").split("\n")
-        lines = [line.strip() for line in said if line.strip()]
+        output = self.folder.log.read_bytes()[self.log_start :].decode(errors="replace")
+        lines = [line.strip() for line in output.split("\n") if line.strip()]
         return lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"

@@ -1,4 +1,4 @@
-"""A sweep on the screen: a line as each run ends, and a table of those that failed."""
+"""Progress of a sweep on the terminal: a line as each run ends, and a table of failed runs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ class SweepError(UserError):
 
 
 class SweepProgress:
-    """Says on standard error what ends, and on a terminal also what runs and for how long yet."""
+    """Prints each run that ends on standard error; a terminal also shows counts and time left."""
 
-    def __init__(self, total: int, at_once: int) -> None:
+    def __init__(self, total: int, parallel_runs: int) -> None:
         self.console = Console(stderr=True)
         self.status = self.console.status("") if self.console.is_terminal else None
-        self.total, self.at_once, self.done = total, at_once, 0
+        self.total, self.parallel_runs, self.done = total, parallel_runs, 0
         self.seconds: list[float] = []
 
     def __enter__(self) -> "SweepProgress":
@@ -37,42 +37,45 @@ class SweepProgress:
         self.done += 1
         if outcome.state == "finished":
             self.seconds.append(outcome.seconds)
-        spent = f" in {clock(outcome.seconds)}" if outcome.seconds else ""
+        duration = f" in {format_duration(outcome.seconds)}" if outcome.seconds else ""
         reason = f": {outcome.reason}" if outcome.reason else ""
+        folder = relative_to_cwd(outcome.folder)
         self.console.print(
-            f"[{self.done}/{self.total}] {outcome.state}{spent} {near(outcome.folder)}{reason}",
+            f"[{self.done}/{self.total}] {outcome.state}{duration} {folder}{reason}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
 
-    def counts(self, running: int, elsewhere: int, waiting: int) -> None:
+    def counts(self, running: int, locked_by_other: int, waiting: int) -> None:
         if self.status is not None:
-            parts = {"running": running, "running elsewhere": elsewhere, "waiting": waiting}
-            said = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
-            self.status.update(f"{self.done} of {self.total} done, {said}{self._left()}")
+            parts = {"running": running, "running elsewhere": locked_by_other, "waiting": waiting}
+            counts = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+            self.status.update(f"{self.done} of {self.total} done, {counts}{self._time_left()}")
 
     def stopping(self, running: int) -> None:
-        """At once, for the processes of the runs may take a while to end."""
+        """Print this before the processes of the runs have ended, which may take a while."""
         self.console.print(f"stopping {running} runs, which can be resumed", highlight=False)
 
-    def _left(self) -> str:
-        """An estimate, once a run has finished."""
+    def _time_left(self) -> str:
+        """An estimate of the time left; empty before a run has finished."""
         if not self.seconds:
             return ""
         mean = sum(self.seconds) / len(self.seconds)
-        return f", about {clock(mean * (self.total - self.done) / self.at_once)} left"
+        return (
+            f", about {format_duration(mean * (self.total - self.done) / self.parallel_runs)} left"
+        )
 
 
 def conclude(outcomes: Sequence[Outcome]) -> None:
-    """Print how many ended how, and why some failed.
+    """Print how many runs ended in each state, and why runs failed.
 
     Raises:
-        SweepError: not all are finished.
+        SweepError: some runs did not finish.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.width = 1000  # a log has no edge to fold at
+        console.width = 1000  # lines of a log file are not wrapped
     counts = Counter(outcome.state for outcome in outcomes)
     console.print(", ".join(f"{n} {state}" for state, n in counts.items()), highlight=False)
     unfinished = [o for o in outcomes if o.state not in ("finished", "skipped")]
@@ -85,20 +88,21 @@ def conclude(outcomes: Sequence[Outcome]) -> None:
 
 
 def failures(outcomes: Sequence[Outcome]) -> Table:
+    """Table of the runs that failed, with the reason of each."""
     grid = Table("run", "reason", box=None, header_style="bold")
     grid.columns[0].overflow = grid.columns[1].overflow = "fold"
     for outcome in outcomes:
-        grid.add_row(str(near(outcome.folder)), outcome.reason)
+        grid.add_row(str(relative_to_cwd(outcome.folder)), outcome.reason)
     return grid
 
 
-def near(path: Path) -> Path:
-    """Relative to the working directory where it is below it."""
+def relative_to_cwd(path: Path) -> Path:
+    """The path relative to the working directory; unchanged if it is not below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`12 s`, `3:45 min` or `2:05 h`."""
     whole = round(seconds)
     if whole < 100:

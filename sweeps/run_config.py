@@ -1,4 +1,4 @@
-"""Which folder a run has: a function of its configuration alone; and the command that makes it."""
+"""Run folder of a configuration, and the command line arguments that repeat a run of a sweep."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from engine.config.dataset import data_root, dataset_name
 from engine.config.run_name import CONF, check_place, group_name
 from tracking.run_folder import RunFolder
 
-OF_THE_SWEEP = ("mode", "sweep", "sweeper", "launcher")  # below hydra, no business of a run
+SWEEP_KEYS = ("mode", "sweep", "sweeper", "launcher")  # below hydra; they do not concern a run
 
 
 def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
@@ -21,10 +21,10 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
 
     Args:
         config: of the run, without the node `hydra`.
-        choices: of every group, `hydra.runtime.choices`.
+        choices: choice of every group, `hydra.runtime.choices`.
 
     Raises:
-        ConfigurationError: what names the folder is missing or no name of a folder.
+        ConfigurationError: a key that names the folder is missing or invalid.
     """
     check_place(config, choices)
     dataset = dataset_name(config.dataset, choices["dataset"])
@@ -33,13 +33,13 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
 
 
 def arguments(hydra: DictConfig | HydraConf) -> list[str]:
-    """What follows `python main.py` to make one run of a sweep again.
+    """The arguments of `python main.py` that repeat one run of a sweep.
 
-    The options that choose configuration files, such as `--config-dir`, come first, then the
-    overrides of Hydra itself and those of the run.
+    Options that choose configuration files, such as `--config-dir`, come first, then the overrides
+    of Hydra itself and those of the run.
 
     Args:
-        hydra: of the run as the sweep composed it, `HydraConfig.get()` or its node `hydra`.
+        hydra: configuration of Hydra in the run, `HydraConfig.get()` or the node `hydra`.
     """
     options = []
     for source in hydra.runtime.config_sources:
@@ -50,18 +50,18 @@ def arguments(hydra: DictConfig | HydraConf) -> list[str]:
             options.append(f"--config-dir={place}")
     if hydra.job.config_name != "config":
         options.append(f"--config-name={hydra.job.config_name}")
-    own = [line for line in hydra.overrides.hydra if not _of_the_sweep(line)]
+    own = [line for line in hydra.overrides.hydra if not _is_sweep_key(line)]
     return [*options, *own, *hydra.overrides.task]
 
 
-def _of_the_sweep(override: str) -> bool:
+def _is_sweep_key(override: str) -> bool:
     key = re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0]
     _, part, *_ = [*re.split(r"[./]", key), ""]
-    return part in OF_THE_SWEEP
+    return part in SWEEP_KEYS
 
 
 class Composed(NamedTuple):
-    """A run before it starts: what it is asked to do, where, which choices, by which command."""
+    """A composed run: configuration, folder, choices of the groups, command line arguments."""
 
     config: DictConfig
     folder: RunFolder
@@ -70,11 +70,11 @@ class Composed(NamedTuple):
 
 
 def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -> Composed:
-    """One job of a sweep.
+    """Compose one job of a sweep.
 
     Args:
-        loader: that composed the sweep.
-        sweep: the configuration of the sweep itself.
+        loader: loads the configuration files of the sweep.
+        sweep: configuration of the sweep itself.
         overrides: of this job.
     """
     whole = loader.load_sweep_config(sweep, list(overrides))

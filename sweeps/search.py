@@ -1,9 +1,11 @@
-"""A search: the same number of trials for every loss, then the winners over several seeds."""
+"""Hyperparameter search: equal trials for every loss, then the best settings with several seeds."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.utils import instantiate
@@ -16,12 +18,14 @@ from core.errors import UserError
 from engine.config.check import check
 from sweeps.grid import expanded
 from sweeps.job import Outcome
-from sweeps.progress import conclude, near
+from sweeps.progress import conclude, relative_to_cwd
 from sweeps.run_config import Composed, compose
 from sweeps.search_space import Space, overrides, require_spaces, space_of
 from sweeps.study import Study, digest, diverged
 from tracking.run_folder import RunFolder
 
+log = logging.getLogger(__name__)
+RENAMED_KEYS = {"at_once": "parallel_trials", "repeats": "average_over"}  # old: new
 Launch = Callable[[list[list[str]]], list[Outcome]]  # overrides of each job -> how each ended
 
 
@@ -30,43 +34,55 @@ class StudyConfig:
     """conf/hydra/sweeper/search.yaml"""
 
     trials: int
-    at_once: int
+    parallel_trials: int
     seeds: Sequence[int]
-    repeats: Sequence[str]
+    average_over: Sequence[str]
     folder: Path
     sampler_seed: int
 
 
+def study_config(settings: Mapping[str, Any]) -> StudyConfig:
+    """The settings of a search; a deprecated key replaces the new one, with a warning."""
+    new = {key: value for key, value in settings.items() if key not in RENAMED_KEYS}
+    for old, name in RENAMED_KEYS.items():
+        if settings.get(old) is not None:
+            log.warning("hydra.sweeper.%s is deprecated, write hydra.sweeper.%s", old, name)
+            new[name] = settings[old]
+    return StudyConfig(**new)
+
+
 def search(
     arguments: Sequence[str],
-    rules: StudyConfig,
+    config: StudyConfig,
     loader: ConfigLoader,
     sweep: DictConfig,
     launch: Launch,
 ) -> None:
-    """One study for every combination of the comma-separated values, such as every loss.
+    """Run one study for every combination of the comma-separated values, such as every loss.
 
     Raises:
-        UserError: a loss has no space, a run no validation classes, or a study is being written.
-        SweepError: runs failed for a reason that says nothing about their settings.
+        UserError: a loss has no search space, a run has no validation classes, or another process
+            writes a study.
+        SweepError: runs failed for a reason other than their settings.
     """
-    repeats = expanded(rules.repeats, loader) if rules.repeats else [[]]
-    with ExitStack() as held:
-        studies = plan(expanded(arguments, loader), rules, loader, sweep)
-        for one in studies:
-            held.enter_context(RunFolder(one.folder).locked())
-        try_all(studies, rules, repeats, launch)
-    report(studies)
-    seeds = [[*repeat, f"seed={seed}"] for seed in rules.seeds for repeat in repeats]
-    jobs = [[*one.base, *overrides(one.best().params), *more] for one in studies for more in seeds]
+    variants = expanded(config.average_over, loader) if config.average_over else [[]]
+    with ExitStack() as locks:
+        studies = plan_studies(expanded(arguments, loader), config, loader, sweep)
+        for study in studies:
+            locks.enter_context(RunFolder(study.folder).locked())
+        run_trials(studies, config, variants, launch)
+    print_best_trials(studies)
+    seeds = [[*variant, f"seed={seed}"] for seed in config.seeds for variant in variants]
+    best = [[*study.base, *overrides(study.best().params)] for study in studies]
+    jobs = [[*settings, *seed] for settings in best for seed in seeds]
     if jobs:
         conclude(launch(jobs))
 
 
-def plan(
-    bases: Sequence[list[str]], rules: StudyConfig, loader: ConfigLoader, sweep: DictConfig
+def plan_studies(
+    bases: Sequence[list[str]], config: StudyConfig, loader: ConfigLoader, sweep: DictConfig
 ) -> list[Study]:
-    """The studies, none of which exists before all of them are known to be possible."""
+    """The studies of the overrides in `bases`; all are checked before the first one is created."""
     jobs = [(base, compose(loader, sweep, base)) for base in bases]
     folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
     require_spaces((job.choices["loss"] for _, job in jobs), folders)
@@ -74,30 +90,33 @@ def plan(
         check(job.config, base)
         refuse_without_validation(job.config)
     spaces = [space_of(job.choices["loss"], keys(base), folders) for base, job in jobs]
-    return [study(base, job, space, rules) for (base, job), space in zip(jobs, spaces, strict=True)]
+    planned = zip(jobs, spaces, strict=True)
+    return [open_study(base, job, space, config) for (base, job), space in planned]
 
 
 def keys(overrides: Sequence[str]) -> list[str]:
+    """The configuration keys that overrides set."""
     return [override.split("=")[0].lstrip("+") for override in overrides]
 
 
-def study(base: list[str], job: Composed, space: Space, rules: StudyConfig) -> Study:
+def open_study(base: list[str], job: Composed, space: Space, config: StudyConfig) -> Study:
+    """The study of a configuration, new or continued, in the folder named by its settings."""
     metric = job.config.evaluation.select_on
     directions = instantiate(job.config.evaluation.measure).higher_is_better
     group, dataset = job.folder.path.parent.name, job.folder.path.parents[1].name
-    name = f"{group}_{digest(space, rules.repeats, rules.sampler_seed)}"
+    name = f"{group}_{digest(space, config.average_over, config.sampler_seed)}"
     return Study(
-        rules.folder.absolute() / dataset / name,
+        config.folder.absolute() / dataset / name,
         base,
         space,
         metric,
         directions.get(metric.split("/", 1)[1]) is not False,
-        rules.sampler_seed,
+        config.sampler_seed,
     )
 
 
 def refuse_without_validation(config: DictConfig) -> None:
-    """Settings are chosen on classes that neither train nor test."""
+    """Check that trials are compared on validation classes, which neither train nor test."""
     metric = str(config.evaluation.select_on)
     kind = str(config.validation._target_).rpartition(".")[2]
     if kind not in ("classes", "fold"):
@@ -109,36 +128,54 @@ def refuse_without_validation(config: DictConfig) -> None:
         raise UserError(f"evaluation.select_on={metric}: a search chooses by val/..., never test/")
 
 
-def try_all(
-    studies: Sequence[Study], rules: StudyConfig, repeats: Sequence[Sequence[str]], launch: Launch
+def run_trials(
+    studies: Sequence[Study],
+    config: StudyConfig,
+    variants: Sequence[Sequence[str]],
+    launch: Launch,
 ) -> None:
-    """Rounds of trials of all studies that have some left, each with the same budget."""
-    while unfinished := [one for one in studies if one.spent < rules.trials]:
-        trials = [(o, trial) for o in unfinished for trial in o.next(rules.at_once, rules.trials)]
-        jobs = [[*o.overrides(trial), *more] for o, trial in trials for more in repeats]
-        outcomes = launch(jobs)
-        tell(trials, outcomes, len(repeats))
+    """Run rounds of trials until every study has the same number of them.
+
+    Args:
+        variants: overrides of the runs over which each trial is averaged.
+    """
+    while unfinished := [study for study in studies if study.n_trials_done < config.trials]:
+        trials = [
+            (study, trial)
+            for study in unfinished
+            for trial in study.next(config.parallel_trials, config.trials)
+        ]
+        outcomes = launch(
+            [[*study.overrides(trial), *more] for study, trial in trials for more in variants]
+        )
+        record_outcomes(trials, outcomes, runs_per_trial=len(variants))
 
 
-def tell(
-    trials: Sequence[tuple[Study, FrozenTrial]], outcomes: Sequence[Outcome], repeats: int
+def record_outcomes(
+    trials: Sequence[tuple[Study, FrozenTrial]], outcomes: Sequence[Outcome], runs_per_trial: int
 ) -> None:
-    for number, (one, trial) in enumerate(trials):
-        one.tell(trial, outcomes[number * repeats : (number + 1) * repeats])
+    """Record the value of each trial in its study.
+
+    Raises:
+        SweepError: runs failed for a reason other than their settings.
+    """
+    for number, (study, trial) in enumerate(trials):
+        study.record(trial, outcomes[number * runs_per_trial : (number + 1) * runs_per_trial])
     ended = ("finished", "skipped")
     if any(outcome.state not in ended and not diverged(outcome) for outcome in outcomes):
         conclude(outcomes)
 
 
-def report(studies: Sequence[Study]) -> None:
-    """The winner of each study, and where all of its trials are."""
+def print_best_trials(studies: Sequence[Study]) -> None:
+    """Print the best trial of each study, and the file that has all of its trials."""
     grid = Table("study", "trials", "metric", "best", "settings", box=None, header_style="bold")
-    for one in studies:
-        best = one.best()
+    for study in studies:
+        best = study.best()
         settings = " ".join(overrides(best.params))
         assert best.value is not None
-        file = str(near(one.write()))
-        grid.add_row(file, str(one.spent), one.metric, f"{best.value:.4f}", settings)
+        file = str(relative_to_cwd(study.write()))
+        value = f"{best.value:.4f}"
+        grid.add_row(file, str(study.n_trials_done), study.metric, value, settings)
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = 1000

@@ -1,4 +1,4 @@
-"""What a search may change for one loss: search/<loss>.yaml in a folder of configurations."""
+"""Search space of a loss, declared by conf/search/<loss>.yaml: keys and their ranges."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,49 +15,50 @@ from optuna.distributions import (
 from core.errors import UserError
 from engine.config.run_name import CONF
 
-Space = dict[str, BaseDistribution]  # configuration key -> what it may be
+Space = dict[str, BaseDistribution]  # configuration key -> its possible values
 FIELDS = ("low", "high", "log", "integer", "choices")
-DIGITS = 4  # significant, of a number that is tried
+DIGITS = 4  # significant digits of a suggested number
 
 
 class SpaceError(UserError):
-    """A search space that is missing, or not one."""
+    """A search space is missing or invalid."""
 
 
 def file_of(loss: str, folders: Sequence[Path]) -> Path | None:
-    """The first file that declares the space of a loss; None without one."""
+    """The first file that declares the search space of a loss; None if there is none."""
     files = [folder / "search" / f"{loss}.yaml" for folder in folders]
     return next((file for file in files if file.exists()), None)
 
 
 def require_spaces(losses: Iterable[str], folders: Sequence[Path] = (CONF,)) -> None:
-    """
+    """Check that every loss has a search space.
+
     Raises:
-        SpaceError: some have none; it names them all.
+        SpaceError: names all losses that have none.
     """
     if missing := sorted({loss for loss in losses if file_of(loss, folders) is None}):
         raise SpaceError(
-            f"nothing says what to search of {', '.join(missing)}: write keys and ranges to "
+            f"no search space for {', '.join(missing)}: write keys and ranges to "
             "conf/search/<loss>.yaml, as in conf/search/margin.yaml"
         )
 
 
 def space_of(loss: str, fixed: Iterable[str], folders: Sequence[Path] = (CONF,)) -> Space:
-    """The declared space of a loss, without the keys that the command line fixes.
+    """The search space of a loss, without the keys that the command line fixes.
 
     Args:
-        folders: of configuration files, conf/ and what `--config-dir` adds.
+        folders: of configuration files, conf/ and those of `--config-dir`.
 
     Raises:
-        SpaceError: there is no such file, nothing is left to search, or a range is no range.
+        SpaceError: there is no such file, every key is fixed, or a range is invalid.
     """
     require_spaces([loss], folders)
     file = file_of(loss, folders)
     assert file is not None
     content = OmegaConf.to_container(OmegaConf.load(file))
     assert isinstance(content, dict)
-    held = set(fixed)
-    space = {str(key): distribution(str(key), r) for key, r in content.items() if key not in held}
+    searched = {str(key): limits for key, limits in content.items() if key not in set(fixed)}
+    space = {key: distribution(key, limits) for key, limits in searched.items()}
     if not space:
         raise SpaceError(f"{file}: every key is fixed on the command line")
     return space
@@ -78,7 +79,7 @@ def distribution(key: str, limits: Mapping[str, Any]) -> BaseDistribution:
 
 
 def overrides(parameters: Mapping[str, Any]) -> list[str]:
-    """`key=value` for the command line; numbers as short as the search needs them."""
+    """`key=value` for the command line, with rounded numbers."""
     return [f"{key}={_short(value)}" for key, value in parameters.items()]
 
 

@@ -1,4 +1,4 @@
-"""What became of the runs below a folder, read from their files alone."""
+"""Status of the runs below a folder, read from their files only."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,15 @@ STATES = ("finished", "running", "interrupted", "failed", "damaged", "missing")
 
 
 class Status(NamedTuple):
-    """One run.
+    """Status of one run.
 
     Args:
         folder: of the run.
-        state: one of `STATES`; an interrupted run was stopped, and nothing has resumed it yet; of
-            a damaged one a file cannot be read.
-        done: the part of its steps that is behind it, 0 to 1.
-        seconds: it took so far, over all its processes.
-        note: who runs it, why it failed, or which file is damaged and what to do.
+        state: one of `STATES`; `interrupted` runs were stopped and not resumed yet, a file of a
+            `damaged` run cannot be read.
+        done: fraction of its steps that is done, 0 to 1.
+        seconds: duration so far, summed over all its processes.
+        note: the process that runs it, the error, or the damaged file and what to do.
     """
 
     folder: Path
@@ -34,12 +34,13 @@ class Status(NamedTuple):
 
 
 def runs_below(root: Path) -> list[RunFolder]:
-    """Every run that was ever started at any depth below `root`, in the order of their names."""
+    """Every run that was started, at any depth below `root`, sorted by name."""
     started = {file.parent for name in ("status.json", "output.log") for file in root.rglob(name)}
     return [RunFolder(path) for path in sorted(started) if path.name.startswith("seed")]
 
 
 def status(folder: RunFolder) -> Status:
+    """The status of one run."""
     try:
         state, note = _state(folder)
         seconds = _seconds(folder, state)
@@ -50,11 +51,11 @@ def status(folder: RunFolder) -> Status:
 
 
 def _seconds(folder: RunFolder, state: str) -> float:
-    """So far; of a run that is running also those since it last said so."""
+    """Duration so far; a running run also counts the time since it last wrote its cost."""
     if not folder.cost.exists():
         return 0.0
     since = time.time() - folder.cost.stat().st_mtime if state == "running" else 0.0
-    return paid(folder.cost)["seconds"] + max(0.0, since)  # somebody may set the clock back
+    return paid(folder.cost)["seconds"] + max(0.0, since)  # the clock may be set back
 
 
 def _state(folder: RunFolder) -> tuple[str, str]:
@@ -62,14 +63,14 @@ def _state(folder: RunFolder) -> tuple[str, str]:
     if folder.finished:
         folder.verify(folder.summary)
         return "finished", ""
-    holder = folder.holder
-    if holder is not None:
-        return "running", holder
+    lock_owner = folder.lock_owner
+    if lock_owner is not None:
+        return "running", lock_owner
     if folder.state == "failed":
         return "failed", str(content.get("error", ""))
     if folder.state in ("running", "interrupted", "finished"):
         return "interrupted", ""
-    if folder.log.exists():  # it ended before it began
+    if folder.log.exists():  # the process ended before training began
         return "failed", next(iter(folder.log.read_text().split("\n")[-2:]), "")
     return "missing", ""
 
@@ -80,7 +81,7 @@ def _done(folder: RunFolder) -> float:
 
 
 def _last_step(folder: RunFolder) -> int:
-    """Of the last whole record; another process may be writing the next one."""
+    """The step of the last complete record; another process may be writing the next one."""
     if not folder.metrics.exists():
         return 0
     *lines, _ = folder.metrics.read_bytes().split(b"\n")
@@ -88,21 +89,21 @@ def _last_step(folder: RunFolder) -> int:
 
 
 def seconds_left(runs: Sequence[Status]) -> float | None:
-    """An estimate for all of them, with as many at once as run now; None before any is known.
+    """Estimated time until all runs finish, with as many parallel runs as now; None if unknown.
 
-    A run goes on as fast as it went; one that has done nothing takes what a finished run of the
-    same dataset takes, or else any of them.
+    A run continues at its speed so far. A run that has not begun takes the mean duration of the
+    finished runs of its dataset, or of all finished runs.
     """
-    left = [_left(run, runs) for run in runs if run.state != "finished"]
+    left = [_seconds_left(run, runs) for run in runs if run.state != "finished"]
     if None in left:
         return None
-    at_once = max(1, sum(run.state == "running" for run in runs))
-    return sum(part for part in left if part is not None) / at_once
+    parallel_runs = max(1, sum(run.state == "running" for run in runs))
+    return sum(part for part in left if part is not None) / parallel_runs
 
 
-def _left(run: Status, runs: Iterable[Status]) -> float | None:
+def _seconds_left(run: Status, runs: Iterable[Status]) -> float | None:
     if run.done > 0 and run.seconds > 0:
         return run.seconds / run.done * (1 - run.done)
     finished = [other for other in runs if other.state == "finished"]
-    alike = [other for other in finished if other.folder.parts[-3] == run.folder.parts[-3]]
-    return mean(other.seconds for other in alike or finished) if finished else None
+    same_dataset = [other for other in finished if other.folder.parts[-3] == run.folder.parts[-3]]
+    return mean(other.seconds for other in same_dataset or finished) if finished else None

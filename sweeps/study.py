@@ -1,4 +1,4 @@
-"""The search of one loss: which settings were tried, how good they were, what to try next."""
+"""Optuna study of one loss: its trials, their values and what to try next."""
 
 import hashlib
 import json
@@ -16,16 +16,16 @@ from sweeps.job import Outcome
 from sweeps.search_space import Space, overrides
 from tracking.run_folder import RunFolder
 
-SPENT = (TrialState.COMPLETE, TrialState.FAIL)
-DIVERGED = "TrainingError"  # a result: these numbers do not train
+DONE = (TrialState.COMPLETE, TrialState.FAIL)  # a trial that diverged fails
+DIVERGED = "TrainingError"  # the error of a run whose settings do not train
 
 
 class Study:
-    """Trials of one configuration, in `<folder>/study.db`; a search that was killed goes on.
+    """Trials of one configuration, in `<folder>/study.db`; a search that was killed continues.
 
-    A trial is asked for once and told once. Between the two it is `RUNNING` in the database, and
-    the search that comes next runs it first. What is tried next follows from the trials told
-    before and `seed` alone, so that a search that was killed ends as one that was not.
+    A trial is `RUNNING` in the database from its suggestion until its value is recorded; the next
+    search runs such a trial first. Suggestions depend on the recorded trials and `seed` only, so
+    that a search that was killed ends with the same trials as one that was not.
 
     Args:
         folder: of the study; its runs are below it.
@@ -33,7 +33,7 @@ class Study:
         space: what they may change.
         metric: a validation metric.
         higher_is_better: its direction.
-        seed: of the suggestions.
+        seed: seeds the suggestions.
     """
 
     def __init__(
@@ -57,64 +57,70 @@ class Study:
         )
 
     @property
-    def spent(self) -> int:
-        """Trials that count: they gave a number, or diverged."""
-        return len(self.study.get_trials(deepcopy=False, states=SPENT))
+    def n_trials_done(self) -> int:
+        """Number of trials that have a value or diverged."""
+        return len(self.study.get_trials(deepcopy=False, states=DONE))
 
-    def next(self, at_once: int, budget: int) -> list[FrozenTrial]:
-        """What to run now: what an earlier search left running, or else new suggestions."""
-        left = []
+    def next(self, parallel_trials: int, budget: int) -> list[FrozenTrial]:
+        """The trials to run now: those that a killed search left unfinished, else new suggestions.
+
+        Args:
+            parallel_trials: most suggestions that are made before the next values are known.
+            budget: trials of the whole study.
+        """
+        unfinished = []
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
             if trial.params.keys() == self.space.keys():
-                left.append(trial)
-            else:  # the search was killed while it asked for this one: it never began
+                unfinished.append(trial)
+            else:  # the search was killed while it suggested this trial, which never began
                 self.study.tell(trial.number, state=TrialState.PRUNED)
-        if left:
-            return left
-        count = min(at_once, budget - self.spent)
+        if unfinished:
+            return unfinished
+        count = min(parallel_trials, budget - self.n_trials_done)
         seed = self.seed + len(self.study.trials)
         self.study.sampler = TPESampler(seed=seed)
-        asked = [self.study.ask(self.space).number for _ in range(count)]
-        return [self.study.trials[number] for number in asked]
+        numbers = [self.study.ask(self.space).number for _ in range(count)]
+        return [self.study.trials[number] for number in numbers]
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
-        """Of the run of this trial; its run folder is below the study's."""
+        """The overrides of the run of a trial, whose run folder is below that of the study."""
         runs = f"paths.runs='{self.folder / 'runs'}'"
         return [*self.base, *overrides(trial.params), runs]
 
-    def tell(self, trial: FrozenTrial, outcomes: Sequence[Outcome]) -> None:
-        """The trial's number is the mean over its runs; one that diverged spoils it.
+    def record(self, trial: FrozenTrial, outcomes: Sequence[Outcome]) -> None:
+        """Record the mean over the runs of a trial; a run that diverged fails the trial.
 
-        A run that did not end by itself, or for any other reason, leaves the trial as it is.
+        A run that was interrupted, or failed for another reason, leaves the trial unfinished.
         """
         if all(outcome.state in ("finished", "skipped") for outcome in outcomes):
-            value = fmean(selected(outcome.folder, self.metric) for outcome in outcomes)
+            value = fmean(selected_value(outcome.folder, self.metric) for outcome in outcomes)
             self.study.tell(trial.number, value)
         elif any(diverged(outcome) for outcome in outcomes):
             self.study.tell(trial.number, state=TrialState.FAIL)
 
     def best(self) -> FrozenTrial:
-        """
+        """The trial with the best value.
+
         Raises:
-            UserError: no trial trained.
+            UserError: every trial diverged.
         """
         if not self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"{self.folder}: every trial diverged; try lower learning rates")
         return self.study.best_trial
 
     def write(self) -> Path:
-        """`trials.json`: every trial, and the best one, for people and for tables."""
+        """Write every trial and the best one to `trials.json`; returns its path."""
         best = self.best()
         content = {
             "metric": self.metric,
             "base": self.base,
-            "best": {"trial": best.number, "value": best.value, **_of(best)},
+            "best": {"trial": best.number, "value": best.value, **_overrides_of(best)},
             "trials": [
                 {
                     "trial": trial.number,
                     "state": trial.state.name,
                     "value": trial.value,
-                    **_of(trial),
+                    **_overrides_of(trial),
                 }
                 for trial in self.study.get_trials(deepcopy=False)
             ],
@@ -124,23 +130,23 @@ class Study:
         return path
 
 
-def _of(trial: FrozenTrial) -> dict[str, list[str]]:
+def _overrides_of(trial: FrozenTrial) -> dict[str, list[str]]:
     return {"overrides": overrides(trial.params)}
 
 
 def diverged(outcome: Outcome) -> bool:
-    """Whether training itself failed, as a loss that is not finite makes it."""
+    """Whether training failed because of the settings, as with a loss that is not finite."""
     folder = RunFolder(outcome.folder)
     if outcome.state != "failed":
         return False
     return str(folder.read_json(folder.status).get("error", "")).startswith(DIVERGED)
 
 
-def selected(folder: Path, metric: str) -> float:
-    """The validation metric of a run, at the evaluation where it is best.
+def selected_value(folder: Path, metric: str) -> float:
+    """The validation metric of a run at its best evaluation.
 
     Raises:
-        UserError: it has none, or its summary is damaged.
+        UserError: the run has no such metric, or its summary is damaged.
     """
     run = RunFolder(folder)
     run.verify(run.summary)
@@ -150,8 +156,8 @@ def selected(folder: Path, metric: str) -> float:
     return float(reading[metric])
 
 
-def digest(space: Space, repeats: Sequence[str], seed: int) -> str:
-    """Tells studies apart that search one configuration in different ways."""
+def digest(space: Space, average_over: Sequence[str], seed: int) -> str:
+    """Hash of what is searched and how, which tells studies of one configuration apart."""
     ranges: Mapping[str, str] = {key: distribution_to_json(d) for key, d in space.items()}
-    content = json.dumps([ranges, list(repeats), seed], sort_keys=True)
+    content = json.dumps([ranges, list(average_over), seed], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:4]

@@ -104,7 +104,7 @@ def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
     assert time.monotonic() - start < 30
     assert [outcome.state for outcome in outcomes] == ["interrupted", "failed", "not started"]
     assert jobs[0].folder.state == "running"  # what a program that catches no signal leaves
-    assert jobs[0].folder.holder is None
+    assert jobs[0].folder.lock_owner is None
     assert trace(jobs[2]) == []
 
 
@@ -134,7 +134,7 @@ def test_a_run_of_somebody_else_is_waited_for_or_taken_over(
     theirs = job("a")
     actions = ["time.sleep(2)", *["os.kill(os.getpid(), 9)"] * dies]
     with subprocess.Popen([sys.executable, str(program), str(theirs.folder.path), *actions]):
-        while theirs.folder.holder is None:
+        while theirs.folder.lock_owner is None:
             time.sleep(0.02)
         outcomes = run_all([job("a"), job("b")])
     assert [outcome.state for outcome in outcomes] == [
@@ -161,7 +161,7 @@ class Release(NullObserver):
     def __init__(self, refused: Path, go: Path) -> None:
         self.refused, self.go = refused, go
 
-    def counts(self, running: int, elsewhere: int, waiting: int) -> None:  # noqa: ARG002
+    def counts(self, running: int, locked_by_other: int, waiting: int) -> None:  # noqa: ARG002
         if self.refused.exists() and "being written by" in self.refused.read_text():
             self.go.touch()
 
@@ -174,14 +174,14 @@ def test_a_process_that_lost_the_race_for_the_lock_is_no_failure(
     ours, go = job("a"), tmp_path / "go"
     wait = f"while not Path({str(go)!r}).exists(): time.sleep(0.02)"
     with subprocess.Popen([sys.executable, str(program), str(ours.folder.path), wait]):
-        while ours.folder.holder is None:
+        while ours.folder.lock_owner is None:
             time.sleep(0.02)
         looks = iter([None])  # our first look is just too early
-        real = RunFolder.holder.fget
+        real = RunFolder.lock_owner.fget
         assert real is not None
-        monkeypatch.setattr(RunFolder, "holder", property(lambda f: next(looks, real(f))))
+        monkeypatch.setattr(RunFolder, "lock_owner", property(lambda f: next(looks, real(f))))
         monkeypatch.setenv("SLOW_TO_GO", str(slow))
-        outcomes = run_all([ours], watch=Release(ours.folder.log, go))
+        outcomes = run_all([ours], observer=Release(ours.folder.log, go))
     assert summary(outcomes) == [("skipped", "")]
     assert len(trace(ours)) == 2
 
@@ -192,13 +192,13 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have ignored it
 import sweeps.job, sweeps.pool
-from engine.config.error_line import explained
-from sweeps.progress import Announce
+from engine.config.error_line import user_errors_as_one_line
+from sweeps.progress import SweepProgress
 from tracking.run_folder import RunFolder
 sweeps.job.MAIN, sweeps.pool.PATIENCE, *jobs = eval(sys.argv[1])
-with explained(), Announce(len(jobs), 2) as watch:
+with user_errors_as_one_line(), SweepProgress(len(jobs), 2) as observer:
     jobs = [sweeps.job.Job(job, RunFolder(Path(job[0]))) for job in jobs]
-    sweeps.pool.run_all(jobs, (None, None), watch=watch)
+    sweeps.pool.run_all(jobs, (None, None), observer=observer)
 """
 
 
@@ -217,14 +217,14 @@ def test_asked_to_stop_it_says_so_at_once_and_stops_all_its_jobs_together(
         time.sleep(0.1)  # until the second one ignores the signal
         sweep.send_signal(number)
         first = sweep.stderr.readline()
-        alive = jobs[1].folder.holder
+        alive = jobs[1].folder.lock_owner
         *ended, last = sweep.stderr.read().splitlines()
         assert sweep.wait(30) == 128 + number
     assert first == "stopping 2 runs, which can be resumed\n"
     assert alive is not None, "said before they are stopped"
     assert [line.split()[1] for line in ended] == ["interrupted", "interrupted"]
     assert last.startswith("interrupted; to go on: ")
-    assert [one.folder.holder for one in jobs] == [None, None, None]
+    assert [one.folder.lock_owner for one in jobs] == [None, None, None]
     assert [len(trace(one)) for one in jobs] == [1, 1, 0]
 
 

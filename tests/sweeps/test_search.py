@@ -24,7 +24,7 @@ from sweeps import search_space
 from sweeps.job import Outcome
 from sweeps.progress import SweepError
 from sweeps.run_config import compose
-from sweeps.search import Launch, StudyConfig, search
+from sweeps.search import Launch, StudyConfig, search, study_config
 from sweeps.search_space import SpaceError, distribution, overrides, space_of
 from tests.configured import choices, composed
 
@@ -41,7 +41,13 @@ def composing() -> Iterator[tuple[ConfigLoader, object]]:
 
 
 def rules(tmp_path: Path, **others: object) -> StudyConfig:
-    values = {"trials": 3, "at_once": 1, "seeds": [], "repeats": [], "sampler_seed": 0}
+    values = {
+        "trials": 3,
+        "parallel_trials": 1,
+        "seeds": [],
+        "average_over": [],
+        "sampler_seed": 0,
+    }
     return StudyConfig(**{**values, "folder": tmp_path / "searches", **others})
 
 
@@ -113,18 +119,20 @@ def test_every_loss_has_the_same_budget_and_its_winner_all_seeds(tmp_path: Path)
     assert seeds == ["seed0", "seed0", "seed1", "seed1"]
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_a_search_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, at_once: int) -> None:
+@pytest.mark.parametrize("parallel_trials", [1, 2])
+def test_a_search_that_was_killed_ends_as_one_that_was_not(
+    tmp_path: Path, parallel_trials: int
+) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    Runs().search(rules(whole, trials=4, at_once=at_once), whole, *ONE)
+    Runs().search(rules(whole, trials=4, parallel_trials=parallel_trials), whole, *ONE)
     ran: list[str] = []
     for kill_at in (2, 2):
         runs = Runs(kill_at)
         with pytest.raises(KeyboardInterrupt):
-            runs.search(rules(killed, trials=4, at_once=at_once), killed, *ONE)
+            runs.search(rules(killed, trials=4, parallel_trials=parallel_trials), killed, *ONE)
         ran += runs.ran[:-1]
     runs = Runs()
-    runs.search(rules(killed, trials=4, at_once=at_once), killed, *ONE)
+    runs.search(rules(killed, trials=4, parallel_trials=parallel_trials), killed, *ONE)
     ran += runs.ran
     assert trials(killed / "searches") == trials(whole / "searches")
     assert len(ran) == len(set(ran)) == 4, "no trial lost, none run twice"
@@ -161,9 +169,9 @@ def test_any_other_failure_ends_the_search_and_its_trial_is_tried_again(tmp_path
     assert [len(tried) for tried in trials(tmp_path / "searches").values()] == [1, 1]
 
 
-def test_a_trial_is_the_mean_over_its_repeats(tmp_path: Path) -> None:
+def test_a_trial_is_the_mean_over_its_runs(tmp_path: Path) -> None:
     runs = Runs()
-    asked = rules(tmp_path, trials=1, repeats=["seed=0,4"])
+    asked = rules(tmp_path, trials=1, average_over=["seed=0,4"])
     runs.search(asked, tmp_path, "dataset=digits", "loss=triplet", "validation=classes")
     assert len(runs.ran) == 2
     (tried,) = trials(tmp_path / "searches").values()
@@ -234,7 +242,7 @@ def test_losses_without_a_space_are_named_before_anything_begins(
         search_space, "file_of", lambda *of: None if of[0] in without else found(*of)
     )
     runs = Runs()
-    with pytest.raises(SpaceError, match=r"what to search of npair, vicreg: write keys"):
+    with pytest.raises(SpaceError, match=r"no search space for npair, vicreg: write keys"):
         runs.search(rules(tmp_path), tmp_path, *ONE[::2], "loss=triplet,vicreg,npair")
     assert not list(tmp_path.rglob("*.db"))
     assert not runs.ran
@@ -280,3 +288,20 @@ def test_the_real_command_resumes_after_a_kill(tmp_path: Path) -> None:
     assert [state for _, state, _ in tried] == ["COMPLETE"] * 2
     logs = list(tmp_path.rglob("output.log"))
     assert [log.read_text().count("summary.json") for log in logs] == [1, 1, 1]
+
+
+def test_the_former_names_of_settings_still_work(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user repeats a search with the command of an earlier version."""
+    former = {"at_once": 2, "repeats": ["seed=0,4"]}
+    new = {"trials": 3, "parallel_trials": 1, "seeds": [], "average_over": [], "sampler_seed": 0}
+    config = study_config({**new, **former, "folder": tmp_path})
+    assert (config.parallel_trials, config.average_over) == (2, ["seed=0,4"])
+    assert caplog.messages == [
+        "hydra.sweeper.at_once is deprecated, write hydra.sweeper.parallel_trials",
+        "hydra.sweeper.repeats is deprecated, write hydra.sweeper.average_over",
+    ]
+    caplog.clear()
+    study_config({**new, "at_once": None, "repeats": None, "folder": tmp_path})
+    assert not caplog.messages

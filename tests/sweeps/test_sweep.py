@@ -86,7 +86,7 @@ def test_a_crash_and_a_kill_cost_two_of_twelve_runs_until_the_same_command_twice
     assert "killed by SIGKILL" in table[1]
     assert crashing.state == "failed"
     assert killed.state == "running"
-    assert killed.holder is None, "nobody runs it: interrupted"
+    assert killed.lock_owner is None, "nobody runs it: interrupted"
 
     crashing.checkpoints.unlink()
     both = [ended(sweep) for sweep in [start(tmp_path, *grid) for _ in range(2)]]
