@@ -1,9 +1,10 @@
-"""Everything a run needs to go on as if it had never stopped, on disk, never half written."""
+"""Checkpoints: save and restore everything that a resumed run needs to give identical results."""
 
 import logging
 import random
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
@@ -20,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class CheckpointError(UserError):
-    """A file is no whole checkpoint, or one of another run."""
+    """A checkpoint is damaged, or belongs to another run."""
 
 
 class Stateful(Protocol):
-    """Whatever can be saved and restored: modules, optimizers, schedulers, samplers, scalers."""
+    """An object that can be saved and restored: module, optimizer, scheduler, scaler."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -32,23 +33,23 @@ class Stateful(Protocol):
 
 
 class Position(NamedTuple):
-    """How far a run has come."""
+    """The position of a run at a checkpoint."""
 
     step: int = 0  # optimizer steps taken
-    records: int = 0  # size in bytes of metrics.jsonl, everything after it is recomputed
-    checksum: str | None = None  # of these bytes; None in checkpoints of earlier versions
+    records: int = 0  # size in bytes of metrics.jsonl; later records are computed again
+    checksum: str | None = None  # of those bytes; None in checkpoints of earlier versions
 
 
 class Checkpoints:
     """`last.pt`, `previous.pt` and one `best_<metric>.pt` per storage metric in one folder.
 
-    A save writes beside `last.pt` and renames, so that a kill at any moment leaves a whole file.
-    Files are read back with `weights_only=True`, after their checksum.
+    A save writes a temporary file and renames it to `last.pt`, so that a kill at any moment leaves
+    a complete file. Files are read with `weights_only=True`, after their checksum is verified.
 
     Args:
         folder: of the checkpoints.
-        records: what the run has measured; a checkpoint remembers how much of it, and is used
-            only where this much is still there, unchanged.
+        records: the records of the run. A checkpoint stores their size and checksum, and is used
+            only if the records still begin with the same bytes.
     """
 
     def __init__(self, folder: Path, records: MetricsLog) -> None:
@@ -67,21 +68,21 @@ class Checkpoints:
             if self.last_is_good and self.last.exists():
                 self.last.replace(self.previous)
 
-        write_atomically(self.last, lambda file: write(content, file), before_replace=rotate)
+        write_atomically(self.last, partial(write_checkpoint, content), before_replace=rotate)
         self.last_is_good = True
 
     def load(self, parts: Mapping[str, Stateful]) -> Position | None:
-        """Restore the newest checkpoint that is whole and of this run; None if there is none.
+        """Restore the newest undamaged checkpoint of this run; None if the run has none.
 
-        Nothing in `parts` changes before all of a checkpoint has been checked.
+        `parts` change only after the whole checkpoint is checked.
 
         Raises:
-            CheckpointError: there are checkpoints, and none can be used; says why the newest.
+            CheckpointError: no checkpoint can be used; names the reason for the newest.
         """
         refused: list[str] = []
         for path in filter(Path.exists, (self.last, self.previous)):
             try:
-                content = whole(path)
+                content = read_checkpoint(path)
                 position = position_of(path, content, parts)
                 self.check_records(path, position)
             except CheckpointError as error:
@@ -96,38 +97,38 @@ class Checkpoints:
             return position
         if refused:
             raise CheckpointError(
-                f"{refused[0]}; no other checkpoint takes its place: put back what is damaged, "
-                "or start the run again with force=true"
+                f"{refused[0]}; there is no other checkpoint: restore the damaged file, or start "
+                "the run again with force=true"
             )
         return None
 
     def check_records(self, path: Path, position: Position) -> None:
-        """Compare the records with what the checkpoint at `path` remembers of them.
+        """Compare the records with the size and checksum that the checkpoint at `path` stores.
 
         Raises:
-            CheckpointError: they are shorter, or others.
+            CheckpointError: the records are shorter, or differ.
         """
-        there = self.records.size
-        if there < position.records:
+        size = self.records.size
+        if size < position.records:
             raise CheckpointError(
-                f"{self.records.path} ends after {there} of the {position.records} bytes that "
+                f"{self.records.path} ends after {size} of the {position.records} bytes that "
                 f"{path} remembers"
             )
         if position.checksum not in (None, self.records.checksum(position.records)):
             raise CheckpointError(f"{self.records.path} is not what it was when {path} was written")
 
     def save_best(self, metric: str, parts: Mapping[str, Stateful], step: int) -> None:
-        """Weights only: what an embedder needs to be used, not to be trained further."""
+        """Save the weights for inference, without the state of the optimizer."""
         content = {"parts": {n: part.state_dict() for n, part in parts.items()}, "step": step}
         path = self.folder / f"best_{metric.replace('/', '_')}.pt"
-        write_atomically(path, lambda file: write(content, file))
+        write_atomically(path, partial(write_checkpoint, content))
 
 
 def position_of(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stateful]) -> Position:
-    """How far a run had come that wrote this content, of the same parts.
+    """The position of the run that wrote a checkpoint with these parts.
 
     Raises:
-        CheckpointError: it is of another run, or no checkpoint to go on from.
+        CheckpointError: the checkpoint is of another run, or cannot be resumed from.
     """
     found, position = content.get("parts"), content.get("position")
     if not isinstance(found, dict) or not isinstance(position, tuple):
@@ -139,27 +140,27 @@ def position_of(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stat
     return Position(*position)
 
 
-def write(content: Mapping[str, Any], file: BinaryIO) -> None:
-    """A checkpoint, with the checksum that `whole` compares."""
+def write_checkpoint(content: Mapping[str, Any], file: BinaryIO) -> None:
+    """Write a checkpoint, with the checksum that `read_checkpoint` verifies."""
     torch.save(content, file)
     append_checksum(file)
 
 
-def whole(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, on the CPU.
 
     Raises:
-        CheckpointError: it cannot be read, fails its checksum, or holds something else.
+        CheckpointError: the file cannot be read, fails its checksum, or is no checkpoint.
     """
     try:
         with path.open("rb") as file:
             if has_checksum(file):
                 verify_checksum(file)
             else:
-                check_members(file)
+                verify_members(file)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # over damaged bytes zipfile, pickle and torch raise whatever occurs
+    except Exception as error:  # damaged bytes make zipfile, pickle and torch raise any error
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise CheckpointError(f"checkpoint {path} is damaged ({reason})") from error
     if not isinstance(content, dict):
@@ -167,8 +168,8 @@ def whole(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_members(file: BinaryIO) -> None:
-    """Compare each part of an archive of an earlier version, which has no checksum as a whole."""
+def verify_members(file: BinaryIO) -> None:
+    """Verify each member of an archive of an earlier version, which has no checksum of its own."""
     with zipfile.ZipFile(file) as archive:
         damaged = archive.testzip()
     if damaged is not None:
@@ -176,7 +177,7 @@ def check_members(file: BinaryIO) -> None:
 
 
 def random_states() -> dict[str, Any]:
-    """Every global random state, as plain tensors and tuples."""
+    """Every global random state, as tensors and tuples."""
     kind, keys, *rest = cast("tuple[str, np.ndarray, int, int, float]", np.random.get_state())  # noqa: NPY002
     return {
         "torch": torch.get_rng_state(),
@@ -187,6 +188,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
+    """Set every global random state to a saved one."""
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"][0])

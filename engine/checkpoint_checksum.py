@@ -1,8 +1,8 @@
-"""The checksum inside a checkpoint: no bit of the file can change unnoticed.
+"""Checksum inside a checkpoint: detects every change of the file.
 
-Such a file is a zip archive. It ends with the length of a comment, two bytes, and the comment,
-which torch and every zip program pass over. The comment holds the SHA-256 of all bytes before
-these two.
+A checkpoint is a zip archive. A zip archive ends with the length of a comment, two bytes, and the
+comment, which torch and zip programs ignore. The comment holds the SHA-256 of all bytes before
+the length.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ CHUNK = 2**20
 
 
 def append_checksum(file: BinaryIO) -> None:
-    """Add the checksum to the archive that `file`, open for reading and writing, holds."""
+    """Append the checksum to an archive that is open for reading and writing."""
     size = file.seek(-2, os.SEEK_END)
     if file.read() != b"\0\0":
         raise ValueError("the archive has a comment already")
@@ -26,7 +26,7 @@ def append_checksum(file: BinaryIO) -> None:
 
 
 def has_checksum(file: BinaryIO) -> bool:
-    """Whether the archive was given a checksum; one without ends with an empty comment."""
+    """Whether the archive has a checksum; without one its comment is empty."""
     file.seek(0)
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - END_SIZE))
@@ -38,7 +38,7 @@ def verify_checksum(file: BinaryIO) -> None:
     """Compare the archive with its checksum.
 
     Raises:
-        ValueError: it has changed since the checksum was added.
+        ValueError: the archive has changed since the checksum was added.
     """
     size = file.seek(0, os.SEEK_END) - LENGTH - 2
     file.seek(max(0, size))
@@ -48,7 +48,7 @@ def verify_checksum(file: BinaryIO) -> None:
 
 
 def _checksum(file: BinaryIO, size: int) -> bytes:
-    """Of the first `size` bytes, as the comment has it."""
+    """The checksum of the first `size` bytes, as it stands in the comment."""
     digest = hashlib.sha256()
     file.seek(0)
     for start in range(0, size, CHUNK):

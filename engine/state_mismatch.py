@@ -1,4 +1,4 @@
-"""The comparison of a saved state with the part of a run that it is loaded into, before it is."""
+"""Comparison of a saved state with the part of a run that is about to load it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 
 def state_mismatch(part: object, state: object) -> str | None:
-    """The first difference between a part and a state that was saved, or None if there is none.
+    """The first difference between a part of a run and a saved state; None if they match.
 
     Args:
-        part: a module, of which the names and shapes of parameters and buffers must agree; an
-            optimizer, of which the sizes of the parameter groups must; or anything else with a
-            state of its own.
+        part: a module, whose parameters and buffers must have the same names and shapes; an
+            optimizer, whose parameter groups must have the same sizes; or another stateful object.
+        state: the saved state.
     """
     if not isinstance(state, dict):
-        return f"a {type(state).__name__} takes the place of the state"
+        return f"a {type(state).__name__} instead of a state"
     if isinstance(part, nn.Module):
         return weights_mismatch(part.state_dict(), state)
     expected, found = (
@@ -26,7 +26,7 @@ def state_mismatch(part: object, state: object) -> str | None:
 
 
 def weights_mismatch(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """The same for the `state_dict()` of a module; its extra states are compared by name alone."""
+    """The first difference between two states of a module; extra states are compared by name."""
     if others := sorted(expected.keys() ^ found.keys()):
         return f"{others[0]} is {'missing' if others[0] in expected else 'not of this run'}"
     for name, tensor in expected.items():
@@ -40,5 +40,5 @@ def weights_mismatch(expected: Mapping[str, Any], found: Mapping[str, Any]) -> s
 
 
 def group_sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
-    """How many parameters each group of an optimizer has."""
+    """The number of parameters in each group of an optimizer."""
     return [len(group["params"]) for group in groups]

@@ -1,4 +1,4 @@
-"""A trained embedder, back from the folder of its run, and the configuration to measure it with."""
+"""Trained run: loads its backbone and the configuration to evaluate it with, from its folder."""
 
 import os
 from collections.abc import Sequence, Set
@@ -13,7 +13,7 @@ from torch import nn
 
 from core.errors import UserError
 from core.files import DamagedFileError
-from engine.checkpoint import CheckpointError, whole
+from engine.checkpoint import CheckpointError, read_checkpoint
 from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError, suggestion
@@ -22,11 +22,11 @@ from engine.state_mismatch import state_mismatch
 from tracking.run_files import GROUPS, read_config
 from tracking.run_folder import RESTORE, RunFolder
 
-MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # with these groups
+MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # groups needed
 
 
 class NoRunError(UserError):
-    """There is no run where one was looked for, or it has no checkpoint."""
+    """There is no run at a path, or it has no checkpoint."""
 
 
 class TrainedRun(NamedTuple):
@@ -37,15 +37,15 @@ class TrainedRun(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The parameters and buffers of a backbone, and the optimizer steps that made them."""
+    """Parameters and buffers of a backbone, after so many optimizer steps."""
 
     model: dict[str, Any]
     step: int
-    checkpoint: Path | None = None  # they are from
+    checkpoint: Path | None = None  # the file they are from
 
 
-def find(path: Path) -> TrainedRun:
-    """The run that a path means: a run folder, and then its last checkpoint, or a checkpoint.
+def find_run(path: Path) -> TrainedRun:
+    """The run of a path: a run folder, whose last checkpoint is taken, or a checkpoint file.
 
     Raises:
         NoRunError: there is no such path, no run, or no checkpoint.
@@ -67,19 +67,19 @@ def find(path: Path) -> TrainedRun:
     return TrainedRun(folder, checkpoint)
 
 
-def saved_configuration(
+def load_config(
     folder: Path, trusted: Sequence[str] = (), needed: Set[str] = frozenset()
 ) -> DictConfig:
-    """What `config.yaml` of a run says, if it builds nothing but what `check_targets` accepts.
+    """The configuration of a run, whose every `_target_` `check_targets` accepts.
 
     Args:
-        folder: of the run, which may come from anybody.
-        trusted: packages besides this project's that it may build objects of.
-        needed: groups that it must have.
+        folder: of the run, which may come from an untrusted source.
+        trusted: packages besides this project whose objects the configuration may build.
+        needed: groups that the configuration must have.
 
     Raises:
         DamagedFileError: the file is not what the run wrote, or is no configuration.
-        ConfigurationError: it names other code.
+        ConfigurationError: a `_target_` is in a package that is not trusted.
     """
     path = folder / "config.yaml"
     RunFolder(folder).verify(path)
@@ -93,13 +93,13 @@ def saved_configuration(
     return config
 
 
-def weights(checkpoint: Path) -> Weights:
-    """What `last.pt` and `best_<metric>.pt` say about the backbone.
+def load_weights(checkpoint: Path) -> Weights:
+    """The weights of the backbone in `last.pt` or `best_<metric>.pt`.
 
     Raises:
-        CheckpointError: the file is damaged, or a checkpoint of something else.
+        CheckpointError: the file is damaged, or no checkpoint of a run.
     """
-    content = whole(checkpoint)
+    content = read_checkpoint(checkpoint)
     try:
         step = content["step"] if "step" in content else content["position"][0]
         return Weights(content["parts"]["model"], int(step), checkpoint)
@@ -107,40 +107,42 @@ def weights(checkpoint: Path) -> Weights:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
 
-def backbone(config: DictConfig, trained: Weights) -> nn.Module:
-    """The backbone of a run with these weights; needs no pretrained ones.
+def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
+    """The backbone of a run with its trained weights; downloads no pretrained weights.
 
     Raises:
         CheckpointError: the weights are of another backbone.
     """
-    choice = config.backbone.copy()
-    if "pretrained" in choice:
-        choice.pretrained = False
-    model: nn.Module = instantiate(choice)
+    settings = config.backbone.copy()
+    if "pretrained" in settings:
+        settings.pretrained = False
+    model: nn.Module = instantiate(settings)
     if reason := state_mismatch(model, trained.model):
-        named = f"the checkpoint {trained.checkpoint or ''}".strip()
-        raise CheckpointError(f"{named} does not fit {choice._target_} as configured: {reason}")
+        checkpoint = f"the checkpoint {trained.checkpoint or ''}".strip()
+        raise CheckpointError(
+            f"{checkpoint} does not fit {settings._target_} as configured: {reason}"
+        )
     model.load_state_dict(trained.model)
     return model
 
 
-def configuration(
+def evaluation_config(
     config: DictConfig, overrides: Sequence[str], recorded_data: bool = False
 ) -> DictConfig:
-    """The configuration of a run, for this machine, with other choices and values.
+    """The configuration of a run on this machine, with overrides applied.
 
-    A choice, such as `dataset=cub200` or `metric=[recall,nmi]`, puts the group of that name from
-    conf/ in the place of the run's, and changes no other group. Everything else, such as
-    `evaluation.measure.distance=euclidean`, changes one value. The datasets are where `DML_DATA`
-    says, if it is set; device and number of workers are chosen anew.
+    A choice, such as `dataset=cub200` or `metric=[recall,nmi]`, replaces the group of the run by
+    that of conf/ and changes no other group. Any other override, such as
+    `evaluation.measure.distance=euclidean`, changes one value. The datasets are in `DML_DATA`, if
+    it is set; device and number of workers are chosen for this machine.
 
     Args:
-        config: as `config.yaml` of the run has it, and whatever else may be overridden.
-        recorded_data: read the datasets where the run did, if that folder is here, whatever
-            `DML_DATA` says.
+        config: configuration of the run, with the keys of conf/evaluate.yaml.
+        recorded_data: read the datasets from the folder that the run read, if it exists here,
+            even if `DML_DATA` is set.
 
     Raises:
-        ConfigurationError: the run lacks a group of settings, or an override does not fit.
+        ConfigurationError: the run lacks a group of settings, or an override is invalid.
     """
     lacking = [name for name in GROUPS if name not in config]
     if lacking:
@@ -180,7 +182,7 @@ def _is_choice(override: Override, config: DictConfig) -> bool:
 
 
 def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:
-    """Ties together again what `config.yaml` holds twice, and forgets what the machine decided."""
+    """Restore the interpolations that were resolved, and reset the settings of the machine."""
     config = config.copy()
     if config.dataset.get("root") == config.paths.data and "root" in config.dataset:
         config.dataset.root = "${paths.data}"

@@ -43,11 +43,11 @@ from engine.progress import busy, watched
 from engine.trained_run import (
     MEASURED,
     TrainedRun,
-    backbone,
-    configuration,
-    find,
-    saved_configuration,
-    weights,
+    evaluation_config,
+    find_run,
+    load_backbone,
+    load_config,
+    load_weights,
 )
 from evaluation.embed import Embedded, embed
 from evaluation.evaluator import Evaluator, Results
@@ -84,9 +84,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     name = str(config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}")
     check_name("name", name)
     folder = trained.folder / "evaluation" / name
-    learned = weights(trained.checkpoint)
+    learned = load_weights(trained.checkpoint)
     images = images_of(config, None if other_data(arguments) else trained.folder)
-    model = backbone(config, learned)
+    model = load_backbone(config, learned)
     check_size(model, images[0][0])
     embedded = embed_images(config, model, images)
 
@@ -136,18 +136,18 @@ def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained
     """The run that `run=` names, and its configuration with all other arguments applied.
 
     Args:
-        recorded_data: see `engine.trained_run.configuration`.
+        recorded_data: see `engine.trained_run.evaluation_config`.
     """
     paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("run=")]
     if len(paths) != 1:
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
-    trained = find(Path(paths[0]))
+    trained = find_run(Path(paths[0]))
     own = OmegaConf.load(CONF / "evaluate.yaml")
     own.run = paths[0]
     others = [argument for argument in arguments if not argument.startswith("run=")]
-    saved = OmegaConf.merge(saved_configuration(trained.folder, trusted(others), MEASURED), own)
+    saved = OmegaConf.merge(load_config(trained.folder, trusted(others), MEASURED), own)
     assert isinstance(saved, DictConfig)
-    return trained, configuration(saved, others, recorded_data)
+    return trained, evaluation_config(saved, others, recorded_data)
 
 
 def trusted(arguments: Sequence[str]) -> list[str]:
@@ -224,9 +224,9 @@ def mirror(
 ) -> None:
     """Show it at W&B too, on a page of its own in the group of the run, if the tracker is on."""
     content = OmegaConf.to_container(config, resolve=True)
-    with instantiate(config.tracker)(folder=run, config=content, page=name) as page:
-        page.log(step, numbers)
-        page.show(step, pictures)
+    with instantiate(config.tracker)(folder=run, config=content, name=name) as tracker:
+        tracker.log(step, numbers)
+        tracker.log_images(step, pictures)
 
 
 def report(numbers: Results) -> None:

@@ -28,7 +28,7 @@ from core.files import DamagedFileError, write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.protocol import differences
-from engine.trained_run import backbone, saved_configuration, weights
+from engine.trained_run import load_backbone, load_config, load_weights
 from evaluation.ensemble import evaluate_ensemble
 from reporting.statistics import half_interval
 from scripts.evaluate import embed_images, images_of, read
@@ -101,7 +101,7 @@ def configurations(
     for run in sorted(run for group in groups for run in group.glob("seed*")):
         try:
             if RunFolder(run).finished:
-                configs[run] = saved_configuration(run, trusted)
+                configs[run] = load_config(run, trusted)
         except (DamagedFileError, ConfigurationError) as error:
             print(f"left out: {run.name}, for {error}", file=sys.stderr)
             left_out.add(run.name)
@@ -121,12 +121,13 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
     """What the models of one seed reach, `separated` and `concatenated`, on the recorded data."""
     parts, labels = {}, None
     for index, run in sorted(folds.items()):
-        select_on = str(saved_configuration(run, trusted).evaluation.select_on)
+        select_on = str(load_config(run, trusted).evaluation.select_on)
         checkpoint = run / "checkpoints" / f"best_{select_on.replace('/', '_')}.pt"
         arguments = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
         trained, config = read(arguments, recorded_data=True)
         images = images_of(config)
-        embedded = embed_images(config, backbone(config, weights(trained.checkpoint)), images)
+        model = load_backbone(config, load_weights(trained.checkpoint))
+        embedded = embed_images(config, model, images)
         parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels
     evaluation = instantiate(config.evaluation.measure)
     results = {

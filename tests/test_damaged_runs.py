@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from engine.trained_run import backbone, weights
+from engine.trained_run import load_backbone, load_weights
 from scripts.evaluate import read
 from sweeps.status import status
 from tests.commands import command
@@ -271,4 +271,4 @@ def look(folder: Path) -> None:
     status(RunFolder(folder))
     with suppress(UserError):
         trained, config = read([f"run={folder}"])
-        backbone(config, weights(trained.checkpoint))
+        load_backbone(config, load_weights(trained.checkpoint))

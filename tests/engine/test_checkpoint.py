@@ -15,8 +15,8 @@ from engine.checkpoint import (
     CheckpointError,
     Checkpoints,
     random_states,
+    read_checkpoint,
     restore_random_states,
-    whole,
 )
 from tracking.metrics_log import MetricsLog
 
@@ -90,7 +90,7 @@ def test_a_bit_of_an_earlier_version_is_refused_or_harmless(tmp_path: Path) -> N
         flipped = with_flipped_bit(content[directory:], rng)
         checkpoints.last.write_bytes(content[:directory] + flipped)
         with suppress(CheckpointError):
-            whole(checkpoints.last)
+            read_checkpoint(checkpoints.last)
 
 
 def with_flipped_bit(content: bytes, rng: random.Random) -> bytes:
@@ -101,7 +101,7 @@ def with_flipped_bit(content: bytes, rng: random.Random) -> bytes:
 def earlier(folder: Path) -> Checkpoints:
     """A checkpoint as it was before it had checksums."""
     checkpoints = saved(folder, 1)
-    content = whole(checkpoints.last)
+    content = read_checkpoint(checkpoints.last)
     torch.save({**content, "position": content["position"][:2]}, checkpoints.last)
     return checkpoints
 
@@ -120,7 +120,7 @@ def test_a_cut_end_is_no_checkpoint_of_an_earlier_version(tmp_path: Path, cut: i
     checkpoints = saved(tmp_path, 1)
     checkpoints.last.write_bytes(checkpoints.last.read_bytes()[:-cut])
     with pytest.raises(CheckpointError, match="is damaged"):
-        whole(checkpoints.last)
+        read_checkpoint(checkpoints.last)
 
 
 @pytest.mark.parametrize("size", [0, 11, 12])
@@ -155,9 +155,9 @@ def test_a_good_checkpoint_never_gives_way_to_a_bad_one(tmp_path: Path) -> None:
     checkpoints.last.write_bytes(b"")
     restored(checkpoints)
     checkpoints.save({"model": nn.Linear(1, 1)}, 5)
-    assert whole(checkpoints.previous)["position"][0] == 1
+    assert read_checkpoint(checkpoints.previous)["position"][0] == 1
     checkpoints.save({"model": nn.Linear(1, 1)}, 6)
-    assert whole(checkpoints.previous)["position"][0] == 5
+    assert read_checkpoint(checkpoints.previous)["position"][0] == 5
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"parts": {}, "step": 3}, {"parts": [1]}])

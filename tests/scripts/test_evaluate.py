@@ -262,7 +262,7 @@ def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
 ) -> None:
     """A user evaluated a vision transformer for 224 pixels with `transform=small`."""
     transformer = timm_model("vit_tiny_patch16_224", pretrained=False)
-    monkeypatch.setattr("scripts.evaluate.backbone", lambda *_: transformer)
+    monkeypatch.setattr("scripts.evaluate.load_backbone", lambda *_: transformer)
     with pytest.raises(SystemExit) as ended:
         evaluate(run, "transform=small")
     assert "cannot embed images of 28x28 pixels" in str(ended.value.code)

@@ -249,7 +249,7 @@ def test_losses_without_a_space_are_named_before_anything_begins(
 
 
 def test_a_space_that_is_none_says_why() -> None:
-    with pytest.raises(SpaceError, match="what to search of nothing: write"):
+    with pytest.raises(SpaceError, match="no search space for nothing: write"):
         space_of("nothing", [])
     with pytest.raises(SpaceError, match="every key is fixed"):
         space_of("triplet", ["loss.margin"])
