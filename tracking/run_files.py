@@ -1,4 +1,4 @@
-"""What the files of a run hold, checked as it is read: a folder may be damaged, or a stranger's."""
+"""Files of a run: their fields and types, checked on reading, as a folder may be damaged."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from tracking.renamed_targets import with_new_targets
 from tracking.run_folder import RESTORE, RunFolder
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
-MOST_VALUES = 100_000  # of a configuration; YAML can repeat a node without end
-GROUPS = (  # of settings; no value can stand in their place
+MOST_VALUES = 100_000  # of a configuration; YAML aliases can repeat a node endlessly
+GROUPS = (  # groups of settings; each holds keys, never a single value
     *("backbone", "batchminer", "dataset", "evaluation", "loss", "metric", "optimizer", "paths"),
     *("sampler", "scheduler", "tracker", "trainer", "transform", "validation"),
 )
@@ -25,7 +25,7 @@ Value = Number | str | None | list[Number | None] | dict[str, Any]
 Reading = dict[str, Value]
 
 
-class Status(BaseModel):
+class StatusFile(BaseModel):
     """`status.json`."""
 
     state: str = "new"
@@ -35,22 +35,22 @@ class Status(BaseModel):
     traceback: str | None = None
 
 
-class Claim(BaseModel):
-    """What the run claims to follow, in `environment.json`."""
+class ClaimRecord(BaseModel):
+    """The study that the run claims to follow, in `environment.json`."""
 
     claim: str | None = None
     differences: dict[str, Any] = {}
 
 
-class Environment(BaseModel):
+class EnvironmentFile(BaseModel):
     """`environment.json`."""
 
     commit: str | None = None
     dirty: bool = False
-    protocol: Claim | None = None
+    protocol: ClaimRecord | None = None
 
 
-class Cost(BaseModel):
+class CostFile(BaseModel):
     """`cost.json`, and `cost` in `summary.json`."""
 
     seconds: Number = 0
@@ -60,51 +60,51 @@ class Cost(BaseModel):
     device: str | None = None
 
 
-class Summary(BaseModel):
+class SummaryFile(BaseModel):
     """`summary.json`."""
 
     last: Reading
     selected: Reading | None
     oracle: Reading
-    cost: Cost = Cost()
+    cost: CostFile = CostFile()
 
 
-class Place(BaseModel):
-    """Where in the run a line of `metrics.jsonl` was measured."""
+class RecordPosition(BaseModel):
+    """Step and epoch of a line of `metrics.jsonl`."""
 
     step: int
     epoch: Number
 
 
-class Values(RootModel[dict[str, Value]]):
+class RecordValues(RootModel[dict[str, Value]]):
     """The measurements of a line of `metrics.jsonl`."""
 
 
 def read_json(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
-    """The content of a JSON file of a run, which is a `kind`; nothing where there is no file.
+    """The content of a JSON file of a run with the fields of `kind`; empty if it is missing.
 
     Raises:
-        DamagedFileError: the file cannot be read, is no JSON, or holds something else.
+        DamagedFileError: the file cannot be read, is no JSON, or has other fields.
     """
     if not path.exists():
         return {}
     content = RunFolder(path.parent).read_json(path)
-    valid(content, kind, str(path))
+    check_fields(content, kind, str(path))
     return content
 
 
 def read_records(path: Path) -> list[Record]:
-    """The whole lines of `metrics.jsonl`; half a last line is one that is being written.
+    """The complete lines of `metrics.jsonl`; the last line may still be in writing.
 
     Raises:
-        DamagedFileError: a line is no record; names it by its number, from 1.
+        DamagedFileError: a line is no record; gives its number, from 1.
     """
     lines = _bytes(path).split(b"\n")[:-1] if path.exists() else []
     return [_record(line, path, number) for number, line in enumerate(lines, start=1)]
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """`config.yaml` as plain data: nothing that it names is looked up.
+    """`config.yaml` as plain data, without importing anything that it names.
 
     Raises:
         DamagedFileError: the file cannot be read, or is no configuration of a run.
@@ -118,14 +118,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def check_config(content: object, place: str) -> None:
-    """Check that this is the configuration of a run: names and plain values, no deeper than any.
+    """Check that plain data are the configuration of a run.
 
     Args:
-        content: as it was read.
-        place: where it was found, for the error.
+        content: the data.
+        place: file or page of the data, for the error.
 
     Raises:
-        DamagedFileError: it is something else.
+        DamagedFileError: they are not.
     """
     try:
         _check_config(content)
@@ -134,7 +134,7 @@ def check_config(content: object, place: str) -> None:
 
 
 def _check_config(content: object) -> None:
-    """The same with a ValueError that gives the reason alone."""
+    """`check_config`, but raises a ValueError with the reason only."""
     if not isinstance(content, dict):
         raise ValueError("it holds no configuration")
     for number, (key, value) in enumerate(_nodes(content)):
@@ -152,11 +152,11 @@ def _check_config(content: object) -> None:
         )
 
 
-def valid(content: object, kind: type[BaseModel], place: str) -> None:
-    """Check that plain data are a `kind`, number for number and text for text.
+def check_fields(content: object, kind: type[BaseModel], place: str) -> None:
+    """Check that plain data have the fields of `kind`, without converting types.
 
     Raises:
-        DamagedFileError: they are not; names the place, the key and what it should be.
+        DamagedFileError: they do not; names the place, the key and what it should be.
     """
     try:
         kind.model_validate(content, strict=True)
@@ -167,7 +167,7 @@ def valid(content: object, kind: type[BaseModel], place: str) -> None:
 
 
 def _nodes(content: object) -> Iterator[tuple[str, object]]:
-    """Every node under the last of its keys; lazily, for one may hold itself."""
+    """Every node with the last of its keys; lazily, as a node may contain itself."""
     left: list[tuple[str, object]] = [("", content)]
     while left:
         key, node = left.pop()
@@ -180,13 +180,13 @@ def _nodes(content: object) -> Iterator[tuple[str, object]]:
 
 def _record(line: bytes, path: Path, number: int) -> Record:
     record = record_in(line, path, number)
-    for kind in (Place, Values):
-        valid(record, kind, f"{path}, line {number}")
+    for kind in (RecordPosition, RecordValues):
+        check_fields(record, kind, f"{path}, line {number}")
     return record
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file():  # a pipe would never end
+    if not path.is_file():  # reading a pipe would never end
         raise DamagedFileError(f"{path}: is no file")
     try:
         return path.read_bytes()

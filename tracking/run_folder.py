@@ -97,7 +97,7 @@ class RunFolder:
         return self.state == "finished" and self.summary.exists()
 
     @property
-    def holder(self) -> str | None:
+    def lock_owner(self) -> str | None:
         """Who writes this run now, `process <pid> on <host>`; None if nobody does."""
         lock = self.path / ".lock"
         if not lock.exists():
@@ -221,7 +221,7 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def _acquired(file: IO[str]) -> bool:
-    """Try for a moment: whoever only looks at the lock, as `holder`, has it for an instant."""
+    """Try for a moment: whoever only looks at the lock, as `lock_owner`, has it for an instant."""
     for _ in range(20):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

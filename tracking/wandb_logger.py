@@ -1,4 +1,4 @@
-"""A view of the run at Weights & Biases: it may fail, lag or hang, the run goes on."""
+"""Logger for Weights & Biases, whose failures and delays never stop the run."""
 
 import json
 import logging
@@ -14,26 +14,27 @@ from core.errors import in_one_line
 from core.ranges import NonNegativeFloat
 
 log = logging.getLogger(__name__)
-OWN_SHARE = 0.8  # of the timeout, after which W&B's client is asked to give up by itself
-HURRY = 5.0  # seconds that W&B gets where somebody waits for the end of an interrupted run
+CLIENT_SHARE = 0.8  # fraction of the timeout after which W&B's client is to give up by itself
+INTERRUPT_TIMEOUT = 5.0  # seconds that W&B has at the end of an interrupted run
 
 
 class WandbLogger:
-    """Logs records under their own names; the first failure is said once and ends the mirror.
+    """Logs records to W&B under their own names; the first failure is reported and ends logging.
 
-    What W&B's client warns of while it goes on, such as an upload that failed, is said when it
-    happens; the end of the run says that its page lacks something, with the command that uploads
-    it from the run folder.
+    A warning of W&B's client, such as of a failed upload, is shown when it happens. At the end of
+    the run a warning says that its page is incomplete, with the command that uploads the rest from
+    the run folder.
 
     Args:
         mode: `offline` writes into the run folder for `wandb sync`, `online` sends, `disabled`.
-        project, entity: where the runs appear.
-        timeout: seconds that start, end and any other call may take.
-        folder: the run folder; W&B's own files go below it.
-            Its last three parts, dataset, group and seed, name the run `<group>_s<seed>` and
-            make its id, so that a resumed run continues its own page.
+        project, entity: project and owner of the runs at W&B.
+        timeout: seconds that any call of W&B may take, including start and end.
+        folder: the run folder, which also holds W&B's files. Its last three parts, dataset, group
+            and seed, give the run its name `<group>_s<seed>` and its id, so that a resumed run
+            continues its page.
         config: the resolved configuration, as plain containers.
-        page: None is the run's own page; a name is another one in its group, for an evaluation.
+        name: name of an evaluation, which has a page of its own in the group; None is the page of
+            the run.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class WandbLogger:
         *,
         folder: Path,
         config: Mapping[str, Any],
-        page: str | None = None,
+        name: str | None = None,
     ) -> None:
         if mode not in ("online", "offline", "disabled"):
             raise ValueError(f"tracker.mode must be online, offline or disabled, got {mode}")
@@ -53,17 +54,17 @@ class WandbLogger:
         self.folder = folder
         self.run: Any = None
         dataset, group, seed = folder.parts[-3:]
-        name = "_".join(filter(None, [group, seed.replace("seed", "s"), page]))
+        run_name = "_".join(filter(None, [group, seed.replace("seed", "s"), name]))
         self._attempt(
             lambda: self._start(
                 mode=mode,
                 project=project,
                 entity=entity,
                 dir=str(folder),
-                id=f"{dataset}_{name}",
-                name=name,
+                id=f"{dataset}_{run_name}",
+                name=run_name,
                 group=group,
-                job_type="evaluation" if page else "training",
+                job_type="evaluation" if name else "training",
                 tags=[dataset],
                 config=dict(config),
                 resume="allow",
@@ -74,20 +75,20 @@ class WandbLogger:
         """Record `values` at optimizer step `step`; a list becomes a histogram."""
         self._attempt(lambda: self._log(step, values))
 
-    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
-        """Show image files as `pictures/<name>`, beside what was logged at `step`."""
-        self._attempt(lambda: self._show(step, pictures))
+    def log_images(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Log image files as `pictures/<name>` at `step`."""
+        self._attempt(lambda: self._log_images(step, pictures))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Show the readings as `last/test/recall@1` and so on, the cost and the commit."""
-        shown = {
+        """Log the readings as `last/test/recall@1` and so on, the cost and the commit."""
+        readings = {
             f"{reading}/{name}": value
             for reading in ("last", "selected", "oracle")
             for name, value in (summary[reading] or {}).items()
             if isinstance(value, float | int)
         }
         cost = {f"cost/{name}": value for name, value in summary.get("cost", {}).items()}
-        self._attempt(lambda: self.run.summary.update(shown | cost | self._origin()))
+        self._attempt(lambda: self.run.summary.update(readings | cost | self._origin()))
 
     def __enter__(self) -> Self:
         return self
@@ -98,43 +99,43 @@ class WandbLogger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """A run that failed is shown as failed; what its page lacks is said."""
+        """Finish the page, as failed after an error; warn if the page is incomplete."""
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self.timeout = min(self.timeout, HURRY)
+            self.timeout = min(self.timeout, INTERRUPT_TIMEOUT)
         failed_before = self.failed
         self._attempt(lambda: self.run.finish(exit_code=0 if kind is None else 1))
         if self.incomplete and self.failed == failed_before:
             log.warning("W&B lacks a part of this run%s", self._remedy())
 
     def warning(self, message: str) -> None:
-        """What W&B's client has to say; it goes on."""
-        if not self.incomplete:  # it may repeat itself
+        """Show a warning of W&B's client, which continues."""
+        if not self.incomplete:  # the client may repeat a warning
             log.warning("W&B: %s", " ".join(message.removeprefix("wandb: WARNING ").split()))
         self.incomplete = True
 
     error = warning
 
     def info(self, message: str) -> None:
-        """What W&B's client says that is no trouble."""
+        """Ignore messages of W&B's client that are no warnings."""
 
     def _remedy(self) -> str:
-        """The command that uploads what W&B's client wrote below the run folder."""
+        """The command that uploads the files of W&B's client from the run folder."""
         if self.run is None:
             return ""
         return f"; to upload it: wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
 
     def _origin(self) -> dict[str, Any]:
-        """What environment.json says about the code and the study that the run follows."""
+        """The commit and the claimed study of the run, from environment.json."""
         file = self.folder / "environment.json"
-        told = json.loads(file.read_text()) if file.exists() else {}
-        claim = (told.get("protocol") or {}).get("claim")
-        commit = told.get("commit") and told["commit"] + "+" * bool(told.get("dirty"))
+        content = json.loads(file.read_text()) if file.exists() else {}
+        claim = (content.get("protocol") or {}).get("claim")
+        commit = content.get("commit") and content["commit"] + "+" * bool(content.get("dirty"))
         return {name: v for name, v in (("commit", commit), ("claim", claim)) if v}
 
     def _start(self, **options: Any) -> None:  # noqa: ANN401
         import wandb
 
-        patience = OWN_SHARE * self.timeout
+        patience = CLIENT_SHARE * self.timeout
         settings = wandb.Settings(
             init_timeout=patience,
             finish_timeout=patience,
@@ -143,26 +144,26 @@ class WandbLogger:
             console="off",
         )
         wandb.setup(settings)
-        wandb.termsetup(settings, self)  # told to this object instead of the terminal
+        wandb.termsetup(settings, self)  # messages come to this object instead of the terminal
         self.run = wandb.init(**options, reinit="create_new", settings=settings)
 
     def _log(self, step: int, values: Mapping[str, Any]) -> None:
         from wandb import Histogram
 
-        shown = {
+        logged = {
             name: Histogram(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
-        self.run.log(shown, step=step)
+        self.run.log(logged, step=step)
 
-    def _show(self, step: int, pictures: Mapping[str, Path]) -> None:
+    def _log_images(self, step: int, pictures: Mapping[str, Path]) -> None:
         from wandb import Image
 
         images = {f"pictures/{name}": Image(str(path)) for name, path in pictures.items()}
         self.run.log(images, step=step)
 
     def _attempt(self, action: Callable[[], object]) -> None:
-        """Do it in a thread that may be left behind; nothing W&B does reaches the run."""
+        """Call W&B in a thread with a timeout, so that errors and delays do not reach the run."""
         if self.failed:
             return
         errors: list[BaseException] = []
@@ -187,10 +188,10 @@ class WandbLogger:
 
 
 def _end_service() -> None:
-    """End W&B's own process, which does not answer and for which the interpreter would wait."""
+    """Kill the service process of W&B, which does not answer and which delays the exit."""
     import wandb
 
-    with suppress(Exception):  # these are no part of what W&B promises
+    with suppress(Exception):  # these are not part of the public API of W&B
         service = wandb.setup().assert_service()
-        service._cleanup()  # type: ignore[misc] # or it is talked to at the interpreter's exit
+        service._cleanup()  # type: ignore[misc] # else it is called at the interpreter's exit
         service._proc._process.kill()  # type: ignore[union-attr]

@@ -17,10 +17,10 @@ from sweeps.status import runs_below, status
 from tracking.console import READINGS
 from tracking.metrics_log import Record
 from tracking.run_files import (
-    Cost,
-    Environment,
-    Status,
-    Summary,
+    CostFile,
+    EnvironmentFile,
+    StatusFile,
+    SummaryFile,
     read_config,
     read_json,
     read_records,
@@ -72,16 +72,16 @@ def read_refused(folder: RunFolder) -> Run:
 def read_whole(folder: RunFolder) -> Run:
     config = read_config(folder.config)
     check_place(folder, config)
-    ended = read_json(folder.status, Status)
-    environment = read_json(folder.environment, Environment)
+    ended = read_json(folder.status, StatusFile)
+    environment = read_json(folder.environment, EnvironmentFile)
     records = read_records(folder.metrics)
     finished, state = folder.finished, folder.state
-    summary = read_json(folder.summary, Summary) if finished else unfinished(records, config)
+    summary = read_json(folder.summary, SummaryFile) if finished else unfinished(records, config)
     if finished and summary["last"].get("step") not in {record["step"] for record in records}:
         raise DamagedFileError(
             f"{folder.metrics}: lacks the evaluation that {folder.summary.name} has"
         )
-    cost = read_json(folder.cost, Cost)
+    cost = read_json(folder.cost, CostFile)
     for file in (folder.config, folder.metrics, *([folder.summary] if finished else [])):
         folder.verify(file)  # what is not damaged may still be another
     commit, claim = environment.get("commit"), environment.get("protocol") or {}

@@ -25,7 +25,7 @@ from reporting.run import DAMAGED, Run
 from tracking.console import READINGS
 from tracking.metrics_log import Record
 from tracking.renamed_targets import with_new_targets
-from tracking.run_files import Number, check_config, valid
+from tracking.run_files import Number, check_config, check_fields
 
 LISTING = "runs.parquet"
 TIMEOUT = 60  # seconds that one request may take
@@ -220,7 +220,7 @@ def kept_version(file: Path) -> str:
 
 def rest_of(schema: pa.Schema, file: Path) -> dict[str, Any]:
     rest = json.loads(schema.metadata[b"run"])
-    valid(rest, Rest, str(file))
+    check_fields(rest, Rest, str(file))
     check_config(rest["config"], str(file))
     return rest | {"config": with_new_targets(rest["config"])}
 

@@ -97,7 +97,7 @@ def test_a_run_that_is_held_ends_a_process_with_a_code_of_its_own(
     folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with folder.locked():
-        assert folder.holder == f"process {os.getpid()} on {socket.gethostname()}"
+        assert folder.lock_owner == f"process {os.getpid()} on {socket.gethostname()}"
         with (
             pytest.raises(SystemExit) as ended,
             user_errors_as_one_line(),
@@ -106,7 +106,7 @@ def test_a_run_that_is_held_ends_a_process_with_a_code_of_its_own(
             pass
     assert ended.value.code == 75
     assert capsys.readouterr().err.startswith("error: ")
-    assert folder.holder is None
+    assert folder.lock_owner is None
 
 
 def test_whoever_only_looks_at_the_lock_is_in_nobodys_way(folder: RunFolder) -> None:
@@ -154,4 +154,4 @@ def test_a_finished_run_knows_its_files(folder: RunFolder, name: str) -> None:
 def test_a_lock_that_holds_no_text_is_still_a_lock(folder: RunFolder) -> None:
     with folder.locked():
         (folder.path / ".lock").write_bytes(b"\xff\xfe")
-        assert folder.holder
+        assert folder.lock_owner

@@ -233,7 +233,7 @@ def test_an_interrupted_run_gives_the_client_a_moment_only(
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
     with pytest.raises(KeyboardInterrupt), mirror:
         raise KeyboardInterrupt
-    assert mirror.timeout == wandb_logger.HURRY
+    assert mirror.timeout == wandb_logger.INTERRUPT_TIMEOUT
 
 
 def test_a_run_that_failed_is_shown_as_failed(
@@ -274,9 +274,9 @@ def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     mirror_of(fake, folder, monkeypatch)
     picture = tmp_path / "curve.png"
     Image.new("RGB", (2, 2)).save(picture)
-    with WandbLogger("offline", "p", None, 60, folder=folder, config={}, page="test_last") as page:
+    with WandbLogger("offline", "p", None, 60, folder=folder, config={}, name="test_last") as page:
         page.log(7, {"test/nmi": 0.5})
-        page.show(7, {"curve": picture})
+        page.log_images(7, {"curve": picture})
     (_, own), (_, options), *_, (_, (step, shown)), _ = fake.calls
     assert (own["id"], own["job_type"]) == ("digits_margin_1a2b_s3", "training")
     assert options["id"] == "digits_margin_1a2b_s3_test_last"
@@ -289,6 +289,6 @@ def test_a_picture_that_is_missing_stops_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
-    mirror.show(7, {"curve": folder / "nowhere.png"})
+    mirror.log_images(7, {"curve": folder / "nowhere.png"})
     assert mirror.failed
     assert "W&B stopped mirroring" in caplog.text
