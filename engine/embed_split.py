@@ -1,4 +1,4 @@
-"""Embedding a split in as many processes as there are, every image in one of them."""
+"""Embedding of a split by all processes of a run; each image is embedded by one of them."""
 
 import torch
 from lightning_fabric import Fabric
@@ -18,13 +18,13 @@ def embed_split(
 ) -> Embedded:
     """The embeddings and labels of all images in their order, in every process.
 
-    Each of P processes embeds every P-th image. Where P does not divide their number, the first
-    images fill up the last round and are left out again: all processes work through equally many
-    batches, as their communication asks, and no image counts twice.
+    Each of P processes embeds every P-th image. If P does not divide their number, the first
+    images pad the last round and are removed afterwards: all processes embed equally many batches,
+    as their communication requires, and no image counts twice.
 
     Args:
         batch_size: of one process.
-        num_workers: of one process; they read ahead while the model computes.
+        num_workers: loader workers of one process.
     """
     device, processes, total = fabric.device, fabric.world_size, len(images)
     if processes == 1:
@@ -37,7 +37,7 @@ def embed_split(
 
 
 def in_order(fabric: Fabric, own: Tensor) -> Tensor:
-    """What P processes made of every P-th image, (n, ...) each, as (n P, ...) in all of them."""
+    """Gather the rows of every P-th image, (n, ...) per process, in order: (n P, ...)."""
     gathered = fabric.all_gather(own)
     assert isinstance(gathered, Tensor)
     return torch.flatten(gathered.transpose(0, 1), end_dim=1)

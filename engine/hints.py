@@ -1,4 +1,4 @@
-"""Faults of the machine in the middle of a run, said with what to do about them."""
+"""Hints for errors of the machine during a run, such as running out of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ WORKER = (
 
 
 class MachineError(UserError):
-    """Memory ran out, or a loader's worker died; the last checkpoint is still good."""
+    """Memory ran out, or a worker of a loader died; the last checkpoint is valid."""
 
 
 @contextmanager
 def with_hints() -> Iterator[None]:
-    """Say in one line what the machine did not manage, and which options ask less of it.
+    """Report an error of the machine in one line, with the options that need less memory.
 
     Raises:
-        MachineError: in the place of what torch says of memory and of dead workers.
+        MachineError: replaces the errors of torch about memory and dead workers.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def with_hints() -> Iterator[None]:
 
 
 def hint_for(error: RuntimeError | MemoryError) -> str | None:
-    """What helps; None where nothing is known to, as for an error of the code."""
+    """The hint for an error; None if there is none, as for a bug in the code."""
     import torch  # here, so that a finished run is shown without it
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -1,4 +1,4 @@
-"""Memory of the host that a step frees is memory that the next step needs."""
+"""Tuning of glibc's malloc: keeps freed host memory for the next training step."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""Measuring the splits of a dataset with the backbone as it is now."""
+"""Evaluation of the splits of a dataset with the current backbone."""
 
 from collections.abc import Mapping
 

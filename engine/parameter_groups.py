@@ -1,4 +1,4 @@
-"""Which parameter learns at which rate; every trainable one belongs to exactly one group."""
+"""Parameter groups of the optimizer: each trainable parameter belongs to exactly one group."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from core.parameter_groups import Groups, collect_parameter_groups
 def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | None) -> Groups:
     """Backbone, head and criterion as optimizer groups; a group without `lr` takes the default.
 
-    A criterion with parameters of its own states their rates in `criterion.parameter_groups()`.
+    A criterion with parameters lists them with their learning rates in `parameter_groups()`.
 
     Raises:
         ValueError: a trainable parameter is in no group or in several.

@@ -1,4 +1,4 @@
-"""When a run logs, evaluates, saves and stops; all in optimizer steps."""
+"""Training schedule: when a run logs, evaluates, saves and stops, in optimizer steps."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """The answers to "now?" at every step.
+    """Length and intervals of a run; says after each step what is due.
 
     Args:
         steps_per_epoch: batches of the sampler.
@@ -34,7 +34,7 @@ class TrainingSchedule:
 
     @property
     def evaluations(self) -> int:
-        """How many there will be: the last step and every `evaluate_every`-th."""
+        """Number of evaluations: after the last step and every `evaluate_every`-th step."""
         return max(1, -(-self.total_steps // self.evaluate_every))
 
     def epoch(self, step: int) -> float:
@@ -43,7 +43,7 @@ class TrainingSchedule:
 
 
 def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule:
-    """The plan that the group `trainer` asks for."""
+    """The schedule of the settings in conf/trainer."""
     return plan(
         steps_per_epoch,
         epochs=trainer.epochs,
@@ -64,7 +64,7 @@ def plan(
     log_every: int,
     checkpoint_every: int,
 ) -> TrainingSchedule:
-    """A length or an interval in iterations, where given, takes the place of the one in epochs."""
+    """A schedule from epochs or iterations; a value in iterations replaces the one in epochs."""
     total = epochs * steps_per_epoch if iterations is None else iterations
     evaluate_every = evaluate_every_iterations or evaluate_every_epochs * steps_per_epoch
     return TrainingSchedule(steps_per_epoch, total, evaluate_every, log_every, checkpoint_every)

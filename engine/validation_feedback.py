@@ -1,4 +1,4 @@
-"""Parts of a criterion that learn from validation while a run trains, as the policy of a miner."""
+"""Validation feedback: parts of a criterion that adapt to validation metrics during training."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ SPLIT = "val"
 
 @runtime_checkable
 class ValidationFeedback(Protocol):
-    """Asks for the metrics of the validation split every so many steps.
+    """A part of a criterion that adapts to validation metrics, such as the policy of a miner.
 
-    What it learns from them is part of its `state_dict()`.
+    What it learns is part of its `state_dict()`.
     """
 
     every: int  # optimizer steps
@@ -28,14 +28,14 @@ class ValidationFeedback(Protocol):
 
 @dataclass(frozen=True)
 class FeedbackLoop:
-    """Measures the validation split for the parts whose time has come."""
+    """Evaluates the validation split for the parts that are due, and passes them the metrics."""
 
     parts: Sequence[ValidationFeedback]
     measure: Callable[[], Mapping[str, Any]]
     total_steps: int
 
     def __call__(self, step: int) -> None:
-        """After an optimizer step, before anything of it is recorded or saved."""
+        """Run after optimizer step `step`, before the step is recorded or saved."""
         due = [part for part in self.parts if step % part.every == 0]
         if due:
             measured = self.measure()
@@ -51,7 +51,7 @@ def feedback_loop(
     measured: Collection[str],
     total_steps: int,
 ) -> FeedbackLoop:
-    """The adaptation of every part of the criterion that is `ValidationFeedback`, if there is any.
+    """The feedback loop of every part of the criterion that is a `ValidationFeedback`.
 
     Args:
         measure: measures the given splits; results are named `<split>/<metric>`.
