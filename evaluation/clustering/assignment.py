@@ -9,6 +9,7 @@ from torch import Tensor
 from core.types import Embeddings
 from evaluation.search.backend import precisions
 from evaluation.search.chunks import in_chunks
+from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import full_precision, half_squared_norms
 from evaluation.search.two_stage.knn import two_stage_knn
 from evaluation.search.two_stage.low_precision import LowPrecision, Rounded, rounded
@@ -24,10 +25,13 @@ class Assignment:
 
     Args:
         memory: working memory in bytes.
+        workers: threads that already run; None starts them for each assignment.
     """
 
-    def __init__(self, points: Embeddings, memory: int) -> None:
-        self.points, self.memory = points, memory
+    def __init__(
+        self, points: Embeddings, memory: int, workers: WorkerThreads | None = None
+    ) -> None:
+        self.points, self.memory, self.workers = points, memory, workers
         self.rounded: dict[torch.dtype, Rounded] = {}
 
     def __call__(self, centroids: Centroids) -> Clusters:
@@ -50,7 +54,9 @@ class Assignment:
     def two_stage(self, centroids: Centroids) -> Clusters:
         chosen = precisions(len(self.points) * len(centroids))
         products = [partial(self.product, centroids, precision) for precision in chosen]
-        found = two_stage_knn(self.points, centroids, 1, "euclidean", products, self.memory)
+        found = two_stage_knn(
+            self.points, centroids, 1, "euclidean", products, self.memory, workers=self.workers
+        )
         return found[:, 0]
 
     def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecision:

@@ -163,8 +163,8 @@ def test_assignment_equals_brute_force_whatever_the_memory(memory: int, shift: f
 def test_near_ties_and_copies_are_assigned_as_by_fractions(
     assignment: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "TOO_MANY", most)
-    monkeypatch.setattr(search, "FIRST", 8)
+    monkeypatch.setattr(search, "MAX_AMBIGUOUS", most)
+    monkeypatch.setattr(search, "FIRST_ROUND", 8)
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(5, 4, generator=generator)
     ulp = torch.randint(-1, 2, (40, 4), generator=generator, dtype=torch.int32)

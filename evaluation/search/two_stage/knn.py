@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import Distance
 from evaluation.search.two_stage.low_precision import Bound, Codes
 from evaluation.search.two_stage.search import Indices, Product, two_stage_search
@@ -23,6 +24,7 @@ def two_stage_knn(
     products: Sequence[Product],
     memory: int,
     self_index: Int[Tensor, " Q"] | None = None,
+    workers: WorkerThreads | None = None,
 ) -> Int[Tensor, "Q k"]:
     """Positions in the gallery of the `k` nearest items of every query, nearest first.
 
@@ -32,6 +34,7 @@ def two_stage_knn(
         k: at most the size of the gallery.
         products: of the queries and the gallery in rising precision; see `two_stage_search`.
         self_index: where each query is in the gallery, -1 for nowhere; it comes last.
+        workers: see `two_stage_search`.
     """
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
     itself = np.full(len(queries), -1) if self_index is None else self_index.numpy()
@@ -43,7 +46,6 @@ def two_stage_knn(
         return np.empty((len(chosen), k), dtype=np.int64)
 
     everyone = torch.arange(len(queries))
-    found = two_stage_search(
-        products, everyone, resolve, new_nearest, memory, most=max(1, len(queries))
-    )
+    most = max(1, len(queries))
+    found = two_stage_search(products, everyone, resolve, new_nearest, memory, most, workers)
     return torch.cat([nearest for _, nearest in found])

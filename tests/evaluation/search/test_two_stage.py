@@ -95,8 +95,8 @@ def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> Non
 def test_ranks_depend_on_nothing_but_the_points(
     memory: int, too_many: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "TOO_MANY", too_many)
-    monkeypatch.setattr(search, "FIRST", 16)
+    monkeypatch.setattr(search, "MAX_AMBIGUOUS", too_many)
+    monkeypatch.setattr(search, "FIRST_ROUND", 16)
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(0, 60, (300,), generator=generator)
     embeddings = torch.randn(300, 16, generator=generator)
