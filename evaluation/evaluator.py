@@ -45,7 +45,7 @@ class Evaluator:
         restarts: clusterings from different starts, averaged.
         seed: of the first clustering; the next ones count up.
         averages: what is made of the scores besides their mean over queries.
-        backend: who searches: `torch`, `certified` (on the CPU), `faiss`, or `auto`, the fastest.
+        backend: the search: `torch`, `two_stage` (on the CPU), `faiss`, or `auto`, the fastest.
         memory: working memory in bytes of search and clustering.
 
     Raises:

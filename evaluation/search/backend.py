@@ -1,4 +1,4 @@
-"""Who searches: chosen by what works and is fast on this machine, never by the numbers."""
+"""Choice of the search backend: by what works and is fast on this machine, never by the numbers."""
 
 import logging
 import time
@@ -13,7 +13,8 @@ from evaluation.search.two_stage.low_precision import LowPrecision, rounded
 
 log = logging.getLogger(__name__)
 
-Backend = Literal["auto", "torch", "certified", "faiss"]
+# `certified` is the earlier name of `two_stage`
+Backend = Literal["auto", "torch", "two_stage", "certified", "faiss"]
 
 FEW = 2**27  # similarities, from which bfloat16 saves more than it leaves open and the probe costs
 PROBE = (128, 128, 8192)  # queries, dimensions and gallery of the product that is timed
@@ -22,16 +23,24 @@ PROBE = (128, 128, 8192)  # queries, dimensions and gallery of the product that 
 def check(backend: Backend, device: torch.device) -> None:
     """Raise a ValueError that says why there is no such search on the device."""
     if backend not in get_args(Backend):
-        raise ValueError(f"backend must be auto, torch, certified or faiss, got {backend!r}")
-    if backend == "certified" and device.type != "cpu":
-        raise ValueError(f"backend certified searches on the CPU, the embeddings are on {device}")
+        raise ValueError(f"backend must be auto, torch, two_stage or faiss, got {backend!r}")
+    if backend == "certified":
+        warn_of_certified()
+    if backend in ("two_stage", "certified") and device.type != "cpu":
+        raise ValueError(f"backend two_stage searches on the CPU, the embeddings are on {device}")
     lacking = missing(device) if backend == "faiss" else None
     if lacking:
         raise ValueError(f"backend faiss: {lacking}; auto takes the fastest there is")
 
 
+@cache
+def warn_of_certified() -> None:
+    """Log one line per process for the earlier name of the two-stage search."""
+    log.warning("evaluation.measure.backend=certified is deprecated, write two_stage")
+
+
 def certifies(backend: Backend, device: torch.device) -> bool:
-    """Whether the certified search is to be used, or is to finish what faiss began."""
+    """Whether the two-stage search is to be used, or is to finish what faiss began."""
     return backend != "torch" and device.type == "cpu"
 
 
@@ -47,13 +56,13 @@ def asks_faiss(backend: Backend, device: torch.device, k: int | None = None) -> 
 
 
 def precisions(num_similarities: int) -> tuple[torch.dtype, ...]:
-    """What to screen so many similarities in, on the CPU; the last one decides all."""
+    """Precisions for so many similarities on the CPU, in the order in which they are tried."""
     return fast_precisions() if num_similarities >= FEW else (torch.float32,)
 
 
 @cache
 def fast_precisions() -> tuple[torch.dtype, ...]:
-    """What to screen in on this CPU: bfloat16 first if its product is right and twice as fast."""
+    """Precisions on this CPU: bfloat16 first if its product is right and twice as fast."""
     num, dim, width = PROBE
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(width, dim, generator=generator)

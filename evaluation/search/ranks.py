@@ -36,14 +36,14 @@ def relevant_ranks(
 
     Yields `(indices of the queries, their Ranking)`, queries with few relevant items first. A
     query that is in the gallery is no neighbour of itself, wherever it would come; a copy of it is.
-    The certified search decides in float64, so that its result depends on nothing else. Those of
+    The two-stage search decides in float64, so that its result depends on nothing else. Those of
     `torch` and `faiss` differ where two similarities differ by less than float32 can tell.
 
     Args:
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: `torch`, `certified` (CPU only), `faiss`, or `auto`: the fastest.
+        backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`: the fastest.
         memory: working memory in bytes.
     """
     check(backend, embeddings.device)

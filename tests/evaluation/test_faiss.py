@@ -56,11 +56,11 @@ def test_ranks_and_neighbors_are_those_of_the_other_searches(
     blobs: tuple[Tensor, Tensor], memory: int, distance: str
 ) -> None:
     options = {"distance": distance, "memory": memory}
-    expected = ranks(*blobs, backend="certified", **options)
+    expected = ranks(*blobs, backend="two_stage", **options)
     assert ranks(*blobs, backend="faiss", **options) == expected
     assert ranks(*blobs, backend="torch", **options) == expected
     ours, theirs = (
-        nearest_neighbors(blobs[0], 9, backend=name, **options) for name in ("certified", "faiss")
+        nearest_neighbors(blobs[0], 9, backend=name, **options) for name in ("two_stage", "faiss")
     )
     assert ours.indices.equal(theirs.indices)
     assert ours.distances.equal(theirs.distances)
@@ -125,7 +125,7 @@ def test_a_broken_faiss_is_named_once_and_another_search_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(faiss, "IndexFlatIP", index)
-    expected = ranks(*blobs, backend="certified")
+    expected = ranks(*blobs, backend="two_stage")
     for _ in range(2):
         assert ranks(*blobs, backend="faiss") == expected
     (warning,) = caplog.records

@@ -32,7 +32,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
     monkeypatch.setattr(knn_module, "precisions", lambda _: precisions)
-    return "torch" if request.param == "dense" else "certified"
+    return "torch" if request.param == "dense" else "two_stage"
 
 
 @pytest.mark.usefixtures("threads")

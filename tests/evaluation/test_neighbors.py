@@ -13,7 +13,7 @@ from evaluation.search import chunks, dense_ranks
 from evaluation.search.dense_ranks import count_at_least
 from evaluation.search.ranks import relevant_ranks
 
-BACKENDS = ["torch", "certified", "faiss"]
+BACKENDS = ["torch", "two_stage", "faiss"]
 
 Ranks = dict[int, list[int]]  # query -> ranks of its relevant items
 

@@ -55,7 +55,7 @@ def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, 
 
 def two_stage_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
     found = {}
-    for queries, ranking in relevant_ranks(embeddings, labels, backend="certified", **options):
+    for queries, ranking in relevant_ranks(embeddings, labels, backend="two_stage", **options):
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
             found[q] = row[:num].tolist()
     return found
@@ -159,8 +159,24 @@ def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> Non
 
 
 def test_unknown_and_impossible_backends_are_errors() -> None:
-    with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
+    with pytest.raises(ValueError, match="auto, torch, two_stage or faiss"):
         check("fast", torch.device("cpu"))
     with pytest.raises(ValueError, match="on the CPU"):
-        check("certified", torch.device("cuda"))
+        check("two_stage", torch.device("cuda"))
     assert not certifies("auto", torch.device("cuda"))
+
+
+def test_certified_is_a_deprecated_name_of_two_stage(caplog: pytest.LogCaptureFixture) -> None:
+    backend.warn_of_certified.cache_clear()
+    for _ in range(2):
+        check("certified", torch.device("cpu"))
+    assert caplog.messages == [
+        "evaluation.measure.backend=certified is deprecated, write two_stage"
+    ]
+    assert certifies("certified", torch.device("cpu"))
+    embeddings, labels = torch.randn(40, 4), torch.arange(40) % 5
+    old, new = (
+        [ranking.ranks for _, ranking in relevant_ranks(embeddings, labels, backend=name)]
+        for name in ("certified", "two_stage")
+    )
+    assert all(a.equal(b) for a, b in zip(old, new, strict=True))
