@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 import torch
 
-from evaluation.search.faiss_knn import DEEPEST, missing, works
+from evaluation.search.faiss_knn import MAX_GPU_NEIGHBORS, is_working, unavailable_reason
 from evaluation.search.space import full_precision
-from evaluation.search.two_stage.low_precision import LowPrecision, rounded
+from evaluation.search.two_stage.low_precision import LowPrecisionProduct, round_points
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def check(backend: Backend, device: torch.device) -> None:
         warn_of_certified()
     if backend in ("two_stage", "certified") and device.type != "cpu":
         raise ValueError(f"backend two_stage searches on the CPU, the embeddings are on {device}")
-    lacking = missing(device) if backend == "faiss" else None
+    lacking = unavailable_reason(device) if backend == "faiss" else None
     if lacking:
         raise ValueError(f"backend faiss: {lacking}; auto takes the fastest there is")
 
@@ -39,29 +39,29 @@ def warn_of_certified() -> None:
     log.warning("evaluation.measure.backend=certified is deprecated, write two_stage")
 
 
-def certifies(backend: Backend, device: torch.device) -> bool:
+def uses_two_stage(backend: Backend, device: torch.device) -> bool:
     """Whether the two-stage search is to be used, or is to finish what faiss began."""
     return backend != "torch" and device.type == "cpu"
 
 
-def asks_faiss(backend: Backend, device: torch.device, k: int | None = None) -> bool:
+def uses_faiss(backend: Backend, device: torch.device, k: int | None = None) -> bool:
     """Whether faiss is to search for the `k` nearest, or with None for ranks.
 
     `auto` asks it for neighbours on a GPU, where torch sorts whole rows.
     """
-    if device.type == "cuda" and k is not None and k >= DEEPEST:
+    if device.type == "cuda" and k is not None and k >= MAX_GPU_NEIGHBORS:
         return False
-    fastest = device.type == "cuda" and k is not None and missing(device) is None
-    return (backend == "faiss" or (backend == "auto" and fastest)) and works(device)
+    fastest = device.type == "cuda" and k is not None and unavailable_reason(device) is None
+    return (backend == "faiss" or (backend == "auto" and fastest)) and is_working(device)
 
 
-def precisions(num_similarities: int) -> tuple[torch.dtype, ...]:
+def choose_precisions(num_similarities: int) -> tuple[torch.dtype, ...]:
     """Precisions for so many similarities on the CPU, in the order in which they are tried."""
-    return fast_precisions() if num_similarities >= FEW else (torch.float32,)
+    return measured_precisions() if num_similarities >= FEW else (torch.float32,)
 
 
 @cache
-def fast_precisions() -> tuple[torch.dtype, ...]:
+def measured_precisions() -> tuple[torch.dtype, ...]:
     """Precisions on this CPU: bfloat16 first if its product is right and twice as fast."""
     num, dim, width = PROBE
     generator = torch.Generator().manual_seed(0)
@@ -69,14 +69,14 @@ def fast_precisions() -> tuple[torch.dtype, ...]:
     truth = points[:num].double() @ points.double().T
     seconds = {}
     for precision in (torch.bfloat16, torch.float32):
-        low = rounded(points, precision)
-        tried = LowPrecision(low, low, "cosine")
+        low = round_points(points, precision)
+        tried = LowPrecisionProduct(low, low, "cosine")
         out = torch.empty(num, width, dtype=precision)
         rows, times = torch.arange(num), []
         with full_precision(points.device):
             for _ in range(4):
                 start = time.perf_counter()
-                tried.codes(rows, out)
+                tried.similarity_bits(rows, out)
                 times.append(time.perf_counter() - start)
         wrong = (out.double() - truth).abs() - tried.bound.relative * out.double().abs()
         holds = bool((wrong.numpy() <= tried.bound.error[:num, None]).all())

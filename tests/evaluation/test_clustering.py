@@ -140,7 +140,7 @@ def assignment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Every way to assign."""
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
-    monkeypatch.setattr(assignment_module, "precisions", lambda _: precisions)
+    monkeypatch.setattr(assignment_module, "choose_precisions", lambda _: precisions)
     if request.param == "dense":
         monkeypatch.setattr(Assignment, "__call__", Assignment.dense)
     return request.param

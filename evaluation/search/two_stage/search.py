@@ -16,7 +16,7 @@ from torch import Tensor
 from evaluation.search.chunks import in_chunks
 from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import full_precision
-from evaluation.search.two_stage.low_precision import Bound, Codes, LowPrecision
+from evaluation.search.two_stage.low_precision import Bits, Bound, LowPrecisionProduct
 
 CHUNK_SIMILARITIES = 2**20  # of one thread at a time: they stay in its cache
 # queries of one matrix product: enough to be fast, few enough for the cache
@@ -25,22 +25,22 @@ FIRST_ROUND = 4096  # queries of the first round, which shows the ambiguous shar
 MAX_AMBIGUOUS = 1 / 12  # share of the similarities from which a higher precision is cheaper
 
 Indices = NDArray[np.int64]
-Product = Callable[[], LowPrecision]
-# (similarities as bits, shift of `value_of`, indices of the queries, bound, results to write,
+MakeProduct = Callable[[], LowPrecisionProduct]
+# (similarities as bits, shift of `bits_to_float`, indices of the queries, bound, results to write,
 # one row per query) -> number of ambiguous items
-Resolve = Callable[[Codes, int, Indices, Bound, Indices], int]
+Resolve = Callable[[Bits, int, Indices, Bound, Indices], int]
 
 
 def two_stage_search(
-    products: Sequence[Product],
+    products: Sequence[MakeProduct],
     queries: Tensor,
     resolve: Resolve,
     new_results: Callable[[Tensor], Indices],
     memory: int,
-    most: int,
+    round_size: int,
     workers: WorkerThreads | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the queries, a round of at most `most` at a time, and their results.
+    """Yield the queries, a round of at most `round_size` at a time, and their results.
 
     Args:
         products: in rising precision; the next one is made and used once too many items are
@@ -52,7 +52,7 @@ def two_stage_search(
         workers: threads that already run; None starts them for each round.
     """
     product, more_precise = products[0](), list(products[1:])
-    size = min(FIRST_ROUND, most) if more_precise else most
+    size = min(FIRST_ROUND, round_size) if more_precise else round_size
     while len(queries):
         selected, queries = queries[:size], queries[size:]
         results = new_results(selected)
@@ -61,11 +61,11 @@ def two_stage_search(
         yield selected, torch.from_numpy(results)
         if more_precise and ambiguous > MAX_AMBIGUOUS * len(selected) * len(product.gallery):
             product = more_precise.pop(0)()
-        size = min(2 * size, most)
+        size = min(2 * size, round_size)
 
 
 def search_round(
-    product: LowPrecision,
+    product: LowPrecisionProduct,
     queries: Tensor,
     resolve: Resolve,
     results: Indices,
@@ -82,7 +82,7 @@ def search_round(
         def resolve_chunk(part: slice, workspace: Tensor) -> int:
             selected = queries[positions[part]]
             written = results[positions[0] + part.start : positions[0] + part.stop]
-            bits = product.codes(selected, out=workspace)
+            bits = product.similarity_bits(selected, out=workspace)
             return resolve(bits, shift, selected.numpy(), product.bound, written)
 
         chunks = in_chunks(
