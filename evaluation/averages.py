@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.ranges import NonNegativeInt, OpenFraction, Seed
 from core.types import Labels, Scores
-from evaluation.bootstrap import intervals
+from evaluation.bootstrap import bootstrap_intervals
 from evaluation.clustering.sums import sums_by_group
 from evaluation.metrics.undefined import UndefinedError
 
@@ -45,7 +45,7 @@ class Averages:
         by_class = [f"{metric}/class_average"] if self.by_class else []
         return [metric, *by_class, *([f"{metric}/low", f"{metric}/high"] if self.bootstrap else [])]
 
-    def of(
+    def compute(
         self,
         scores: Mapping[str, Scores],
         labels: Labels,
@@ -71,10 +71,13 @@ class Averages:
             columns += self._interval(table)
         names = {metric: self.names(metric) for metric in scores}
         if self.by_category and categories is not None and any(categories):
-            kinds, groups = np.unique(np.asarray(categories), return_inverse=True)
+            names_of_categories, groups = np.unique(np.asarray(categories), return_inverse=True)
             columns += means_by_group(table, torch.from_numpy(groups).to(table.device))
             names = {
-                metric: [*names[metric], *(f"{metric}/{kind}" for kind in kinds)]
+                metric: [
+                    *names[metric],
+                    *(f"{metric}/{category}" for category in names_of_categories),
+                ]
                 for metric in names
             }
         numbers = torch.stack(columns).unbind(dim=1)
@@ -85,7 +88,7 @@ class Averages:
 
     def _interval(self, table: Float[Tensor, "Q M"]) -> tuple[Tensor, ...]:
         """Lower and upper ends for every metric."""
-        ends = intervals(
+        ends = bootstrap_intervals(
             table.T, resamples=self.bootstrap, confidence=self.confidence, seed=self.seed
         )
         return ends.unbind(dim=1)

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-DRAWN = 2**22  # queries drawn at a time, in 64 bits each
+MAX_DRAWS = 2**22  # queries drawn at a time, in 64 bits each
 
 
-def intervals(
+def bootstrap_intervals(
     scores: Float[Tensor, "M Q"], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> Float[Tensor, "M 2"]:
     """Percentile bootstrap interval of the mean of each row: its lower and its upper end.
@@ -30,7 +30,7 @@ def intervals(
         )
     num = scores.shape[1]
     generator = torch.Generator().manual_seed(seed)
-    means, rows = [], max(1, DRAWN // num)
+    means, rows = [], max(1, MAX_DRAWS // num)
     for start in range(0, resamples, rows):
         size = (min(rows, resamples - start), num)
         drawn = torch.randint(num, size, generator=generator).to(scores.device)

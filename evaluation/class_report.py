@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 Counts = Int[np.ndarray, " Q"]
 
 COLUMNS = ("class", "queries", "recall@1", "average_precision", "taken_for")
-NAMED = 3  # most frequent confusions that are listed
+MAX_LISTED = 3  # most frequent confusions that are listed
 
 
 def class_report(
@@ -32,13 +32,13 @@ def class_report(
     """
     rows = []
     for label in np.unique(labels):
-        own = labels == label
-        wrong = [class_names[other] for other in nearest_labels[own] if other != label]
-        counts = sorted(Counter(wrong).items(), key=lambda item: (-item[1], item[0]))
-        taken_for = ", ".join(f"{name} ({count})" for name, count in counts[:NAMED])
-        recall = float((first_hits[own] == 1).mean())
-        precision = float(average_precisions[own].mean())
-        rows.append((class_names[label], int(own.sum()), recall, precision, taken_for))
+        in_class = labels == label
+        confused = [class_names[other] for other in nearest_labels[in_class] if other != label]
+        counts = sorted(Counter(confused).items(), key=lambda item: (-item[1], item[0]))
+        confused_with = ", ".join(f"{name} ({count})" for name, count in counts[:MAX_LISTED])
+        recall = float((first_hits[in_class] == 1).mean())
+        precision = float(average_precisions[in_class].mean())
+        rows.append((class_names[label], int(in_class.sum()), recall, precision, confused_with))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.sort_values(list(COLUMNS[2:4] + COLUMNS[:1]), ignore_index=True)
 
@@ -46,10 +46,10 @@ def class_report(
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown; numbers with three digits after the point."""
     lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[cell(value) for value in row] for row in table.itertuples(index=False)]
+    lines += [[format_cell(value) for value in row] for row in table.itertuples(index=False)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def cell(value: object) -> str:
+def format_cell(value: object) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     return text.replace("|", r"\|")

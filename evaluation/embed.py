@@ -33,7 +33,7 @@ def embed(
         ValueError: the loader is empty.
     """
     embeddings, labels = [], []
-    with torch.inference_mode(), evaluation_mode(model), random_states_kept(device):
+    with torch.inference_mode(), evaluation_mode(model), preserve_random_state(device):
         for images, targets in loader:
             embeddings.append(to_float32(model(images.to(device, non_blocking=True))))
             labels.append(targets)
@@ -55,7 +55,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def random_states_kept(device: torch.device) -> Iterator[None]:
+def preserve_random_state(device: torch.device) -> Iterator[None]:
     """Whatever is drawn inside, by a model or an image transform, was never drawn."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:

@@ -54,12 +54,12 @@ class EmbeddedSet:
         labels: Labels,
         is_query: Bool[Tensor, " N"] | None,
         is_gallery: Bool[Tensor, " N"] | None,
-        method: SearchConfig,
+        config: SearchConfig,
     ) -> None:
-        check(embeddings, labels)
-        self.embeddings, self.labels, self.method = embeddings, labels, method
-        self.queries = indices(is_query, labels)
-        self.gallery = indices(is_gallery, labels)
+        check_embeddings(embeddings, labels)
+        self.embeddings, self.labels, self.config = embeddings, labels, config
+        self.queries = flagged_indices(is_query, labels)
+        self.gallery = flagged_indices(is_gallery, labels)
 
     def rankings(self) -> Iterator[tuple[Int[Tensor, " Q"], Ranking]]:
         """The ranking of all queries with something to find, in parts."""
@@ -68,9 +68,9 @@ class EmbeddedSet:
             self.labels,
             self.queries,
             self.gallery,
-            distance=self.method.distance,
-            backend=self.method.backend,
-            memory=self.method.memory,
+            distance=self.config.distance,
+            backend=self.config.backend,
+            memory=self.config.memory,
         )
 
     @cached_property
@@ -78,23 +78,23 @@ class EmbeddedSet:
         """The nearest neighbours of every query, as deep as the deepest metric looks."""
         return nearest_neighbors(
             self.embeddings,
-            self.method.depth,
+            self.config.depth,
             self.queries,
             self.gallery,
-            distance=self.method.distance,
-            backend=self.method.backend,
-            memory=self.method.memory,
+            distance=self.config.distance,
+            backend=self.config.backend,
+            memory=self.config.memory,
         )
 
     @cached_property
     def clusterings(self) -> list[Clusters]:
         """One clustering of the whole set, queries and gallery, per seed."""
-        method = self.method
-        points = normalize_for_search(self.embeddings, method.distance)
-        num_clusters = method.num_clusters or len(torch.unique(self.labels))
+        config = self.config
+        points = normalize_for_search(self.embeddings, config.distance)
+        num_clusters = config.num_clusters or len(torch.unique(self.labels))
         return [
-            method.clustering(points, num_clusters, seed=seed, memory=method.memory)
-            for seed in method.clustering_seeds
+            config.clustering(points, num_clusters, seed=seed, memory=config.memory)
+            for seed in config.clustering_seeds
         ]
 
     @cached_property
@@ -105,8 +105,8 @@ class EmbeddedSet:
             self.labels,
             self.queries,
             self.gallery,
-            distance=self.method.distance,
-            memory=self.method.memory,
+            distance=self.config.distance,
+            memory=self.config.memory,
         )
 
     @cached_property
@@ -120,19 +120,19 @@ class EmbeddedSet:
         return singular_values(self.embeddings, centered=True)
 
 
-def check(embeddings: Embeddings, labels: Labels) -> None:
+def check_embeddings(embeddings: Embeddings, labels: Labels) -> None:
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or len(labels) == 0:
         shapes = f"{tuple(embeddings.shape)} and {tuple(labels.shape)}"
         raise ValueError(f"embeddings (N, D) and labels (N,) with N > 0 expected, got {shapes}")
-    broken = int((~embeddings.isfinite().all(dim=1)).sum())
-    if broken:
-        raise ValueError(f"{broken} of {len(labels)} embeddings are not finite")
+    not_finite = int((~embeddings.isfinite().all(dim=1)).sum())
+    if not_finite:
+        raise ValueError(f"{not_finite} of {len(labels)} embeddings are not finite")
 
 
-def indices(chosen: Bool[Tensor, " N"] | None, labels: Labels) -> Int[Tensor, " Q"]:
-    """Where `chosen` is true; None chooses everything."""
-    if chosen is None:
+def flagged_indices(flags: Bool[Tensor, " N"] | None, labels: Labels) -> Int[Tensor, " Q"]:
+    """Where `flags` is true; None chooses everything."""
+    if flags is None:
         return torch.arange(len(labels), device=labels.device)
-    if chosen.shape != labels.shape:
-        raise ValueError(f"{len(labels)} samples, but flags of shape {tuple(chosen.shape)}")
-    return chosen.to(labels.device).nonzero().squeeze(1)
+    if flags.shape != labels.shape:
+        raise ValueError(f"{len(labels)} samples, but flags of shape {tuple(flags.shape)}")
+    return flags.to(labels.device).nonzero().squeeze(1)

@@ -15,9 +15,9 @@ from core.types import Embeddings, Labels
 from evaluation.averages import Averages
 from evaluation.clustering.kmeans import kmeans
 from evaluation.embedded_set import Clustering, EmbeddedSet, SearchConfig
-from evaluation.metrics.metric import Metric, depth_of, direction_of, needs_of
+from evaluation.metrics.metric import Metric, depth_of, direction_of, inputs_of
 from evaluation.metrics.undefined import UndefinedError
-from evaluation.per_query import SCORES, PerQuery, rows
+from evaluation.per_query import SCORES, PerQuery, query_table
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.search.backend import Backend, check
 from evaluation.search.chunks import MEMORY
@@ -45,7 +45,7 @@ class Evaluator:
         restarts: clusterings from different starts, averaged.
         seed: of the first clustering; the next ones count up.
         averages: what is made of the scores besides their mean over queries.
-        backend: who searches: `torch`, `certified` (on the CPU), `faiss`, or `auto`, the fastest.
+        backend: the search: `torch`, `two_stage` (on the CPU), `faiss`, or `auto`, the fastest.
         memory: working memory in bytes of search and clustering.
 
     Raises:
@@ -69,27 +69,27 @@ class Evaluator:
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
         self.metrics = dict(metrics)
-        self.needs = {name: needs_of(name, metric) for name, metric in self.metrics.items()}
+        self.inputs = {name: inputs_of(name, metric) for name, metric in self.metrics.items()}
         seeds = range(seed, seed + restarts)
         self.depths = {
             name: depth_of(name, self.metrics[name])
-            for name, needs in self.needs.items()
-            if "neighbors" in needs
+            for name, inputs in self.inputs.items()
+            if "neighbors" in inputs
         }
         depth = max(self.depths.values(), default=1)
-        self.method = SearchConfig(
+        self.config = SearchConfig(
             distance, clustering, num_clusters, seeds, memory, depth, backend
         )
         self.averages = averages or Averages()
-        self.retrieval = {n: m for n, m in self.metrics.items() if "ranking" in self.needs[n]}
-        self._explained: set[str] = set()
+        self.retrieval = {n: m for n, m in self.metrics.items() if "ranking" in self.inputs[n]}
+        self._warned: set[str] = set()
 
     @property
     def higher_is_better(self) -> dict[str, bool | None]:
         """Direction of every number; None where neither is better."""
         directions: dict[str, bool | None] = dict.fromkeys(COUNTS)
-        for name, needs in self.needs.items():
-            directions |= dict.fromkeys(self._names(name), direction_of(needs))
+        for name, inputs in self.inputs.items():
+            directions |= dict.fromkeys(self._names(name), direction_of(inputs))
         return directions | {name: None for name in directions if name.endswith("/std")}
 
     @torch.no_grad()
@@ -111,8 +111,8 @@ class Evaluator:
             categories: super-class of each sample; used where `averages` asks for them.
         """
         embeddings, labels = with_float64(embeddings), with_float64(labels)
-        measured = EmbeddedSet(embeddings, labels, is_query, is_gallery, self.method)
-        return self._results(measured, score_queries(measured, self.retrieval), categories)
+        embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, self.config)
+        return self._results(embedded_set, score_queries(embedded_set, self.retrieval), categories)
 
     @torch.no_grad()
     def with_queries(
@@ -133,46 +133,48 @@ class Evaluator:
         if k < 1:
             raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
         embeddings, labels = with_float64(embeddings), with_float64(labels)
-        method = replace(self.method, depth=max(k, self.method.depth))
-        measured = EmbeddedSet(embeddings, labels, is_query, is_gallery, method)
-        scored = score_queries(measured, self.retrieval | SCORES)
-        results = self._results(measured, scored, categories)
-        return results, rows(measured, scored, categories, k)
+        config = replace(self.config, depth=max(k, self.config.depth))
+        embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, config)
+        query_scores = score_queries(embedded_set, self.retrieval | SCORES)
+        results = self._results(embedded_set, query_scores, categories)
+        return results, query_table(embedded_set, query_scores, categories, k)
 
     def _results(
-        self, measured: EmbeddedSet, scored: QueryScores, categories: Sequence[str] | None
+        self, embedded_set: EmbeddedSet, query_scores: QueryScores, categories: Sequence[str] | None
     ) -> Results:
-        averages = cache(partial(self._averages, scored, measured.labels, categories))
+        averages = cache(partial(self._averages, query_scores, embedded_set.labels, categories))
 
         def numbers_of(name: str) -> dict[str, Tensor]:
-            return averages()[name] if name in self.retrieval else self._measure(name, measured)
+            return averages()[name] if name in self.retrieval else self._score(name, embedded_set)
 
         results: Results = {}
         for name in self.metrics:
-            results |= self._plain(name, partial(numbers_of, name))
+            results |= self._to_floats(name, partial(numbers_of, name))
         if self.retrieval:
-            excluded = len(measured.queries) - len(scored.queries)
-            results |= dict(zip(COUNTS, (len(scored.queries), excluded), strict=True))
+            excluded = len(embedded_set.queries) - len(query_scores.queries)
+            results |= dict(zip(COUNTS, (len(query_scores.queries), excluded), strict=True))
         return results
 
     def _averages(
-        self, scored: QueryScores, labels: Labels, categories: Sequence[str] | None
+        self, query_scores: QueryScores, labels: Labels, categories: Sequence[str] | None
     ) -> dict[str, dict[str, Tensor]]:
         """The numbers made of the scores of every metric of the ranking."""
         if categories is not None:
-            categories = [categories[q] for q in scored.queries.tolist()]
-        scores = {name: scored.by_metric[name] for name in self.retrieval}
-        return self.averages.of(scores, labels[scored.queries], categories)
+            categories = [categories[q] for q in query_scores.queries.tolist()]
+        scores = {name: query_scores.by_metric[name] for name in self.retrieval}
+        return self.averages.compute(scores, labels[query_scores.queries], categories)
 
-    def _measure(self, name: str, measured: EmbeddedSet) -> dict[str, Tensor]:
+    def _score(self, name: str, embedded_set: EmbeddedSet) -> dict[str, Tensor]:
         """One metric of anything but the ranking; mean and spread over several clusterings."""
-        needs = self.needs[name]
-        given = {need: getattr(measured, need) for need in needs - {"clusters"}}
-        if "neighbors" in needs:
-            given["neighbors"] = given["neighbors"].first(self.depths[name])
-        if "clusters" not in needs:
-            return {name: self.metrics[name](**given)}
-        found = [self.metrics[name](clusters=c, **given) for c in measured.clusterings]
+        inputs = self.inputs[name]
+        arguments = {
+            input_name: getattr(embedded_set, input_name) for input_name in inputs - {"clusters"}
+        }
+        if "neighbors" in inputs:
+            arguments["neighbors"] = arguments["neighbors"].first(self.depths[name])
+        if "clusters" not in inputs:
+            return {name: self.metrics[name](**arguments)}
+        found = [self.metrics[name](clusters=c, **arguments) for c in embedded_set.clusterings]
         values = torch.stack(found)
         spread = [values.std(dim=0)] if len(values) > 1 else []
         return dict(zip(self._names(name), [values.mean(dim=0), *spread], strict=True))
@@ -181,17 +183,17 @@ class Evaluator:
         """The numbers of one metric, but for categories."""
         if name in self.retrieval:
             return self.averages.names(name)
-        several = "clusters" in self.needs[name] and len(self.method.clustering_seeds) > 1
+        several = "clusters" in self.inputs[name] and len(self.config.clustering_seeds) > 1
         return [name, f"{name}/std"] if several else [name]
 
-    def _plain(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> Results:
+    def _to_floats(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> Results:
         """The numbers of a metric as plain floats; NaN and a line in the log if there are none."""
         try:
             return {number: value.tolist() for number, value in compute().items()}
         except UndefinedError as reason:
-            if name not in self._explained:
+            if name not in self._warned:
                 log.warning("%s is undefined: %s", name, reason)
-                self._explained.add(name)
+                self._warned.add(name)
             return dict.fromkeys(self._names(name), math.nan)
 
 

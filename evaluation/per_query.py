@@ -17,18 +17,18 @@ from evaluation.metrics.map import average_precision
 from evaluation.metrics.metric import Metric
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.search.chunks import MEMORY
-from evaluation.search.knn import NOBODY
+from evaluation.search.knn import NO_NEIGHBOR
 from evaluation.search.space import Distance
 
 PerQuery = pd.DataFrame
-OWN = "per_query/"  # sets these scores apart from a metric that has their name
+PREFIX = "per_query/"  # sets these scores apart from a metric that has their name
 SCORES: dict[str, Metric] = {
-    f"{OWN}num_relevant": lambda ranking: ranking.num_relevant,
-    f"{OWN}first_hit": lambda ranking: ranking.ranks[:, 0],
-    f"{OWN}average_precision": average_precision,
+    f"{PREFIX}num_relevant": lambda ranking: ranking.num_relevant,
+    f"{PREFIX}first_hit": lambda ranking: ranking.ranks[:, 0],
+    f"{PREFIX}average_precision": average_precision,
 }
-KINDS = dict(zip(SCORES, ("Int64", "Int64", "float64"), strict=True))
-SAME = ["label", "category", "num_relevant"]  # what two runs have in common
+DTYPES = dict(zip(SCORES, ("Int64", "Int64", "float64"), strict=True))
+SHARED_COLUMNS = ["label", "category", "num_relevant"]  # what two runs have in common
 
 
 @torch.no_grad()
@@ -65,13 +65,13 @@ def per_query(
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
-    method = SearchConfig(distance, kmeans, None, (), memory, k)
-    measured = EmbeddedSet(embeddings, labels, is_query, is_gallery, method)
-    return rows(measured, score_queries(measured, SCORES), categories, k)
+    config = SearchConfig(distance, kmeans, None, (), memory, k)
+    embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, config)
+    return query_table(embedded_set, score_queries(embedded_set, SCORES), categories, k)
 
 
-def rows(
-    measured: EmbeddedSet, scored: QueryScores, categories: Sequence[str] | None, k: int
+def query_table(
+    embedded_set: EmbeddedSet, query_scores: QueryScores, categories: Sequence[str] | None, k: int
 ) -> PerQuery:
     """The table of `per_query` from a search that others share.
 
@@ -79,19 +79,21 @@ def rows(
         scored: `SCORES` among its metrics.
         k: neighbours kept of each query, at most as many as were searched.
     """
-    queries, labels = measured.queries, measured.labels
-    found = measured.neighbors.first(k)
-    chosen = queries.tolist()
-    category = "" if categories is None else [categories[q] for q in chosen]
-    table = pd.DataFrame({"query": chosen, "label": labels[queries].cpu(), "category": category})
-    scores = {name: scored.by_metric[name].cpu() for name in SCORES}
-    relevant = pd.DataFrame({"query": scored.queries.cpu(), **scores}).astype(KINDS)
+    queries, labels = embedded_set.queries, embedded_set.labels
+    neighbors = embedded_set.neighbors.first(k)
+    query_indices = queries.tolist()
+    category = "" if categories is None else [categories[q] for q in query_indices]
+    table = pd.DataFrame(
+        {"query": query_indices, "label": labels[queries].cpu(), "category": category}
+    )
+    scores = {name: query_scores.by_metric[name].cpu() for name in SCORES}
+    relevant = pd.DataFrame({"query": query_scores.queries.cpu(), **scores}).astype(DTYPES)
     table = table.astype({"category": str}).merge(relevant, on="query", how="left")
-    kept = found.indices != NOBODY
-    return table.rename(columns=lambda name: name.removeprefix(OWN)).assign(
+    exists = neighbors.indices != NO_NEIGHBOR
+    return table.rename(columns=lambda name: name.removeprefix(PREFIX)).assign(
         num_relevant=lambda table: table["num_relevant"].fillna(0).astype("int64"),
-        neighbors=lists(found.indices, kept),
-        distances=lists(found.distances, kept),
+        neighbors=ragged_lists(neighbors.indices, exists),
+        distances=ragged_lists(neighbors.distances, exists),
     )
 
 
@@ -100,9 +102,9 @@ def save(table: PerQuery, path: Path) -> None:
     write_atomically(path, lambda file: table.to_parquet(file, index=False))
 
 
-def lists(values: Tensor, kept: Tensor) -> "pd.Series[Any]":
+def ragged_lists(values: Tensor, exists: Tensor) -> "pd.Series[Any]":
     """The kept values of each row."""
-    rows = zip(values.tolist(), kept.tolist(), strict=True)
+    rows = zip(values.tolist(), exists.tolist(), strict=True)
     return pd.Series([[value for value, keep in zip(*row, strict=True) if keep] for row in rows])
 
 
@@ -116,7 +118,7 @@ def compare(before: PerQuery, after: PerQuery) -> pd.DataFrame:
     Raises:
         ValueError: the two are not about the same queries.
     """
-    keys = ["query", *SAME]
+    keys = ["query", *SHARED_COLUMNS]
     first, second = (
         run.sort_values("query").reset_index(drop=True)[[*keys, "first_hit", "average_precision"]]
         for run in (before, after)

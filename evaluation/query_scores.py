@@ -19,15 +19,15 @@ class QueryScores(NamedTuple):
     by_metric: dict[str, Scores]
 
 
-def score_queries(measured: EmbeddedSet, metrics: Mapping[str, Metric]) -> QueryScores:
+def score_queries(embedded_set: EmbeddedSet, metrics: Mapping[str, Metric]) -> QueryScores:
     """Search once and score every query with something to find by all `metrics`.
 
     Args:
         metrics: name -> metric of a ranking.
     """
-    queries = [measured.queries[:0]]
-    scores = {name: [measured.queries[:0].double()] for name in metrics}
-    for some, ranking in measured.rankings() if metrics else ():
+    queries = [embedded_set.queries[:0]]
+    scores = {name: [embedded_set.queries[:0].double()] for name in metrics}
+    for some, ranking in embedded_set.rankings() if metrics else ():
         queries.append(some)
         for name, metric in metrics.items():
             scores[name].append(metric(ranking=ranking))

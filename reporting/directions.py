@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
-from evaluation.metrics.metric import direction_of, needs_of
+from evaluation.metrics.metric import direction_of, inputs_of
 
 METRICS = Path(__file__).parents[1] / "conf" / "metric"
 
@@ -66,7 +66,7 @@ def measuring(config: Mapping[str, Any]) -> dict[str, str]:
 def by_name() -> dict[str, bool | None]:
     """The direction of every metric of conf/metric/."""
     return {
-        name: direction_of(needs_of(name, instantiate(metric))) for name, metric in ours().items()
+        name: direction_of(inputs_of(name, instantiate(metric))) for name, metric in ours().items()
     }
 
 

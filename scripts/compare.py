@@ -18,7 +18,7 @@ from rich.table import Table as Grid
 
 from core.errors import UserError, in_one_line
 from engine.config.error_line import user_errors_as_one_line
-from evaluation.bootstrap import intervals
+from evaluation.bootstrap import bootstrap_intervals
 from evaluation.per_query import PerQuery, compare
 
 FILE = "queries.parquet"
@@ -74,7 +74,7 @@ def means(both: pd.DataFrame) -> Grid:
     for name, runs in scores.items():
         first, second = (torch.from_numpy(run.to_numpy("float64", copy=True)) for run in runs)
         change = second - first
-        low, high = intervals(change[None])[0].tolist()
+        low, high = bootstrap_intervals(change[None])[0].tolist()
         cells = (first.mean(), second.mean())
         grid.add_row(
             name,

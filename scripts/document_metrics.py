@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 
 import evaluation.metrics.metric
 from evaluation.averages import Averages
-from evaluation.metrics.metric import Metric, direction_of, needs_of
+from evaluation.metrics.metric import Metric, direction_of, inputs_of
 from evaluation.metrics.ranking import Ranking
 from scripts.docstrings import blocks_of, cell, joined, markdown
 
@@ -112,7 +112,7 @@ def read() -> Iterator[Entry]:
         for name, config in yaml.safe_load(file.read_text()).items():
             partial = instantiate(config)
             metric = partial.func
-            entry = entries.setdefault(metric, Entry(metric, needs_of(name, partial), {}))
+            entry = entries.setdefault(metric, Entry(metric, inputs_of(name, partial), {}))
             entry.files.setdefault(file.stem, []).append(name)
     yield from entries.values()
 

@@ -115,7 +115,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
 
     monkeypatch.setattr(SeededRandom, "_stream", stream)
     monkeypatch.setattr(engine.grad_cache, "random_states", lambda _: [torch.get_rng_state()])
-    monkeypatch.setattr(evaluation.embed, "random_states_kept", nullcontext)
+    monkeypatch.setattr(evaluation.embed, "preserve_random_state", nullcontext)
     return FakeDevice(OPERATORS)
 
 

@@ -7,11 +7,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.search.backend import precisions
+from evaluation.search.backend import choose_precisions
 from evaluation.search.chunks import in_chunks
+from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import full_precision, half_squared_norms
 from evaluation.search.two_stage.knn import two_stage_knn
-from evaluation.search.two_stage.low_precision import LowPrecision, Rounded, rounded
+from evaluation.search.two_stage.low_precision import (
+    LowPrecisionProduct,
+    RoundedPoints,
+    round_points,
+)
 
 Clusters = Int[Tensor, " N"]  # 0..k-1
 Centroids = Float[Tensor, "C D"]
@@ -24,11 +29,14 @@ class Assignment:
 
     Args:
         memory: working memory in bytes.
+        workers: threads that already run; None starts them for each assignment.
     """
 
-    def __init__(self, points: Embeddings, memory: int) -> None:
-        self.points, self.memory = points, memory
-        self.rounded: dict[torch.dtype, Rounded] = {}
+    def __init__(
+        self, points: Embeddings, memory: int, workers: WorkerThreads | None = None
+    ) -> None:
+        self.points, self.memory, self.workers = points, memory, workers
+        self.rounded: dict[torch.dtype, RoundedPoints] = {}
 
     def __call__(self, centroids: Centroids) -> Clusters:
         if self.points.device.type == "cpu":
@@ -48,12 +56,16 @@ class Assignment:
         return torch.cat([clusters for _, clusters in chunks])
 
     def two_stage(self, centroids: Centroids) -> Clusters:
-        chosen = precisions(len(self.points) * len(centroids))
-        products = [partial(self.product, centroids, precision) for precision in chosen]
-        found = two_stage_knn(self.points, centroids, 1, "euclidean", products, self.memory)
+        precisions_tried = choose_precisions(len(self.points) * len(centroids))
+        products = [partial(self.product, centroids, precision) for precision in precisions_tried]
+        found = two_stage_knn(
+            self.points, centroids, 1, "euclidean", products, self.memory, workers=self.workers
+        )
         return found[:, 0]
 
-    def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecision:
+    def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecisionProduct:
         if precision not in self.rounded:
-            self.rounded[precision] = rounded(self.points, precision)
-        return LowPrecision(self.rounded[precision], rounded(centroids, precision), "euclidean")
+            self.rounded[precision] = round_points(self.points, precision)
+        return LowPrecisionProduct(
+            self.rounded[precision], round_points(centroids, precision), "euclidean"
+        )

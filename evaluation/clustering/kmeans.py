@@ -10,6 +10,7 @@ from evaluation.clustering.assignment import Assignment, Centroids, Clusters
 from evaluation.clustering.sums import ROWS, sums_by_group
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.chunks import MEMORY
+from evaluation.search.parallel import WorkerThreads
 
 
 def kmeans(
@@ -38,14 +39,15 @@ def kmeans(
         raise UndefinedError(f"{num_clusters} clusters of {len(points)} points do not exist")
     start = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
     centroids = points[start[:num_clusters].to(points.device)]
-    assign = Assignment(points, memory)
-    clusters = assign(centroids)
-    for _ in range(iterations):
-        previous = clusters
-        centroids = move(points, clusters, centroids)
+    with WorkerThreads() as workers:
+        assign = Assignment(points, memory, workers)
         clusters = assign(centroids)
-        if clusters.equal(previous):
-            break
+        for _ in range(iterations):
+            previous = clusters
+            centroids = move(points, clusters, centroids)
+            clusters = assign(centroids)
+            if clusters.equal(previous):
+                break
     return clusters
 
 

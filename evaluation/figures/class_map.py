@@ -9,8 +9,8 @@ from evaluation.figures.style import COLOURS, styled
 
 SHAPES = ("o", "^", "s", "D", "v", "P")
 # 7 colours and 6 shapes have no common divisor: 42 pairs, and neighbours differ in both
-LOOKS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
-FEW = 12  # classes that a legend can name
+MARKERS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
+MAX_LEGEND_CLASSES = 12  # classes that a legend can name
 PER_CLASS = 20  # images of a class, if it has them, before there are more classes
 PERPLEXITY = 30.0  # van der Maaten & Hinton 2008: 5 to 50
 
@@ -28,20 +28,20 @@ def class_map(points: Points, labels: Labels, class_names: list[str], seed: int 
         labels: indices into `class_names`.
         seed: of the layout.
     """
-    places = layout(points, seed)
+    coordinates = layout(points, seed)
     present = np.unique(labels)
     with styled():
         figure = Figure(figsize=(7, 6), layout="constrained")
         axes = figure.add_subplot(xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
         for index, label in enumerate(present):
-            colour, shape = LOOKS[index % len(LOOKS)]
-            x, y = places[labels == label].T
+            colour, shape = MARKERS[index % len(MARKERS)]
+            x, y = coordinates[labels == label].T
             axes.scatter(x, y, s=12, c=colour, marker=shape, lw=0)
-        again = f"; looks repeat after {len(LOOKS)}" if len(present) > len(LOOKS) else ""
-        axes.set_title(f"t-SNE of {len(labels):,} images of {len(present):,} classes{again}")
+        repeated = f"; looks repeat after {len(MARKERS)}" if len(present) > len(MARKERS) else ""
+        axes.set_title(f"t-SNE of {len(labels):,} images of {len(present):,} classes{repeated}")
         axes.spines[:].set_visible(False)
-        if len(present) <= FEW:
+        if len(present) <= MAX_LEGEND_CLASSES:
             names = [class_names[label] for label in present]
             figure.legend(axes.collections, names, loc="outside right upper", markerscale=2)
     return figure
@@ -54,8 +54,8 @@ def layout(points: Points, seed: int) -> Float[np.ndarray, "N 2"]:
     start = "pca" if np.linalg.matrix_rank(points - points.mean(axis=0)) >= 2 else "random"
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init=start, random_state=seed)  # type: ignore[no-untyped-call]
-    places: Float[np.ndarray, "N 2"] = tsne.fit_transform(points)
-    return places
+    coordinates: Float[np.ndarray, "N 2"] = tsne.fit_transform(points)
+    return coordinates
 
 
 def sample_of_classes(labels: Labels, most: int, seed: int) -> Int[np.ndarray, " M"]:

@@ -9,11 +9,11 @@ from PIL.Image import Image
 
 from evaluation.figures.style import BLACK, GREEN, VERMILLION, styled
 
-SIDE = 128  # pixels of a thumbnail
+THUMBNAIL = 128  # pixels of a thumbnail
 
 Line = str | tuple[int, tuple[int, int]]
 
-RIGHT: tuple[str, Line, str] = (GREEN, "-", "✓")
+CORRECT: tuple[str, Line, str] = (GREEN, "-", "✓")
 WRONG: tuple[str, Line, str] = (VERMILLION, (0, (2, 1)), "✗")  # dashes of 2, gaps of 1
 
 
@@ -43,22 +43,22 @@ def neighbor_grid(groups: Mapping[str, Sequence[Answer]]) -> Figure:
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
-        named = ""
+        previous_name = ""
         for (name, answer), row in zip(rows, grid, strict=True):
-            show(row[0], answer.query, BLACK, "-", answer.caption)
-            if name != named:
+            draw_thumbnail(row[0], answer.query, BLACK, "-", answer.caption)
+            if name != previous_name:
                 row[0].set_ylabel(name, fontweight="bold")
-                named = name
+                previous_name = name
             for axes, image, is_right in zip(row[1:], answer.found, answer.is_right, strict=False):
-                colour, line, mark = RIGHT if is_right else WRONG
-                show(axes, image, colour, line, mark)
+                colour, line, mark = CORRECT if is_right else WRONG
+                draw_thumbnail(axes, image, colour, line, mark)
     return figure
 
 
-def show(axes: Axes, image: Image, colour: str, line: Line, title: str) -> None:
+def draw_thumbnail(axes: Axes, image: Image, colour: str, line: Line, title: str) -> None:
     """A thumbnail in a frame, with a word above it."""
     small = image.copy()
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
     axes.imshow(small)
     axes.set_axis_on()
     axes.grid(visible=False)

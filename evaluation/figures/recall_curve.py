@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
 
-DEEPEST = 1000
-NAMED = (1, 10, 100)  # depths whose recall is written beside the curve
+MAX_DEPTH = 1000
+LABELLED_DEPTHS = (1, 10, 100)  # depths whose recall is written beside the curve
 
 Counts = Int[np.ndarray, " Q"]
 Depths = Int[np.ndarray, " K"]
@@ -22,15 +22,15 @@ def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Count
         num_relevant: relevant items of each query, >= 1.
         num_candidates: gallery items of each query, itself left out.
     """
-    depths = np.arange(1, min(DEEPEST, int(num_candidates.max())) + 1)
+    depths = np.arange(1, min(MAX_DEPTH, int(num_candidates.max())) + 1)
     recall = np.searchsorted(np.sort(first_hits), depths, side="right") / len(first_hits)
-    chance = recall_by_chance(num_relevant, num_candidates, depths)
+    random_order = random_recall(num_relevant, num_candidates, depths)
     with styled():
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot(xscale="log", xlabel="k", ylabel="Recall@k", ylim=(-0.02, 1.05))
         axes.plot(depths, recall, color=BLUE, linewidth=2, label="embeddings")
-        axes.plot(depths, chance, color=GREY, linestyle="--", label="random order")
-        for k in NAMED:
+        axes.plot(depths, random_order, color=GREY, linestyle="--", label="random order")
+        for k in LABELLED_DEPTHS:
             if k < len(depths):
                 axes.plot(k, recall[k - 1], "o", color=BLUE)
                 axes.annotate(
@@ -46,7 +46,7 @@ def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Count
     return figure
 
 
-def recall_by_chance(num_relevant: Counts, num_candidates: Counts, depths: Depths) -> Curve:
+def random_recall(num_relevant: Counts, num_candidates: Counts, depths: Depths) -> Curve:
     """Recall@k of a random order, k = 1, 2, ...: mean of 1 - Π_{i<k} (1 - R / (M - i)).
 
     R of the M candidates are relevant. After M - R draws a relevant one must come.

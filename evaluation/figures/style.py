@@ -32,7 +32,7 @@ STYLE: Any = {
     "text.parse_math": False,  # a class may be called a$b$c
     "pdf.fonttype": 42,  # text stays text
 }
-UNDATED: dict[str, Any] = {
+NO_METADATA: dict[str, Any] = {
     "png": {"Software": None},
     "pdf": dict.fromkeys(["CreationDate", "Creator", "Producer"]),
 }
@@ -56,6 +56,6 @@ def plain_numbers(axis: Axis) -> None:
 def save(figure: Figure, path: Path, dots_per_inch: int = 130) -> None:
     """Write a PNG or PDF, as the suffix says; the same figure gives the same bytes."""
     kind = path.suffix.removeprefix(".")
-    options: dict[str, Any] = {"format": kind, "dpi": dots_per_inch, "metadata": UNDATED[kind]}
+    options: dict[str, Any] = {"format": kind, "dpi": dots_per_inch, "metadata": NO_METADATA[kind]}
     with styled():
         write_atomically(path, lambda file: figure.savefig(file, **options))

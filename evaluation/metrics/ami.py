@@ -28,9 +28,9 @@ def ami(labels: Labels, clusters: Clusters) -> Scalar:
     table = contingency(labels, clusters)
     if same_partition(table):
         return torch.ones((), dtype=torch.float64, device=labels.device)
-    chance = expected_information(table)
-    most = (entropy(table.classes) + entropy(table.clusters)) / 2
-    return (mutual_information(table) - chance) / (most - chance)
+    expected = expected_information(table)
+    maximum = (entropy(table.classes) + entropy(table.clusters)) / 2
+    return (mutual_information(table) - expected) / (maximum - expected)
 
 
 def expected_information(table: Contingency) -> Scalar:
@@ -42,23 +42,27 @@ def expected_information(table: Contingency) -> Scalar:
     equal ones are counted, not repeated.
     """
     total = table.classes.sum()
-    sizes, times = torch.unique(table.classes, return_counts=True)
-    others, other_times = torch.unique(table.clusters, return_counts=True)
+    sizes, counts = torch.unique(table.classes, return_counts=True)
+    cluster_sizes, cluster_counts = torch.unique(table.clusters, return_counts=True)
     terms = [
-        time * (other_times * information_by_chance(size, others, total)).sum()
-        for size, time in zip(sizes, times, strict=True)
+        count * (cluster_counts * expected_terms(size, cluster_sizes, total)).sum()
+        for size, count in zip(sizes, counts, strict=True)
     ]
     return torch.stack(terms).sum()
 
 
-def information_by_chance(size: Tensor, others: Tensor, total: Tensor) -> Tensor:
-    """What a class of `size` and a cluster of each of the `others` (K,) share by chance (K,)."""
-    n = torch.arange(1, int(torch.minimum(size, others).max()) + 1, device=others.device)
-    other = others[:, None]
-    log_probability = (
-        log_binomial(other, n) + log_binomial(total - other, size - n) - log_binomial(total, size)
+def expected_terms(size: Tensor, cluster_sizes: Tensor, total: Tensor) -> Tensor:
+    """Expected information that a class of `size` shares with clusters of `cluster_sizes` (K,)."""
+    n = torch.arange(
+        1, int(torch.minimum(size, cluster_sizes).max()) + 1, device=cluster_sizes.device
     )
-    information = n.double() / total * (n.double() * total / (size * other)).log()
+    cluster_size = cluster_sizes[:, None]
+    log_probability = (
+        log_binomial(cluster_size, n)
+        + log_binomial(total - cluster_size, size - n)
+        - log_binomial(total, size)
+    )
+    information = n.double() / total * (n.double() * total / (size * cluster_size)).log()
     return (information * log_probability.exp()).sum(dim=1)
 
 

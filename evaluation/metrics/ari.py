@@ -27,5 +27,5 @@ def ari(labels: Labels, clusters: Clusters) -> Scalar:
     if same_partition(table):
         return torch.ones((), dtype=torch.float64, device=labels.device)
     in_class, in_cluster = pairs(table.classes), pairs(table.clusters)
-    chance = in_class * in_cluster / (len(labels) * (len(labels) - 1) / 2)
-    return (pairs(table.joint) - chance) / ((in_class + in_cluster) / 2 - chance)
+    expected = in_class * in_cluster / (len(labels) * (len(labels) - 1) / 2)
+    return (pairs(table.joint) - expected) / ((in_class + in_cluster) / 2 - expected)

@@ -14,7 +14,7 @@ from core.types import Embeddings, Labels, Scalar
 from evaluation.clustering.sums import sums_by_group
 from evaluation.metrics.undefined import UndefinedError
 
-NOTHING = 1e-12  # a mean distance this small is rounding
+ROUNDING = 1e-12  # a mean distance this small is rounding
 
 
 def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
@@ -32,10 +32,10 @@ def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
         UndefinedError: every class has one sample.
     """
     sums, sizes = class_sums(embeddings, labels)
-    several = sizes > 1
-    if not several.any():
+    has_pairs = sizes > 1
+    if not has_pairs.any():
         raise UndefinedError("no class has two samples")
-    return mean_distance(sums[several].square().sum(dim=1), sizes[several]).mean()
+    return mean_distance(sums[has_pairs].square().sum(dim=1), sizes[has_pairs]).mean()
 
 
 def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
@@ -71,7 +71,7 @@ def ratio(embeddings: Embeddings, labels: Labels) -> Scalar:
         UndefinedError: intra or inter is undefined, or all classes have the same mean direction.
     """
     between = inter(embeddings, labels)
-    if between <= NOTHING:
+    if between <= ROUNDING:
         raise UndefinedError("all classes have the same mean direction")
     return intra(embeddings, labels) / between
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from core.types import Scalar
 from evaluation.metrics.undefined import UndefinedError
-from evaluation.search.pairs import ITSELF, Pairs
+from evaluation.search.pairs import SELF, Pairs
 
 BITS = 16  # of the 32 of a similarity, looked at in one pass over the pairs
 BINS = 2**BITS
-BLOCK = 2**19  # pairs counted at a time on a CPU: what a cache holds
+BLOCK_PAIRS = 2**19  # pairs counted at a time on a CPU: what a cache holds
 Counts = Int[Tensor, " B"]
 
 
@@ -42,22 +42,22 @@ def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
     """
     if not 0 <= fmr <= 1:
         raise ValueError(f"fmr must be in [0, 1], got {fmr}")
-    negatives, positives = count(pairs)
+    negatives, positives = pair_histograms(pairs)
     num_negatives, num_positives = int(negatives.sum()), int(positives.sum())
     if not num_negatives or not num_positives:
         raise UndefinedError(f"there are {num_positives} positive, {num_negatives} negative pairs")
-    may_match = int(Fraction(str(fmr)) * num_negatives)  # 0.29 * 100 is 28.999... as a float
-    if may_match == num_negatives:
+    allowed = int(Fraction(str(fmr)) * num_negatives)  # 0.29 * 100 is 28.999... as a float
+    if allowed == num_negatives:
         return torch.zeros((), dtype=torch.float64, device=negatives.device)
-    leading = bin_of(negatives, may_match)
-    may_match -= int(negatives[leading + 1 :].sum())
+    leading = threshold_bin(negatives, allowed)
+    allowed -= int(negatives[leading + 1 :].sum())
     missed = positives[:leading].sum()
-    negatives, positives = count(pairs, leading)
-    missed = missed + positives[: bin_of(negatives, may_match) + 1].sum()
+    negatives, positives = pair_histograms(pairs, leading)
+    missed = missed + positives[: threshold_bin(negatives, allowed) + 1].sum()
     return missed.double() / num_positives
 
 
-def count(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
+def pair_histograms(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
     """How many negative and how many positive pairs have each value of the leading 16 bits.
 
     With `leading`, of the trailing 16 bits of those pairs whose leading bits are these.
@@ -66,24 +66,26 @@ def count(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
     def histogram(similarities: Tensor, relations: Tensor) -> Tensor:
         bits = ordered_bits(similarities)
         high = (bits >> BITS) + BINS // 2
-        kind = relations.int() << BITS
+        relation_offset = relations.int() << BITS
         if leading is None:
-            return torch.bincount(high + kind, minlength=BINS * (ITSELF + 1))
-        here = high == leading
-        return torch.bincount((bits & (BINS - 1))[here] + kind[here], minlength=BINS * (ITSELF + 1))
+            return torch.bincount(high + relation_offset, minlength=BINS * (SELF + 1))
+        in_bin = high == leading
+        return torch.bincount(
+            (bits & (BINS - 1))[in_bin] + relation_offset[in_bin], minlength=BINS * (SELF + 1)
+        )
 
     def in_blocks(similarities: Tensor, relations: Tensor) -> Tensor:
-        size = BLOCK if similarities.device.type == "cpu" else similarities.numel()
+        size = BLOCK_PAIRS if similarities.device.type == "cpu" else similarities.numel()
         flat = (torch.split(pair.view(-1), size) for pair in (similarities, relations))
-        return total_of(histogram(*block) for block in zip(*flat, strict=True))
+        return sum_histograms(histogram(*block) for block in zip(*flat, strict=True))
 
-    def total_of(parts: Iterable[Tensor]) -> Tensor:
-        total = torch.zeros(BINS * (ITSELF + 1), dtype=torch.int64, device=pairs.labels.device)
+    def sum_histograms(parts: Iterable[Tensor]) -> Tensor:
+        total = torch.zeros(BINS * (SELF + 1), dtype=torch.int64, device=pairs.labels.device)
         for part in parts:
             total += part
         return total
 
-    negatives, positives, _ = total_of(pairs.each(in_blocks, extra=40)).view(ITSELF + 1, BINS)
+    negatives, positives, _ = sum_histograms(pairs.each(in_blocks, extra=40)).view(SELF + 1, BINS)
     return negatives, positives
 
 
@@ -93,7 +95,7 @@ def ordered_bits(values: Tensor) -> Int[Tensor, "Q M"]:
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
-def bin_of(counts: Counts, larger: int) -> int:
+def threshold_bin(counts: Counts, larger: int) -> int:
     """The bin of the value that exactly `larger` values may exceed."""
     from_above = counts.flip(0).cumsum(dim=0)
     return len(counts) - 1 - int((from_above <= larger).sum())

@@ -7,7 +7,7 @@ from torch import Tensor
 from core.ranges import PositiveInt
 from core.types import Scalar
 from evaluation.metrics.undefined import UndefinedError
-from evaluation.search.knn import NOBODY, Neighbors
+from evaluation.search.knn import NO_NEIGHBOR, Neighbors
 
 
 def hubness(neighbors: Neighbors, gallery: Int[Tensor, " M"], k: PositiveInt) -> Scalar:
@@ -25,7 +25,7 @@ def hubness(neighbors: Neighbors, gallery: Int[Tensor, " M"], k: PositiveInt) ->
     Raises:
         UndefinedError: every item occurs equally often.
     """
-    found = neighbors.indices[neighbors.indices != NOBODY]
+    found = neighbors.indices[neighbors.indices != NO_NEIGHBOR]
     most = int(gallery.max()) + 1 if len(gallery) else 0
     occurrences = torch.bincount(found, minlength=most)[gallery].double()
     deviations = occurrences - occurrences.mean()

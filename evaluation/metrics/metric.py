@@ -23,7 +23,7 @@ from torch import Tensor
 
 Metric = Callable[..., Tensor]
 
-OFFERED = {  # whether a metric of it is better when higher
+METRIC_INPUTS = {  # whether a metric of it is better when higher
     "ranking": True,
     "clusters": True,
     "neighbors": None,
@@ -36,13 +36,15 @@ OFFERED = {  # whether a metric of it is better when higher
 }
 
 
-def needs_of(name: str, metric: Metric) -> set[str]:
+def inputs_of(name: str, metric: Metric) -> set[str]:
     """The parameters of a metric that have no default yet."""
     parameters = inspect.signature(metric).parameters.values()
     needs = {p.name for p in parameters if p.default is inspect.Parameter.empty}
-    if not needs or needs - set(OFFERED):
-        wanted = ", ".join(sorted(needs - set(OFFERED))) or "nothing"
-        raise TypeError(f"metric {name} asks for {wanted}; there is {', '.join(sorted(OFFERED))}")
+    if not needs or needs - set(METRIC_INPUTS):
+        wanted = ", ".join(sorted(needs - set(METRIC_INPUTS))) or "nothing"
+        raise TypeError(
+            f"metric {name} asks for {wanted}; there is {', '.join(sorted(METRIC_INPUTS))}"
+        )
     if "ranking" in needs and len(needs) > 1:
         raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
     return needs
@@ -50,7 +52,7 @@ def needs_of(name: str, metric: Metric) -> set[str]:
 
 def direction_of(needs: set[str]) -> bool | None:
     """Whether a metric of these is better when higher; None if neither is better."""
-    directions = {OFFERED[need] for need in needs} - {None}
+    directions = {METRIC_INPUTS[need] for need in needs} - {None}
     return directions.pop() if len(directions) == 1 else None
 
 

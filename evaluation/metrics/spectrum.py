@@ -7,7 +7,7 @@ from torch import Tensor
 from core.types import Embeddings
 
 ROWS = 16384  # rows converted to float64 at a time
-ROUNDED = 100  # digits in the last place by which the mean of equal vectors may miss them
+MEAN_ROUNDING = 100  # digits in the last place by which the mean of equal vectors may miss them
 
 Spectrum = Float[Tensor, " S"]  # float64, descending
 
@@ -29,5 +29,5 @@ def singular_values(embeddings: Embeddings, *, centered: bool = False) -> Spectr
         gram += vectors.T @ vectors
     eigenvalues = torch.linalg.eigvalsh(gram).flip(0)[: min(num, dim)]
     eps = torch.finfo(torch.float64).eps
-    rounding = dim * eps * eigenvalues[0] + num * (ROUNDED * eps * mean.norm()) ** 2
+    rounding = dim * eps * eigenvalues[0] + num * (MEAN_ROUNDING * eps * mean.norm()) ** 2
     return torch.where(eigenvalues > rounding, eigenvalues, 0).sqrt()

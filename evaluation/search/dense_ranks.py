@@ -12,57 +12,57 @@ from evaluation.search.chunks import in_chunks
 from evaluation.search.relevance_index import RelevanceIndex
 from evaluation.search.space import Distance, full_precision, half_squared_norms
 
-MANY = 128  # counts per row from which sorting the row once is faster than counting each
+SORT_FROM = 128  # counts per row from which sorting the row once is faster than counting each
 
 
 def dense_ranks(
-    members: RelevanceIndex,
-    wanted: Tensor,
+    relevance: RelevanceIndex,
+    remaining: Tensor,
     queries: Embeddings,
     gallery: Embeddings,
     distance: Distance,
     memory: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the wanted queries, some at a time, and their ranks as in `Ranking`."""
-    if len(wanted) == 0:
+    if len(remaining) == 0:
         return
     offset = half_squared_norms(gallery) if distance == "euclidean" else None
 
-    def rank_some(part: slice, workspace: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = wanted[part]
-        similarity, scratch = workspace.view(2, len(chosen), -1)
+    def rank_chunk(part: slice, workspace: Tensor) -> tuple[Tensor, Tensor]:
+        selected = remaining[part]
+        similarity, scratch = workspace.view(2, len(selected), -1)
         with full_precision(gallery.device):
-            torch.mm(queries[chosen], gallery.T, out=similarity)
+            torch.mm(queries[selected], gallery.T, out=similarity)
         if offset is not None:
             similarity -= offset
-        return chosen, ranks_of(members, chosen, similarity, scratch)
+        return selected, ranks_from_similarities(relevance, selected, similarity, scratch)
 
-    widest = int(members.class_size.max())
-    sorting = 24 * len(gallery) if widest > MANY else 0
+    largest_class = int(relevance.class_size.max())
+    sorting = 24 * len(gallery) if largest_class > SORT_FROM else 0
     searches = in_chunks(
-        rank_some,
-        len(wanted),
+        rank_chunk,
+        len(remaining),
         width=2 * len(gallery),
         like=gallery,
         memory=memory,
-        extra=64 * widest + sorting,
+        extra=64 * largest_class + sorting,
     )
     yield from (ranked for _, ranked in searches)
 
 
-def ranks_of(
-    members: RelevanceIndex, chosen: Tensor, similarity: Float[Tensor, "Q M"], scratch: Tensor
+def ranks_from_similarities(
+    relevance: RelevanceIndex, selected: Tensor, similarity: Float[Tensor, "Q M"], scratch: Tensor
 ) -> Int[Tensor, "Q R"]:
     """The ranks of what the chosen queries look for; overwrites their similarities."""
-    class_size, num_relevant = members.class_size[chosen], members.num_relevant[chosen]
-    nth = torch.arange(int(class_size.max()), device=chosen.device).expand(len(chosen), -1)
-    filler = nth >= class_size[:, None]
-    items = members.of_class[members.first[chosen, None] + nth.masked_fill(filler, 0)]
-    irrelevant = filler | (items == members.itself[chosen, None])
+    class_size, num_relevant = relevance.class_size[selected], relevance.num_relevant[selected]
+    nth = torch.arange(int(class_size.max()), device=selected.device).expand(len(selected), -1)
+    padding = nth >= class_size[:, None]
+    items = relevance.of_class[relevance.first[selected, None] + nth.masked_fill(padding, 0)]
+    irrelevant = padding | (items == relevance.self_index[selected, None])
     relevant = similarity.gather(1, items).masked_fill_(irrelevant, -torch.inf)
     relevant = relevant.sort(dim=1, descending=True).values[:, : int(num_relevant.max())]
     similarity.scatter_(1, items, -torch.inf)  # what remains to be counted is irrelevant
-    nth = torch.arange(1, relevant.shape[1] + 1, device=chosen.device)
+    nth = torch.arange(1, relevant.shape[1] + 1, device=selected.device)
     ranks = nth + count_at_least(similarity, relevant, scratch)
     return ranks.masked_fill_(nth > num_relevant[:, None], ABSENT)
 
@@ -74,7 +74,7 @@ def count_at_least(
 
     Counts in floating point, exact below 2^24 values: many times faster than adding booleans.
     """
-    if thresholds.shape[1] > MANY:
+    if thresholds.shape[1] > SORT_FROM:
         ascending = values.sort(dim=1).values
         return values.shape[1] - torch.searchsorted(ascending, thresholds.contiguous())
     counts = [

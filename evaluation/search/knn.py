@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.search.backend import Backend, asks_faiss, certifies, check, precisions
+from evaluation.search.backend import Backend, check, choose_precisions, uses_faiss, uses_two_stage
 from evaluation.search.chunks import MEMORY, in_chunks
 from evaluation.search.faiss_knn import faiss_knn
 from evaluation.search.space import (
@@ -21,14 +21,14 @@ from evaluation.search.two_stage.knn import two_stage_knn
 from evaluation.search.two_stage.low_precision import products
 
 ROWS = 16384  # pairs compared in float64 at a time
-NOBODY = -1  # fills up the rows of queries with fewer neighbours
+NO_NEIGHBOR = -1  # fills up the rows of queries with fewer neighbours
 
 
 class Neighbors(NamedTuple):
     """Q queries and their nearest gallery items, nearest first, the query itself left out.
 
     Of two equally near, the one with the lower index comes first. Where the gallery has fewer than
-    k others, the row ends in `NOBODY`, infinitely far.
+    k others, the row ends in `NO_NEIGHBOR`, infinitely far.
     """
 
     queries: Int[Tensor, " Q"]  # indices into the embeddings, all queries, in their order
@@ -63,46 +63,44 @@ def nearest_neighbors(
     """
     if k < 1:
         raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
-    everyone = torch.arange(len(embeddings), device=embeddings.device)
-    queries = everyone if queries is None else queries
-    gallery = everyone if gallery is None else gallery.sort().values
+    all_samples = torch.arange(len(embeddings), device=embeddings.device)
+    queries = all_samples if queries is None else queries
+    gallery = all_samples if gallery is None else gallery.sort().values
     k = min(k, len(gallery))
     if k == 0 or len(queries) == 0:
-        nobody = queries.new_empty(len(queries), k)
-        return Neighbors(queries, nobody, nobody.double())
+        no_neighbors = queries.new_empty(len(queries), k)
+        return Neighbors(queries, no_neighbors, no_neighbors.double())
     points = normalize_for_search(embeddings.detach(), distance)
-    position = torch.full_like(everyone, NOBODY)
-    position[gallery] = everyone[: len(gallery)]
+    position = torch.full_like(all_samples, NO_NEIGHBOR)
+    position[gallery] = all_samples[: len(gallery)]
     check(backend, points.device)
-    if asks_faiss(backend, points.device, k):
+    if uses_faiss(backend, points.device, k):
         found = faiss_knn(points[queries], points[gallery], k, position[queries], distance, memory)
-    elif certifies(backend, points.device):
-        asking, asked = points[queries], points[gallery]
-        chosen = precisions(len(queries) * len(gallery))
+    elif uses_two_stage(backend, points.device):
+        query_points, gallery_points = points[queries], points[gallery]
+        precisions = choose_precisions(len(queries) * len(gallery))
         found = two_stage_knn(
-            *(asking, asked, k, distance),
-            products=products(asking, asked, distance, chosen),
+            *(query_points, gallery_points, k, distance),
+            products=products(query_points, gallery_points, distance, precisions),
             memory=memory,
             self_index=position[queries],
         )
     else:
-        found = dense_nearest(
-            points[queries], points[gallery], k, position[queries], distance, memory
-        )
+        found = dense_knn(points[queries], points[gallery], k, position[queries], distance, memory)
     indices = gallery[found]
-    itself = indices == queries[:, None]
+    is_self = indices == queries[:, None]
     distances = distances_of(points, queries, indices, distance)
     if distance == "euclidean":
         distances *= unit_of_length(embeddings).double()
-    distances = distances.masked_fill(itself, torch.inf)
-    return Neighbors(queries, indices.masked_fill(itself, NOBODY), distances)
+    distances = distances.masked_fill(is_self, torch.inf)
+    return Neighbors(queries, indices.masked_fill(is_self, NO_NEIGHBOR), distances)
 
 
-def dense_nearest(  # the arguments of one search
+def dense_knn(  # the arguments of one search
     queries: Embeddings,
     gallery: Embeddings,
     k: int,
-    itself: Int[Tensor, " Q"],
+    self_index: Int[Tensor, " Q"],
     distance: Distance,
     memory: int,
 ) -> Int[Tensor, "Q k"]:
@@ -115,7 +113,7 @@ def dense_nearest(  # the arguments of one search
             torch.mm(queries[part], gallery.T, out=workspace)
         if offset is not None:
             workspace -= offset
-        workspace.masked_fill_(itself[part, None] == places, -torch.inf)
+        workspace.masked_fill_(self_index[part, None] == places, -torch.inf)
         return workspace.sort(dim=1, descending=True, stable=True).indices[:, :k].clone()
 
     width = len(gallery)
@@ -135,6 +133,6 @@ def distances_of(
     found = []
     rows = max(1, ROWS // indices.shape[1])
     for x, y in zip(torch.split(queries, rows), torch.split(indices, rows), strict=True):
-        apart = (points[x, None].double() - points[y].double()).square().sum(dim=2)
-        found.append(apart / 2 if distance == "cosine" else apart.sqrt())
+        squared = (points[x, None].double() - points[y].double()).square().sum(dim=2)
+        found.append(squared / 2 if distance == "cosine" else squared.sqrt())
     return torch.cat(found)

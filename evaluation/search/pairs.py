@@ -19,7 +19,7 @@ from evaluation.search.space import (
 Part = TypeVar("Part")
 Relations = UInt8[Tensor, "q M"]  # 0 another class, 1 the same class, 2 the query itself
 
-ITSELF = 2
+SELF = 2
 
 
 class Pairs:
@@ -72,7 +72,7 @@ class Pairs:
                 similarities -= self.offsets[self.gallery]
             relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
             found = (itself[rows] >= 0).nonzero().squeeze(1)
-            relations[found, itself[rows][found]] = ITSELF
+            relations[found, itself[rows][found]] = SELF
             return compute(similarities, relations)
 
         parts = in_chunks(

@@ -1,26 +1,46 @@
-"""Work on several cores without a common step: each thread takes its own share of the rows."""
+"""Threads that share the rows of one computation."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
-def in_parallel(work: Callable[[Tensor], list[Done]], rows: Tensor) -> list[Done]:
-    """`work` on as many shares of the rows as torch has threads; their results in order.
+class WorkerThreads:
+    """As many worker threads as torch has threads; each works on its own share of the rows.
 
-    Threads that wait for each other after each operation, as torch's do, lose most of their time
-    where cores are shared.
+    Inside the `with` block every operation of torch runs in one thread. The threads of torch's own
+    pool wait for each other after each operation and keep a core busy for some milliseconds after
+    the last one, which costs most where cores are shared and operations are short.
     """
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return work(rows)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return [done for share in pool.map(work, rows.chunk(threads)) for done in share]
-    finally:
-        torch.set_num_threads(threads)
+
+    def __enter__(self) -> "WorkerThreads":
+        self.num = torch.get_num_threads()
+        if self.num > 1:
+            self.pool = ThreadPoolExecutor(
+                self.num, initializer=torch.set_num_threads, initargs=(1,)
+            )
+            torch.set_num_threads(1)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.num > 1:
+            self.pool.shutdown()
+            torch.set_num_threads(self.num)
+
+    def map(self, work: Callable[[Tensor], list[Result]], rows: Tensor) -> list[Result]:
+        """The results of `work` on each share of the rows, in the order of the rows."""
+        if self.num == 1:
+            return work(rows)
+        shares = rows.chunk(self.num)
+        return [result for results in self.pool.map(work, shares) for result in results]

@@ -13,7 +13,7 @@ import torch
 
 from core.types import Embeddings, Labels
 from evaluation.metrics.ranking import Ranking
-from evaluation.search.backend import Backend, asks_faiss, certifies, check, precisions
+from evaluation.search.backend import Backend, check, choose_precisions, uses_faiss, uses_two_stage
 from evaluation.search.chunks import MEMORY
 from evaluation.search.dense_ranks import dense_ranks
 from evaluation.search.faiss_ranks import faiss_ranks
@@ -36,45 +36,47 @@ def relevant_ranks(
 
     Yields `(indices of the queries, their Ranking)`, queries with few relevant items first. A
     query that is in the gallery is no neighbour of itself, wherever it would come; a copy of it is.
-    The certified search decides in float64, so that its result depends on nothing else. Those of
+    The two-stage search decides in float64, so that its result depends on nothing else. Those of
     `torch` and `faiss` differ where two similarities differ by less than float32 can tell.
 
     Args:
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: `torch`, `certified` (CPU only), `faiss`, or `auto`: the fastest.
+        backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`: the fastest.
         memory: working memory in bytes.
     """
     check(backend, embeddings.device)
-    everyone = torch.arange(len(labels), device=labels.device)
-    queries = everyone if queries is None else queries
-    gallery = everyone if gallery is None else gallery
-    members = RelevanceIndex(labels, queries, gallery)
-    if len(members.answerable()) == 0:
+    all_samples = torch.arange(len(labels), device=labels.device)
+    queries = all_samples if queries is None else queries
+    gallery = all_samples if gallery is None else gallery
+    relevance = RelevanceIndex(labels, queries, gallery)
+    if len(relevance.queries_with_positives()) == 0:
         return
     points = normalize_for_search(embeddings.detach(), distance)
-    asked = points[gallery]
-    asking = asked if queries.equal(gallery) else points[queries]
-    for chosen, ranks in found_by(backend, members, asking, asked, distance, memory):
-        relevant, class_size = members.num_relevant[chosen], members.class_size[chosen]
-        yield queries[chosen], Ranking(ranks, relevant, class_size)
+    gallery_points = points[gallery]
+    query_points = gallery_points if queries.equal(gallery) else points[queries]
+    for selected, ranks in search_ranks(
+        backend, relevance, query_points, gallery_points, distance, memory
+    ):
+        relevant, class_size = relevance.num_relevant[selected], relevance.class_size[selected]
+        yield queries[selected], Ranking(ranks, relevant, class_size)
 
 
-def found_by(
+def search_ranks(
     backend: Backend,
-    members: RelevanceIndex,
+    relevance: RelevanceIndex,
     queries: Embeddings,
     gallery: Embeddings,
     distance: Distance,
     memory: int,
 ) -> Iterator[Ranks]:
     """Queries and their ranks, by one search; where faiss finds too little, another one goes on."""
-    left = members.answerable()
-    if asks_faiss(backend, gallery.device):
-        left = yield from faiss_ranks(members, queries, gallery, distance, memory)
-    if certifies(backend, gallery.device):
-        chosen = precisions(len(left) * len(gallery))
-        yield from two_stage_ranks(members, left, queries, gallery, distance, chosen, memory)
+    left = relevance.queries_with_positives()
+    if uses_faiss(backend, gallery.device):
+        left = yield from faiss_ranks(relevance, queries, gallery, distance, memory)
+    if uses_two_stage(backend, gallery.device):
+        precisions = choose_precisions(len(left) * len(gallery))
+        yield from two_stage_ranks(relevance, left, queries, gallery, distance, precisions, memory)
     else:
-        yield from dense_ranks(members, left, queries, gallery, distance, memory)
+        yield from dense_ranks(relevance, left, queries, gallery, distance, memory)

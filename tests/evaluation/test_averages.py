@@ -11,7 +11,7 @@ from scipy.stats import bootstrap, norm
 from torch import Tensor
 
 from evaluation.averages import Averages
-from evaluation.bootstrap import DRAWN, intervals
+from evaluation.bootstrap import MAX_DRAWS, bootstrap_intervals
 from evaluation.categories import mean_over_categories, within_categories
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.map_at_r import map_at_r
@@ -131,7 +131,7 @@ def test_restarts_report_their_spread(blobs: tuple[Tensor, Tensor, list[str]]) -
 
 def test_intervals_agree_with_scipy_and_with_theory() -> None:
     scores = torch.rand(2, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = intervals(scores, resamples=4000, confidence=0.9)
+    found = bootstrap_intervals(scores, resamples=4000, confidence=0.9)
     for row, ends in zip(scores.numpy(), found.tolist(), strict=True):
         options = {"n_resamples": 4000, "confidence_level": 0.9, "method": "percentile"}
         theirs = bootstrap((row,), np.mean, rng=0, **options).confidence_interval
@@ -144,7 +144,7 @@ def test_intervals_are_percentiles_of_means_of_drawn_queries() -> None:
     scores = torch.tensor([[0.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
     drawn = torch.randint(3, (50, 3), generator=torch.Generator().manual_seed(7))
     means = [scores[0, row].mean().item() for row in drawn]
-    found = intervals(scores, resamples=50, confidence=0.8, seed=7)
+    found = bootstrap_intervals(scores, resamples=50, confidence=0.8, seed=7)
     assert found[0].tolist() == pytest.approx(np.quantile(means, [0.1, 0.9]), abs=1e-7)
     assert found[1].tolist() == [5, 5]
 
@@ -152,17 +152,17 @@ def test_intervals_are_percentiles_of_means_of_drawn_queries() -> None:
 def test_intervals_depend_on_the_seed_alone() -> None:
     scores = torch.rand(1, 50)
     state = torch.get_rng_state()
-    first = intervals(scores, seed=1)
-    assert intervals(scores, seed=1).equal(first)
-    assert not intervals(scores, seed=2).equal(first)
+    first = bootstrap_intervals(scores, seed=1)
+    assert bootstrap_intervals(scores, seed=1).equal(first)
+    assert not bootstrap_intervals(scores, seed=2).equal(first)
     assert torch.get_rng_state().equal(state)
-    many = torch.rand(1, DRAWN // 3)  # three resamples at a time
-    ends = intervals(many, resamples=7, confidence=0.5)[0]
+    many = torch.rand(1, MAX_DRAWS // 3)  # three resamples at a time
+    ends = bootstrap_intervals(many, resamples=7, confidence=0.5)[0]
     assert ends[0] < many.mean() + 0.001
     assert ends[0] < ends[1]
     for wrong in ({"resamples": 0}, {"confidence": 1.0}, {"confidence": 0.0}):
         with pytest.raises(ValueError, match="at least one resample"):
-            intervals(scores, **wrong)
+            bootstrap_intervals(scores, **wrong)
 
 
 def test_the_order_of_the_samples_does_not_move_averages(

@@ -140,7 +140,7 @@ def assignment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Every way to assign."""
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
-    monkeypatch.setattr(assignment_module, "precisions", lambda _: precisions)
+    monkeypatch.setattr(assignment_module, "choose_precisions", lambda _: precisions)
     if request.param == "dense":
         monkeypatch.setattr(Assignment, "__call__", Assignment.dense)
     return request.param
@@ -163,8 +163,8 @@ def test_assignment_equals_brute_force_whatever_the_memory(memory: int, shift: f
 def test_near_ties_and_copies_are_assigned_as_by_fractions(
     assignment: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "TOO_MANY", most)
-    monkeypatch.setattr(search, "FIRST", 8)
+    monkeypatch.setattr(search, "MAX_AMBIGUOUS", most)
+    monkeypatch.setattr(search, "FIRST_ROUND", 8)
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(5, 4, generator=generator)
     ulp = torch.randint(-1, 2, (40, 4), generator=generator, dtype=torch.int32)

@@ -276,15 +276,15 @@ def test_the_memory_budget_reaches_search_and_clustering(
 
 
 def test_the_backend_reaches_the_search(blobs: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
+    with pytest.raises(ValueError, match="auto, torch, two_stage or faiss"):
         Evaluator(RETRIEVAL, backend="fast")(*blobs)
-    searches = ("certified", "torch", "faiss")
-    certified, dense, by_faiss = (Evaluator(RETRIEVAL, backend=b)(*blobs) for b in searches)
-    assert certified == dense == by_faiss
+    searches = ("two_stage", "torch", "faiss")
+    two_stage, dense, by_faiss = (Evaluator(RETRIEVAL, backend=b)(*blobs) for b in searches)
+    assert two_stage == dense == by_faiss
 
 
 @pytest.mark.parametrize("scale", [2.0**-100, 1e-30, 1e30, 2.0**100])
-@pytest.mark.parametrize("backend", ["torch", "certified", "faiss"])
+@pytest.mark.parametrize("backend", ["torch", "two_stage", "faiss"])
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_the_scale_of_the_embeddings_is_irrelevant(
     distance: Distance, backend: Backend, scale: float

@@ -14,7 +14,7 @@ from torch import Tensor
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.mrr import reciprocal_rank
 from evaluation.search import backend, faiss_knn
-from evaluation.search.backend import asks_faiss, check
+from evaluation.search.backend import check, uses_faiss
 from evaluation.search.faiss_ranks import faiss_ranks
 from evaluation.search.knn import nearest_neighbors
 from evaluation.search.ranks import relevant_ranks
@@ -27,10 +27,10 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """What was found out about the installation is found out again."""
-    for remembered in (faiss_knn.works, faiss_knn.for_gpus):
+    for remembered in (faiss_knn.is_working, faiss_knn.supports_gpu):
         remembered.cache_clear()
     yield
-    for remembered in (faiss_knn.works, faiss_knn.for_gpus):
+    for remembered in (faiss_knn.is_working, faiss_knn.supports_gpu):
         remembered.cache_clear()
 
 
@@ -56,11 +56,11 @@ def test_ranks_and_neighbors_are_those_of_the_other_searches(
     blobs: tuple[Tensor, Tensor], memory: int, distance: str
 ) -> None:
     options = {"distance": distance, "memory": memory}
-    expected = ranks(*blobs, backend="certified", **options)
+    expected = ranks(*blobs, backend="two_stage", **options)
     assert ranks(*blobs, backend="faiss", **options) == expected
     assert ranks(*blobs, backend="torch", **options) == expected
     ours, theirs = (
-        nearest_neighbors(blobs[0], 9, backend=name, **options) for name in ("certified", "faiss")
+        nearest_neighbors(blobs[0], 9, backend=name, **options) for name in ("two_stage", "faiss")
     )
     assert ours.indices.equal(theirs.indices)
     assert ours.distances.equal(theirs.distances)
@@ -90,15 +90,15 @@ def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyP
     with pytest.raises(ValueError, match="backend faiss: faiss is not installed"):
         Evaluator({"mrr": reciprocal_rank}, backend="faiss")
     check("auto", CPU)
-    assert not asks_faiss("auto", CPU, 10)
-    assert not asks_faiss("auto", CUDA, 10)
+    assert not uses_faiss("auto", CPU, 10)
+    assert not uses_faiss("auto", CUDA, 10)
 
 
 def test_a_faiss_for_cpus_does_not_search_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     with pytest.raises(ValueError, match="cannot search on cuda"):
         check("faiss", CUDA)
-    assert not asks_faiss("auto", CUDA, 10)
+    assert not uses_faiss("auto", CUDA, 10)
 
 
 class Liar(faiss.IndexFlatIP):
@@ -125,7 +125,7 @@ def test_a_broken_faiss_is_named_once_and_another_search_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(faiss, "IndexFlatIP", index)
-    expected = ranks(*blobs, backend="certified")
+    expected = ranks(*blobs, backend="two_stage")
     for _ in range(2):
         assert ranks(*blobs, backend="faiss") == expected
     (warning,) = caplog.records
@@ -145,17 +145,17 @@ def test_a_faiss_that_cannot_be_imported_is_broken(
         return original(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", fail)
-    assert not asks_faiss("faiss", CPU)
+    assert not uses_faiss("faiss", CPU)
     assert "libopenblas.so.0" in caplog.text
 
 
 def test_auto_asks_faiss_on_a_gpu_for_neighbors_within_its_depth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backend, "missing", lambda _: None)
-    monkeypatch.setattr(backend, "works", lambda _: True)
-    assert asks_faiss("auto", CUDA, 10)
-    assert not asks_faiss("auto", CUDA, faiss_knn.DEEPEST)
-    assert not asks_faiss("auto", CUDA)  # torch ranks there
-    assert not asks_faiss("auto", CPU, 10)
-    assert not asks_faiss("torch", CUDA, 10)
+    monkeypatch.setattr(backend, "unavailable_reason", lambda _: None)
+    monkeypatch.setattr(backend, "is_working", lambda _: True)
+    assert uses_faiss("auto", CUDA, 10)
+    assert not uses_faiss("auto", CUDA, faiss_knn.MAX_GPU_NEIGHBORS)
+    assert not uses_faiss("auto", CUDA)  # torch ranks there
+    assert not uses_faiss("auto", CPU, 10)
+    assert not uses_faiss("torch", CUDA, 10)

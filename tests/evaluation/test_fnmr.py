@@ -124,5 +124,5 @@ def test_counting_in_blocks_changes_nothing(
 ) -> None:
     pairs = Pairs(*blobs, EVERYONE, EVERYONE)
     expected = [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)]
-    monkeypatch.setattr(fnmr, "BLOCK", 101)
+    monkeypatch.setattr(fnmr, "BLOCK_PAIRS", 101)
     assert [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)] == expected

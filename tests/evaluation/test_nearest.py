@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evaluation.evaluator import Evaluator
 from evaluation.search import knn as knn_module
-from evaluation.search.knn import NOBODY, Neighbors, nearest_neighbors
+from evaluation.search.knn import NO_NEIGHBOR, Neighbors, nearest_neighbors
 
 
 def nearest_by_sorting(
@@ -23,7 +23,7 @@ def nearest_by_sorting(
         others = [g for g in gallery if g != q]
         far = {g: round(float(((vectors[q] - vectors[g]) ** 2).sum()), 9) for g in others}
         row = sorted(others, key=lambda g, far=far: (far[g], g))[:k]
-        found.append(row + [NOBODY] * (min(k, len(gallery)) - len(row)))
+        found.append(row + [NO_NEIGHBOR] * (min(k, len(gallery)) - len(row)))
     return found
 
 
@@ -31,8 +31,8 @@ def nearest_by_sorting(
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     half, single = torch.bfloat16, torch.float32
     precisions = (half, single) if request.param == "bfloat16" else (single,)
-    monkeypatch.setattr(knn_module, "precisions", lambda _: precisions)
-    return "torch" if request.param == "dense" else "certified"
+    monkeypatch.setattr(knn_module, "choose_precisions", lambda _: precisions)
+    return "torch" if request.param == "dense" else "two_stage"
 
 
 @pytest.mark.usefixtures("threads")

@@ -13,7 +13,7 @@ from evaluation.search import chunks, dense_ranks
 from evaluation.search.dense_ranks import count_at_least
 from evaluation.search.ranks import relevant_ranks
 
-BACKENDS = ["torch", "certified", "faiss"]
+BACKENDS = ["torch", "two_stage", "faiss"]
 
 Ranks = dict[int, list[int]]  # query -> ranks of its relevant items
 
@@ -120,14 +120,14 @@ def test_one_class_only_is_ranked_from_first_to_last(backend: str) -> None:
 def test_both_ways_of_counting_agree(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, labels = random_set(4)
     everyone = list(range(len(labels)))
-    monkeypatch.setattr(dense_ranks, "MANY", many)
+    monkeypatch.setattr(dense_ranks, "SORT_FROM", many)
     expected = ranks_by_sorting(embeddings, labels.tolist(), everyone, everyone, "cosine")
     assert ranks_of(embeddings, labels, backend="torch") == expected
 
 
 @pytest.mark.parametrize("many", [0, 10**6], ids=["sorting", "counting"])
 def test_count_includes_equal_values(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense_ranks, "MANY", many)
+    monkeypatch.setattr(dense_ranks, "SORT_FROM", many)
     values = torch.tensor([[0.5, 0.25, 0.5, -torch.inf]])
     thresholds = torch.tensor([[0.75, 0.5, 0.25, -torch.inf]])
     counts = count_at_least(values, thresholds, torch.empty_like(values))
@@ -139,7 +139,12 @@ def test_a_duplicate_is_a_neighbour_and_the_query_itself_is_not(backend: str) ->
     """Image 0 is copied as 2, under another label: position 0 of its neighbours is the copy."""
     embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [1.0, 0.0], [0.0, 1.0]])
     labels = torch.tensor([0, 0, 1, 1])
-    assert ranks_of(embeddings, labels, backend=backend) == {0: [2], 1: [2], 2: [3], 3: [3]}
+    assert ranks_of(embeddings, labels, backend=backend) == {
+        0: [2],
+        1: [2],
+        2: [3],
+        3: [3],
+    }
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

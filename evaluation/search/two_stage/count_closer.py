@@ -7,27 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.search.two_stage.low_precision import (
+    Bits,
     Bound,
-    Codes,
-    Single,
+    Float32,
     any_at_least,
-    code_limit,
-    code_of,
+    bits_to_float,
+    float_to_bits,
     lower_limit,
+    lowest_bits,
     upper_limit,
-    value_of,
 )
 from evaluation.search.two_stage.similarity import Points, similarity
 
 BLOCK = 64  # similarities that are compared with the farthest relevant item at once
-BUCKETS = 512  # of a table that says in one step which relevant items a similarity may exceed
+NUM_BUCKETS = 512  # of a table that says in one step which relevant items a similarity may exceed
 
-MOST = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 Indices = NDArray[np.int64]
 
 
-class Relevant(NamedTuple):
+class RelevantItems(NamedTuple):
     """The items of the class of query q: of_class[first[q] : first[q] + size[q]]."""
 
     of_class: Indices  # gallery positions, class by class
@@ -37,12 +37,12 @@ class Relevant(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def relevant_ranks(
-    codes: Codes,
+def write_ranks(
+    bits: Bits,
     shift: int,
-    chosen: Indices,
+    selected: Indices,
     points: Points,
-    relevant: Relevant,
+    relevant: RelevantItems,
     bound: Bound,
     ranks: Indices,
 ) -> int:
@@ -50,48 +50,48 @@ def relevant_ranks(
 
     Args:
         codes: similarities (Q, M) in low precision, as bits; is overwritten.
-        shift: see `value_of`.
+        shift: see `bits_to_float`.
         ranks: (Q, R); entries beyond the relevant items stay as they are.
 
     Returns:
         how many items were ambiguous and compared in float64.
     """
     ambiguous = 0
-    first_threshold = np.empty(BUCKETS, np.int64)
-    for row in range(len(chosen)):
-        query = chosen[row]
-        truth = true_similarities(codes[row], shift, query, points, relevant)
-        counts = np.zeros(len(truth), np.int64)
+    first_threshold = np.empty(NUM_BUCKETS, np.int64)
+    for row in range(len(selected)):
+        query = selected[row]
+        exact = exact_similarities(bits[row], shift, query, points, relevant)
+        counts = np.zeros(len(exact), np.int64)
         ambiguous += count_closer(
-            codes[row], shift, query, points, truth, bound, first_threshold, counts
+            bits[row], shift, query, points, exact, bound, first_threshold, counts
         )
-        ranks[row, : len(truth)] = counts[::-1] + np.arange(1, len(truth) + 1)
+        ranks[row, : len(exact)] = counts[::-1] + np.arange(1, len(exact) + 1)
     return ambiguous
 
 
 @numba.njit(nogil=True, cache=True)
-def true_similarities(
-    codes: Codes, shift: int, query: int, points: Points, relevant: Relevant
+def exact_similarities(
+    bits: Bits, shift: int, query: int, points: Points, relevant: RelevantItems
 ) -> NDArray[np.float64]:
     """Those of the relevant items, ascending; their codes, and that of the query, become -inf."""
-    truth = np.empty(relevant.size[query])
+    exact = np.empty(relevant.size[query])
     count = 0
     start = relevant.first[query]
     for item in relevant.of_class[start : start + relevant.size[query]]:
-        codes[item] = code_of(-np.inf, shift)
+        bits[item] = float_to_bits(-np.inf, shift)
         if item != relevant.self_index[query]:
-            truth[count] = similarity(points, query, item)
+            exact[count] = similarity(points, query, item)
             count += 1
-    return np.sort(truth[:count])
+    return np.sort(exact[:count])
 
 
 @numba.njit(nogil=True, cache=True)
 def count_closer(
-    codes: Codes,
+    bits: Bits,
     shift: int,
     query: int,
     points: Points,
-    truth: NDArray[np.float64],
+    exact: NDArray[np.float64],
     bound: Bound,
     first_threshold: Indices,
     counts: Indices,
@@ -101,18 +101,18 @@ def count_closer(
     A similarity above `upper[k]` certainly counts, one below `lower[k]` certainly does not, and
     one between them is ambiguous: float64 decides.
     """
-    size = len(truth)
-    lower, upper = limits(truth, query, bound)
-    scale = fill_table(lower[0], upper, first_threshold)
+    size = len(exact)
+    lower, upper = limits(exact, query, bound)
+    scale = fill_bucket_table(lower[0], upper, first_threshold)
     exceeded = np.zeros(size + 1, np.int64)  # [k]: similarities above exactly k of the upper limits
     ambiguous = 0
-    lowest_code = code_limit(lower[0], shift)
-    for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK]
-        if not any_at_least(block, lowest_code):
+    lowest = lowest_bits(lower[0], shift)
+    for start in range(0, len(bits), BLOCK):
+        block = bits[start : start + BLOCK]
+        if not any_at_least(block, lowest):
             continue
         for i in range(len(block)):
-            value = value_of(block[i], shift)
+            value = bits_to_float(block[i], shift)
             if value < lower[0]:
                 continue
             k = first_threshold[bucket_of(value, lower[0], scale)]
@@ -121,41 +121,41 @@ def count_closer(
             exceeded[k] += 1
             if k < size and lower[k] <= value:
                 ambiguous += 1
-                true = similarity(points, query, start + i)
-                count_ambiguous(value, true, truth, lower, k, counts)
-    add_from_the_end(exceeded, counts)
+                exact_similarity = similarity(points, query, start + i)
+                compare_ambiguous(value, exact_similarity, exact, lower, k, counts)
+    add_suffix_sums(exceeded, counts)
     return ambiguous
 
 
 @numba.njit(nogil=True, cache=True)
 def limits(
-    truth: NDArray[np.float64], query: int, bound: Bound
+    exact: NDArray[np.float64], query: int, bound: Bound
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The lower and the upper limit of each true similarity."""
-    lower, upper = np.empty(len(truth), np.float32), np.empty(len(truth), np.float32)
-    for k in range(len(truth)):
-        lower[k] = lower_limit(truth[k], query, bound)
-        upper[k] = upper_limit(truth[k], query, bound)
+    lower, upper = np.empty(len(exact), np.float32), np.empty(len(exact), np.float32)
+    for k in range(len(exact)):
+        lower[k] = lower_limit(exact[k], query, bound)
+        upper[k] = upper_limit(exact[k], query, bound)
     return lower, upper
 
 
 @numba.njit(nogil=True, cache=True)
-def count_ambiguous(
-    value: Single,
-    true: float,
-    truth: NDArray[np.float64],
+def compare_ambiguous(
+    value: Float32,
+    exact_similarity: float,
+    exact: NDArray[np.float64],
     lower: NDArray[np.float32],
     k: int,
     counts: Indices,
 ) -> None:
     """Compare one item with the relevant ones from k on that its similarity is too close to."""
-    while k < len(truth) and lower[k] <= value:
-        counts[k] += true >= truth[k]
+    while k < len(exact) and lower[k] <= value:
+        counts[k] += exact_similarity >= exact[k]
         k += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def add_from_the_end(exceeded: Indices, counts: Indices) -> None:
+def add_suffix_sums(exceeded: Indices, counts: Indices) -> None:
     """A similarity above exactly k upper limits is above the first k: counts[j] for all j < k."""
     above = 0
     for k in range(len(counts) - 1, -1, -1):
@@ -164,24 +164,26 @@ def add_from_the_end(exceeded: Indices, counts: Indices) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def fill_table(lowest: Single, upper: NDArray[np.float32], first_threshold: Indices) -> Single:
+def fill_bucket_table(
+    lowest: Float32, upper: NDArray[np.float32], first_threshold: Indices
+) -> Float32:
     """Of each bucket, the first upper limit that a similarity in it may not exceed.
 
     Returns:
         buckets per unit of similarity.
     """
-    width = (np.float64(upper[-1]) - lowest) / (BUCKETS - 1)
+    width = (np.float64(upper[-1]) - lowest) / (NUM_BUCKETS - 1)
     k = 0
-    for bucket in range(BUCKETS):
+    for bucket in range(NUM_BUCKETS):
         edge = lowest + (bucket - 1) * width  # one bucket early: `bucket_of` rounds
         while k < len(upper) and upper[k] < edge:
             k += 1
         first_threshold[bucket] = k
-    return np.float32(min(1 / width, MOST))
+    return np.float32(min(1 / width, MAX_FLOAT32))
 
 
 @numba.njit(nogil=True, cache=True)
-def bucket_of(value: Single, lowest: Single, scale: Single) -> int:
+def bucket_of(value: Float32, lowest: Float32, scale: Float32) -> int:
     """Place of a similarity in the table."""
     place = (value - lowest) * scale
-    return int(place) if place < BUCKETS - 1 else BUCKETS - 1
+    return int(place) if place < NUM_BUCKETS - 1 else NUM_BUCKETS - 1

@@ -8,9 +8,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import Distance
-from evaluation.search.two_stage.low_precision import Bound, Codes
-from evaluation.search.two_stage.search import Indices, Product, two_stage_search
+from evaluation.search.two_stage.low_precision import Bits, Bound
+from evaluation.search.two_stage.search import Indices, MakeProduct, two_stage_search
 from evaluation.search.two_stage.select_nearest import select_nearest
 from evaluation.search.two_stage.similarity import Points
 
@@ -20,9 +21,10 @@ def two_stage_knn(
     gallery: Embeddings,
     k: int,
     distance: Distance,
-    products: Sequence[Product],
+    products: Sequence[MakeProduct],
     memory: int,
     self_index: Int[Tensor, " Q"] | None = None,
+    workers: WorkerThreads | None = None,
 ) -> Int[Tensor, "Q k"]:
     """Positions in the gallery of the `k` nearest items of every query, nearest first.
 
@@ -32,18 +34,20 @@ def two_stage_knn(
         k: at most the size of the gallery.
         products: of the queries and the gallery in rising precision; see `two_stage_search`.
         self_index: where each query is in the gallery, -1 for nowhere; it comes last.
+        workers: see `two_stage_search`.
     """
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
     itself = np.full(len(queries), -1) if self_index is None else self_index.numpy()
 
-    def resolve(codes: Codes, shift: int, chosen: Indices, bound: Bound, nearest: Indices) -> int:
-        return select_nearest(codes, shift, chosen, points, itself, bound, nearest)
+    def resolve(bits: Bits, shift: int, selected: Indices, bound: Bound, nearest: Indices) -> int:
+        return select_nearest(bits, shift, selected, points, itself, bound, nearest)
 
-    def new_nearest(chosen: Tensor) -> Indices:
-        return np.empty((len(chosen), k), dtype=np.int64)
+    def new_nearest(selected: Tensor) -> Indices:
+        return np.empty((len(selected), k), dtype=np.int64)
 
-    everyone = torch.arange(len(queries))
+    all_queries = torch.arange(len(queries))
+    round_size = max(1, len(queries))
     found = two_stage_search(
-        products, everyone, resolve, new_nearest, memory, most=max(1, len(queries))
+        products, all_queries, resolve, new_nearest, memory, round_size, workers
     )
     return torch.cat([nearest for _, nearest in found])

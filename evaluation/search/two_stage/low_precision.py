@@ -23,31 +23,31 @@ from torch import Tensor
 from core.types import Embeddings
 from evaluation.search.space import Distance
 
-ADDITION = 2.0**-23  # 2 u
-PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of a float32
+ADDITION_ERROR = 2.0**-23  # 2 u
+NUM_PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of a float32
 
-Codes = NDArray[Any]  # the bits of floating point numbers: int16 of bfloat16, int32 of float32
+Bits = NDArray[Any]  # the bits of floating point numbers: int16 of bfloat16, int32 of float32
 
-Single = np.float32 | float  # a float32 in compiled code
+Float32 = np.float32 | float  # a float32 in compiled code
 
 
-class Rounded(NamedTuple):
+class RoundedPoints(NamedTuple):
     """Points in low precision and what the bound asks of them; lengths in float64."""
 
     low: Embeddings
-    length: Float[Tensor, " N"]  # |x|
-    low_length: Float[Tensor, " N"]  # |x'|
-    lost: Float[Tensor, " N"]  # |x - x'|
+    norm: Float[Tensor, " N"]  # |x|
+    rounded_norm: Float[Tensor, " N"]  # |x'|
+    rounding_error: Float[Tensor, " N"]  # |x - x'|
 
 
-def rounded(points: Embeddings, precision: torch.dtype) -> Rounded:
+def round_points(points: Embeddings, precision: torch.dtype) -> RoundedPoints:
     """Points rounded to `precision`, bfloat16 or float32."""
     low = points.to(precision)
     exact, kept = points.double(), low.double()
-    length, low_length, lost = (
+    norm, rounded_norm, rounding_error = (
         torch.linalg.vector_norm(vectors, dim=1) for vectors in (exact, kept, exact - kept)
     )
-    return Rounded(low, length, low_length, lost)
+    return RoundedPoints(low, norm, rounded_norm, rounding_error)
 
 
 class Bound(NamedTuple):
@@ -60,32 +60,35 @@ class Bound(NamedTuple):
     relative: float
 
 
-class LowPrecision:
+class LowPrecisionProduct:
     """The similarities of queries to a gallery in low precision, and the bound of their error."""
 
-    def __init__(self, queries: Rounded, gallery: Rounded, distance: Distance) -> None:
+    def __init__(self, queries: RoundedPoints, gallery: RoundedPoints, distance: Distance) -> None:
         self.queries, self.gallery = queries.low, gallery.low  # (Q, K) and (M, K)
-        error = queries.lost * gallery.length.max() + queries.low_length * gallery.lost.max()
-        terms = queries.low_length * gallery.low_length.max()
+        error = (
+            queries.rounding_error * gallery.norm.max()
+            + queries.rounded_norm * gallery.rounding_error.max()
+        )
+        terms = queries.rounded_norm * gallery.rounded_norm.max()
         shift = torch.zeros_like(error)
         if distance == "euclidean":
-            offset, shift = gallery.length.square() / 2, queries.length.square() / 2
-            parts = split(offset, self.gallery.dtype)
-            ones = self.queries.new_ones(len(self.queries), PARTS)
+            offset, shift = gallery.norm.square() / 2, queries.norm.square() / 2
+            parts = split_into_parts(offset, self.gallery.dtype)
+            ones = self.queries.new_ones(len(self.queries), NUM_PARTS)
             self.queries = torch.cat([self.queries, ones], dim=1)
             self.gallery = torch.cat([self.gallery, -parts], dim=1)
             error = error + (offset - parts.double().sum(dim=1)).abs().max()
             terms = terms + 2 * offset.max()
-        error = error + ADDITION * (self.gallery.shape[1] + 1) * terms
+        error = error + ADDITION_ERROR * (self.gallery.shape[1] + 1) * terms
         relative = torch.finfo(self.gallery.dtype).eps / 2
         self.bound = Bound(error.numpy(), shift.numpy(), relative)
 
-    def codes(self, queries: Tensor, out: Tensor) -> Codes:
+    def similarity_bits(self, queries: Tensor, out: Tensor) -> Bits:
         """The bits of the similarities (Q, M) of the chosen queries, computed in `out`."""
         torch.mm(self.queries[queries], self.gallery.T, out=out)
         as_integer = torch.int16 if out.dtype == torch.bfloat16 else torch.int32
-        codes: Codes = out.view(as_integer).numpy()
-        return codes
+        bits: Bits = out.view(as_integer).numpy()
+        return bits
 
 
 def products(
@@ -93,69 +96,71 @@ def products(
     gallery: Embeddings,
     distance: Distance,
     precisions: Sequence[torch.dtype],
-) -> list[Callable[[], LowPrecision]]:
+) -> list[Callable[[], LowPrecisionProduct]]:
     """The product of each precision, made when it is called."""
 
-    def product(precision: torch.dtype) -> LowPrecision:
-        low = rounded(gallery, precision)
-        own = low if queries is gallery else rounded(queries, precision)
-        return LowPrecision(own, low, distance)
+    def product(precision: torch.dtype) -> LowPrecisionProduct:
+        rounded_gallery = round_points(gallery, precision)
+        rounded_queries = (
+            rounded_gallery if queries is gallery else round_points(queries, precision)
+        )
+        return LowPrecisionProduct(rounded_queries, rounded_gallery, distance)
 
     return [partial(product, precision) for precision in precisions]
 
 
-def split(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M P"]:
+def split_into_parts(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M P"]:
     """Numbers of low precision that nearly add up to each of the given ones."""
     parts: list[Tensor] = []
-    for _ in range(PARTS):
+    for _ in range(NUM_PARTS):
         parts.append(numbers.to(precision))
         numbers = numbers - parts[-1].double()
     return torch.stack(parts, dim=1)
 
 
 @numba.njit(nogil=True, cache=True)
-def lower_limit(truth: float, query: int, bound: Bound) -> Single:
-    """A similarity in low precision below this means that the true one is less than `truth`."""
-    low = truth + bound.shift[query] - bound.error[query]
+def lower_limit(exact: float, query: int, bound: Bound) -> Float32:
+    """A similarity in low precision below this means that the true one is less than `exact`."""
+    low = exact + bound.shift[query] - bound.error[query]
     low /= 1 + bound.relative if low > 0 else 1 - bound.relative
-    limit: Single = np.nextafter(np.float32(low), np.float32(-np.inf))
+    limit: Float32 = np.nextafter(np.float32(low), np.float32(-np.inf))
     return limit
 
 
 @numba.njit(nogil=True, cache=True)
-def upper_limit(truth: float, query: int, bound: Bound) -> Single:
-    """A similarity in low precision above this means that the true one is more than `truth`."""
-    high = truth + bound.shift[query] + bound.error[query]
+def upper_limit(exact: float, query: int, bound: Bound) -> Float32:
+    """A similarity in low precision above this means that the true one is more than `exact`."""
+    high = exact + bound.shift[query] + bound.error[query]
     high /= 1 - bound.relative if high > 0 else 1 + bound.relative
-    limit: Single = np.nextafter(np.float32(high), np.float32(np.inf))
+    limit: Float32 = np.nextafter(np.float32(high), np.float32(np.inf))
     return limit
 
 
 @numba.njit(nogil=True, cache=True)
-def value_of(code: int, shift: int) -> Single:
+def bits_to_float(code: int, shift: int) -> Float32:
     """The number whose bits are `code`; `shift` is 16 for bfloat16, 0 for float32."""
     return np.int32(np.int32(code) << np.int32(shift)).view(np.float32)
 
 
 @numba.njit(nogil=True, cache=True)
-def code_of(value: Single, shift: int) -> int:
+def float_to_bits(value: Float32, shift: int) -> int:
     """The bits of a number, rounded towards zero to bfloat16 where `shift` is 16."""
     return int(np.float32(value).view(np.int32)) >> shift
 
 
 @numba.njit(nogil=True, cache=True)
-def code_limit(value: Single, shift: int) -> int:
+def lowest_bits(value: Float32, shift: int) -> int:
     """Every code of a number at least `value` is at least the result.
 
     The bits of negative numbers run backwards: a limit that is not positive lets all codes pass.
     """
-    return code_of(value, shift) if value > 0 else -(2**31) >> shift
+    return float_to_bits(value, shift) if value > 0 else -(2**31) >> shift
 
 
 @numba.njit(nogil=True, cache=True)
-def any_at_least(codes: Codes, limit: int) -> bool:
+def any_at_least(bits: Bits, limit: int) -> bool:
     """Whether any code reaches the limit; vector instructions compare many codes at once."""
-    largest = codes[0]
-    for i in range(len(codes)):
-        largest = max(largest, codes[i])
+    largest = bits[0]
+    for i in range(len(bits)):
+        largest = max(largest, bits[i])
     return bool(largest >= limit)

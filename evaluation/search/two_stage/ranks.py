@@ -10,19 +10,19 @@ from core.types import Embeddings
 from evaluation.metrics.ranking import ABSENT
 from evaluation.search.relevance_index import RelevanceIndex
 from evaluation.search.space import Distance
-from evaluation.search.two_stage.count_closer import Relevant, relevant_ranks
-from evaluation.search.two_stage.low_precision import Bound, Codes, products
+from evaluation.search.two_stage.count_closer import RelevantItems, write_ranks
+from evaluation.search.two_stage.low_precision import Bits, Bound, products
 from evaluation.search.two_stage.search import Indices, two_stage_search
 from evaluation.search.two_stage.similarity import Points
 
-MOST = 8192  # queries of a round
-PER_RANK = 96  # bytes that a rank needs here and where metrics are computed from it
+MAX_ROUND = 8192  # queries of a round
+BYTES_PER_RANK = 96  # bytes that a rank needs here and where metrics are computed from it
 
 Ranks = tuple[Tensor, Tensor]  # queries, and the ranks of their relevant items
 
 
 def two_stage_ranks(
-    members: RelevanceIndex,
+    relevance: RelevanceIndex,
     wanted: Tensor,
     queries: Embeddings,
     gallery: Embeddings,
@@ -38,21 +38,21 @@ def two_stage_ranks(
     if len(wanted) == 0:
         return
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
-    indices = (members.of_class, members.first, members.class_size, members.itself)
-    relevant = Relevant(*(index.numpy() for index in indices))
+    indices = (relevance.of_class, relevance.first, relevance.class_size, relevance.self_index)
+    relevant = RelevantItems(*(index.numpy() for index in indices))
 
-    def resolve(codes: Codes, shift: int, chosen: Indices, bound: Bound, ranks: Indices) -> int:
-        return relevant_ranks(codes, shift, chosen, points, relevant, bound, ranks)
+    def resolve(bits: Bits, shift: int, selected: Indices, bound: Bound, ranks: Indices) -> int:
+        return write_ranks(bits, shift, selected, points, relevant, bound, ranks)
 
-    def new_ranks(chosen: Tensor) -> Indices:
-        return np.full((len(chosen), int(members.num_relevant[chosen].max())), ABSENT)
+    def new_ranks(selected: Tensor) -> Indices:
+        return np.full((len(selected), int(relevance.num_relevant[selected].max())), ABSENT)
 
-    bytes_per_query = PER_RANK * int(members.class_size.max())
+    bytes_per_query = BYTES_PER_RANK * int(relevance.class_size.max())
     yield from two_stage_search(
         products(queries, gallery, distance, precisions),
         wanted,
         resolve,
         new_ranks,
         memory,
-        most=max(1, min(MOST, memory // bytes_per_query)),
+        round_size=max(1, min(MAX_ROUND, memory // bytes_per_query)),
     )

@@ -6,6 +6,7 @@ that of exact search, whatever the precision of the product, the number of threa
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -13,70 +14,81 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.search.chunks import in_chunks
-from evaluation.search.parallel import in_parallel
+from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import full_precision
-from evaluation.search.two_stage.low_precision import Bound, Codes, LowPrecision
+from evaluation.search.two_stage.low_precision import Bits, Bound, LowPrecisionProduct
 
-SIMILARITIES = 2**20  # of one thread at a time: they stay in its cache
-FEWEST, MOST = 64, 512  # queries of a product: enough to be fast, few enough for the cache
-FIRST = 4096  # queries of the first round, which shows what a precision is worth
-TOO_MANY = 1 / 12  # ambiguous share of the similarities from which more precision is cheaper
+CHUNK_SIMILARITIES = 2**20  # of one thread at a time: they stay in its cache
+# queries of one matrix product: enough to be fast, few enough for the cache
+MIN_CHUNK_QUERIES, MAX_CHUNK_QUERIES = 64, 512
+FIRST_ROUND = 4096  # queries of the first round, which shows the ambiguous share of a precision
+MAX_AMBIGUOUS = 1 / 12  # share of the similarities from which a higher precision is cheaper
 
 Indices = NDArray[np.int64]
-Product = Callable[[], LowPrecision]
-# (similarities as bits, shift of `value_of`, indices of the queries, bound, results to write, one
-# row per query) -> number of ambiguous items
-Resolve = Callable[[Codes, int, Indices, Bound, Indices], int]
+MakeProduct = Callable[[], LowPrecisionProduct]
+# (similarities as bits, shift of `bits_to_float`, indices of the queries, bound, results to write,
+# one row per query) -> number of ambiguous items
+Resolve = Callable[[Bits, int, Indices, Bound, Indices], int]
 
 
 def two_stage_search(
-    products: Sequence[Product],
+    products: Sequence[MakeProduct],
     queries: Tensor,
     resolve: Resolve,
     new_results: Callable[[Tensor], Indices],
     memory: int,
-    most: int,
+    round_size: int,
+    workers: WorkerThreads | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the queries, a round of at most `most` at a time, and their results.
+    """Yield the queries, a round of at most `round_size` at a time, and their results.
 
     Args:
         products: in rising precision; the next one is made and used once too many items are
             ambiguous. The first rounds are small, to try the precision.
         queries: indices (Q,).
         resolve: turns the similarities of a chunk of queries into their results.
-        new_results: of a round of queries, the array that `resolve` writes, one row per query.
+        new_results: makes the array for a round of queries that `resolve` fills, one row per query.
         memory: working memory in bytes of all threads together.
+        workers: threads that already run; None starts them for each round.
     """
-    product, finer = products[0](), list(products[1:])
-    size = min(FIRST, most) if finer else most
+    product, more_precise = products[0](), list(products[1:])
+    size = min(FIRST_ROUND, round_size) if more_precise else round_size
     while len(queries):
-        chosen, queries = queries[:size], queries[size:]
-        results = new_results(chosen)
-        ambiguous = search_round(product, chosen, resolve, results, memory)
-        yield chosen, torch.from_numpy(results)
-        if finer and ambiguous > TOO_MANY * len(chosen) * len(product.gallery):
-            product = finer.pop(0)()
-        size = min(2 * size, most)
+        selected, queries = queries[:size], queries[size:]
+        results = new_results(selected)
+        with nullcontext(workers) if workers else WorkerThreads() as threads:
+            ambiguous = search_round(product, selected, resolve, results, memory, threads)
+        yield selected, torch.from_numpy(results)
+        if more_precise and ambiguous > MAX_AMBIGUOUS * len(selected) * len(product.gallery):
+            product = more_precise.pop(0)()
+        size = min(2 * size, round_size)
 
 
 def search_round(
-    product: LowPrecision, queries: Tensor, resolve: Resolve, results: Indices, memory: int
+    product: LowPrecisionProduct,
+    queries: Tensor,
+    resolve: Resolve,
+    results: Indices,
+    memory: int,
+    workers: WorkerThreads,
 ) -> int:
     """Write the results of the queries, in all threads; returns the number of ambiguous items."""
-    like, width = product.gallery, len(product.gallery)
-    shift = 16 if like.dtype == torch.bfloat16 else 0
-    rows = min(MOST, max(FEWEST, SIMILARITIES // width))
-    memory = min(memory // torch.get_num_threads(), rows * width * like.element_size())
+    gallery, num_items = product.gallery, len(product.gallery)
+    shift = 16 if gallery.dtype == torch.bfloat16 else 0
+    rows = min(MAX_CHUNK_QUERIES, max(MIN_CHUNK_QUERIES, CHUNK_SIMILARITIES // num_items))
+    memory = min(memory // workers.num, rows * num_items * gallery.element_size())
 
-    def share(places: Tensor) -> list[int]:
+    def search_share(positions: Tensor) -> list[int]:
         def resolve_chunk(part: slice, workspace: Tensor) -> int:
-            chosen = queries[places[part]]
-            written = results[places[0] + part.start : places[0] + part.stop]
-            codes = product.codes(chosen, out=workspace)
-            return resolve(codes, shift, chosen.numpy(), product.bound, written)
+            selected = queries[positions[part]]
+            written = results[positions[0] + part.start : positions[0] + part.stop]
+            bits = product.similarity_bits(selected, out=workspace)
+            return resolve(bits, shift, selected.numpy(), product.bound, written)
 
-        chunks = in_chunks(resolve_chunk, len(places), width=width, like=like, memory=memory)
+        chunks = in_chunks(
+            resolve_chunk, len(positions), width=num_items, like=gallery, memory=memory
+        )
         return [ambiguous for _, ambiguous in chunks]
 
     with full_precision(queries.device):
-        return sum(in_parallel(share, torch.arange(len(queries))))
+        return sum(workers.map(search_share, torch.arange(len(queries))))

@@ -5,14 +5,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.search.two_stage.low_precision import (
+    Bits,
     Bound,
-    Codes,
-    Single,
+    Float32,
     any_at_least,
-    code_limit,
-    code_of,
+    bits_to_float,
+    float_to_bits,
     lower_limit,
-    value_of,
+    lowest_bits,
 )
 from evaluation.search.two_stage.similarity import Points, similarity
 
@@ -23,9 +23,9 @@ Indices = NDArray[np.int64]
 
 @numba.njit(nogil=True, cache=True)
 def select_nearest(
-    codes: Codes,
+    bits: Bits,
     shift: int,
-    chosen: Indices,
+    selected: Indices,
     points: Points,
     self_index: Indices,
     bound: Bound,
@@ -37,7 +37,7 @@ def select_nearest(
 
     Args:
         codes: similarities (Q, M) in low precision, as bits; is overwritten.
-        shift: see `value_of`.
+        shift: see `bits_to_float`.
         self_index: (Q,), gallery position of the query itself; -1: it is not in the gallery.
         nearest: (Q, k), k <= M.
 
@@ -46,21 +46,21 @@ def select_nearest(
     """
     compared = 0
     k = nearest.shape[1]
-    truth = np.empty(k)
-    for row in range(len(chosen)):
-        query = chosen[row]
+    exact = np.empty(k)
+    for row in range(len(selected)):
+        query = selected[row]
         itself = self_index[query]
         if itself >= 0:
-            codes[row, itself] = code_of(-np.inf, shift)
-        limit = candidate_limit(kth_largest(codes[row], shift, k), query, bound)
-        compared += keep_nearest(
-            codes[row], shift, limit, query, itself, points, truth, nearest[row]
+            bits[row, itself] = float_to_bits(-np.inf, shift)
+        limit = candidate_threshold(kth_largest(bits[row], shift, k), query, bound)
+        compared += insert_candidates(
+            bits[row], shift, limit, query, itself, points, exact, nearest[row]
         )
     return compared
 
 
 @numba.njit(nogil=True, cache=True)
-def candidate_limit(kth: Single, query: int, bound: Bound) -> Single:
+def candidate_threshold(kth: Float32, query: int, bound: Bound) -> Float32:
     """Items whose similarity in low precision is below the result are not among the k nearest.
 
     At least k items have a true similarity of `kth` minus its error.
@@ -70,23 +70,23 @@ def candidate_limit(kth: Single, query: int, bound: Bound) -> Single:
 
 
 @numba.njit(nogil=True, cache=True)
-def kth_largest(codes: Codes, shift: int, k: int) -> Single:
+def kth_largest(bits: Bits, shift: int, k: int) -> Float32:
     """The k-th largest similarity of a row."""
     heap = np.full(k, -np.inf, np.float32)  # the k largest so far, the smallest of them first
-    for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK]
-        if not any_at_least(block, code_limit(heap[0], shift)):
+    for start in range(0, len(bits), BLOCK):
+        block = bits[start : start + BLOCK]
+        if not any_at_least(block, lowest_bits(heap[0], shift)):
             continue
-        for code in block:
-            value = value_of(code, shift)
+        for pattern in block:
+            value = bits_to_float(pattern, shift)
             if value > heap[0]:
-                replace_smallest(heap, value)
-    smallest: Single = heap[0]
+                replace_heap_root(heap, value)
+    smallest: Float32 = heap[0]
     return smallest
 
 
 @numba.njit(nogil=True, cache=True)
-def replace_smallest(heap: NDArray[np.float32], value: Single) -> None:
+def replace_heap_root(heap: NDArray[np.float32], value: Float32) -> None:
     """Put a value in the place of the first of a binary heap, which then has its smallest first."""
     place = 0
     while True:
@@ -101,35 +101,35 @@ def replace_smallest(heap: NDArray[np.float32], value: Single) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def keep_nearest(
-    codes: Codes,
+def insert_candidates(
+    bits: Bits,
     shift: int,
-    limit: Single,
+    limit: Float32,
     query: int,
     itself: int,
     points: Points,
-    truth: NDArray[np.float64],
+    exact: NDArray[np.float64],
     nearest: Indices,
 ) -> int:
     """Write the k nearest of the items that reach the limit into `nearest`, nearest first."""
     k, found, compared = len(nearest), 0, 0
-    lowest_code = code_limit(limit, shift)
-    for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK]
-        if not any_at_least(block, lowest_code):
+    lowest = lowest_bits(limit, shift)
+    for start in range(0, len(bits), BLOCK):
+        block = bits[start : start + BLOCK]
+        if not any_at_least(block, lowest):
             continue
         for i in range(len(block)):
-            if block[i] < lowest_code or value_of(block[i], shift) < limit:
+            if block[i] < lowest or bits_to_float(block[i], shift) < limit:
                 continue
             item = start + i
             compared += 1
-            true = -np.inf if item == itself else similarity(points, query, item)
-            if found == k and true <= truth[k - 1]:
+            exact_similarity = -np.inf if item == itself else similarity(points, query, item)
+            if found == k and exact_similarity <= exact[k - 1]:
                 continue
             place = found if found < k else k - 1
-            while place > 0 and truth[place - 1] < true:
-                truth[place], nearest[place] = truth[place - 1], nearest[place - 1]
+            while place > 0 and exact[place - 1] < exact_similarity:
+                exact[place], nearest[place] = exact[place - 1], nearest[place - 1]
                 place -= 1
-            truth[place], nearest[place] = true, item
+            exact[place], nearest[place] = exact_similarity, item
             found = min(found + 1, k)
     return compared

@@ -8,9 +8,9 @@ from matplotlib import colors, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evaluation.figures.class_map import LOOKS, class_map, layout, sample_of_classes
+from evaluation.figures.class_map import MARKERS, class_map, layout, sample_of_classes
 from evaluation.figures.neighbor_grid import Answer, neighbor_grid
-from evaluation.figures.recall_curve import recall_by_chance, recall_curve
+from evaluation.figures.recall_curve import random_recall, recall_curve
 from evaluation.figures.spectrum import spectrum_picture
 from evaluation.figures.style import COLOURS, GREEN, VERMILLION, save
 
@@ -37,7 +37,7 @@ def test_the_recall_curve_ends_at_a_thousand() -> None:
 
 def test_chance_is_what_shuffling_gives() -> None:
     relevant, candidates = np.array([1, 3, 5]), np.array([6, 6, 5])
-    exact = recall_by_chance(relevant, candidates, np.arange(1, 7))
+    exact = random_recall(relevant, candidates, np.arange(1, 7))
     rng = np.random.default_rng(0)
     found = np.zeros(6)
     for number, size in zip(relevant, candidates, strict=True):
@@ -56,7 +56,7 @@ def test_the_spectrum_is_shares_and_zeros_are_counted() -> None:
 
 
 def test_classes_of_the_map_have_their_own_looks() -> None:
-    assert len(set(LOOKS)) == len(LOOKS) == 42
+    assert len(set(MARKERS)) == len(MARKERS) == 42
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 2, 3], 8)
     points = rng.normal(size=(24, 5)) + 20 * labels[:, None]
@@ -72,10 +72,10 @@ def test_the_map_keeps_classes_together_and_repeats_itself() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 20)
     points = rng.normal(size=(40, 6)) + 50 * labels[:, None]
-    places = layout(points, seed=3)
-    assert np.array_equal(places, layout(points, seed=3))
-    centres = np.stack([places[labels == label].mean(axis=0) for label in (0, 1)])
-    nearest = np.linalg.norm(places[:, None] - centres, axis=2).argmin(axis=1)
+    coordinates = layout(points, seed=3)
+    assert np.array_equal(coordinates, layout(points, seed=3))
+    centres = np.stack([coordinates[labels == label].mean(axis=0) for label in (0, 1)])
+    nearest = np.linalg.norm(coordinates[:, None] - centres, axis=2).argmin(axis=1)
     assert np.array_equal(nearest, labels)
 
 
@@ -87,9 +87,9 @@ def test_the_map_of_hardly_anything_is_finite(num: int, kind: str) -> None:
         points[:] = 1
     elif kind == "line":
         points[:, 1:] = 0
-    places = layout(points, seed=0)
-    assert places.shape == (num, 2)
-    assert np.isfinite(places).all()
+    coordinates = layout(points, seed=0)
+    assert coordinates.shape == (num, 2)
+    assert np.isfinite(coordinates).all()
 
 
 def test_few_large_classes_share_the_map() -> None:

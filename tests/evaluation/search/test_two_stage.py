@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from evaluation.search import backend, ranks
-from evaluation.search.backend import certifies, check, fast_precisions
+from evaluation.search.backend import check, measured_precisions, uses_two_stage
 from evaluation.search.ranks import relevant_ranks
 from evaluation.search.space import normalize_for_search
 from evaluation.search.two_stage import search
 from evaluation.search.two_stage.low_precision import (
-    LowPrecision,
+    LowPrecisionProduct,
+    bits_to_float,
     lower_limit,
-    rounded,
+    round_points,
     upper_limit,
-    value_of,
 )
-from evaluation.search.two_stage.select_nearest import candidate_limit
+from evaluation.search.two_stage.select_nearest import candidate_threshold
 
 HALF, SINGLE = torch.bfloat16, torch.float32
 LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (HALF,)}
@@ -29,7 +29,7 @@ LADDERS = {"bfloat16": (HALF, SINGLE), "float32": (SINGLE,), "bfloat16 alone": (
 def precisions(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[torch.dtype, ...]:
-    monkeypatch.setattr(ranks, "precisions", lambda _: request.param)
+    monkeypatch.setattr(ranks, "choose_precisions", lambda _: request.param)
     return request.param
 
 
@@ -55,7 +55,7 @@ def exact_ranks(embeddings: Tensor, labels: Tensor, distance: str) -> dict[int, 
 
 def two_stage_ranks(embeddings: Tensor, labels: Tensor, **options: object) -> dict[int, list[int]]:
     found = {}
-    for queries, ranking in relevant_ranks(embeddings, labels, backend="certified", **options):
+    for queries, ranking in relevant_ranks(embeddings, labels, backend="two_stage", **options):
         for q, row, num in zip(queries.tolist(), ranking.ranks, ranking.num_relevant, strict=True):
             found[q] = row[:num].tolist()
     return found
@@ -95,8 +95,8 @@ def test_any_similarity_negative_tiny_or_huge(scale: float, shift: float) -> Non
 def test_ranks_depend_on_nothing_but_the_points(
     memory: int, too_many: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "TOO_MANY", too_many)
-    monkeypatch.setattr(search, "FIRST", 16)
+    monkeypatch.setattr(search, "MAX_AMBIGUOUS", too_many)
+    monkeypatch.setattr(search, "FIRST_ROUND", 16)
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(0, 60, (300,), generator=generator)
     embeddings = torch.randn(300, 16, generator=generator)
@@ -123,12 +123,14 @@ def test_no_product_errs_more_than_its_bound(
     truth = x.double() @ y.double().T
     if distance == "euclidean":
         truth -= y.double().square().sum(dim=1) / 2
-    tried = LowPrecision(rounded(x, precisions[0]), rounded(y, precisions[0]), distance)
+    tried = LowPrecisionProduct(
+        round_points(x, precisions[0]), round_points(y, precisions[0]), distance
+    )
     out, bound = torch.empty(200, 200, dtype=precisions[0]), tried.bound
-    codes = tried.codes(torch.arange(200), out)
+    codes = tried.similarity_bits(torch.arange(200), out)
     shift = 16 if precisions[0] == HALF else 0
     value, truth = out.double().numpy(), truth.numpy()
-    assert [value_of(code, shift) for code in codes[0]] == value[0].tolist()
+    assert [bits_to_float(code, shift) for code in codes[0]] == value[0].tolist()
     wrong, allowed = np.abs(value - truth), bound.error[:, None] + bound.relative * np.abs(value)
     assert (wrong <= allowed).all()
     assert wrong.max() > allowed.max() / 1000  # which is not just a large number
@@ -143,24 +145,42 @@ def test_no_product_errs_more_than_its_bound(
 def test_the_limit_of_candidates_allows_for_the_errors_of_both(
     precisions: tuple[torch.dtype, ...],
 ) -> None:
-    points = rounded(torch.randn(20, 8, generator=torch.Generator().manual_seed(3)), precisions[0])
-    bound = LowPrecision(points, points, "cosine").bound
+    points = round_points(
+        torch.randn(20, 8, generator=torch.Generator().manual_seed(3)), precisions[0]
+    )
+    bound = LowPrecisionProduct(points, points, "cosine").bound
     for q, best in enumerate(np.linspace(0.5, 9, 20, dtype=np.float32)):
         lowest = best - 2 * bound.error[q] - bound.relative * float(best)
-        limit = candidate_limit(best, q, bound)
+        limit = candidate_threshold(best, q, bound)
         assert limit <= lowest  # the best is less, a candidate more
         assert limit >= lowest - 1.1 * bound.relative * best - 1e-5
 
 
 def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> None:
-    assert fast_precisions()[-1] == torch.float32
-    assert backend.precisions(backend.FEW) == fast_precisions()
-    assert backend.precisions(backend.FEW - 1) == (torch.float32,)
+    assert measured_precisions()[-1] == torch.float32
+    assert backend.choose_precisions(backend.FEW) == measured_precisions()
+    assert backend.choose_precisions(backend.FEW - 1) == (torch.float32,)
 
 
 def test_unknown_and_impossible_backends_are_errors() -> None:
-    with pytest.raises(ValueError, match="auto, torch, certified or faiss"):
+    with pytest.raises(ValueError, match="auto, torch, two_stage or faiss"):
         check("fast", torch.device("cpu"))
     with pytest.raises(ValueError, match="on the CPU"):
-        check("certified", torch.device("cuda"))
-    assert not certifies("auto", torch.device("cuda"))
+        check("two_stage", torch.device("cuda"))
+    assert not uses_two_stage("auto", torch.device("cuda"))
+
+
+def test_certified_is_a_deprecated_name_of_two_stage(caplog: pytest.LogCaptureFixture) -> None:
+    backend.warn_of_certified.cache_clear()
+    for _ in range(2):
+        check("certified", torch.device("cpu"))
+    assert caplog.messages == [
+        "evaluation.measure.backend=certified is deprecated, write two_stage"
+    ]
+    assert uses_two_stage("certified", torch.device("cpu"))
+    embeddings, labels = torch.randn(40, 4), torch.arange(40) % 5
+    old, new = (
+        [ranking.ranks for _, ranking in relevant_ranks(embeddings, labels, backend=name)]
+        for name in ("certified", "two_stage")
+    )
+    assert all(a.equal(b) for a, b in zip(old, new, strict=True))
