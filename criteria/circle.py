@@ -6,20 +6,12 @@ from core.distance import Cosine
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import Fraction, PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Miner
 
 
-class Circle(nn.Module):
+class Circle(TupleLoss):
     """Each similarity is pulled towards its optimum, the harder the farther it is from there.
 
     With s_ij the cosine similarity, P_i and N_i the positives and negatives of anchor i, m the
@@ -48,26 +40,16 @@ class Circle(nn.Module):
         scale: PositiveFloat = 80.0,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine(), reducer)
         if not 0 <= margin <= 1:
             raise ValueError(f"margin must be between 0 and 1, got {margin}")
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")
-        self.miner, self.margin, self.scale = miner, margin, scale
-        self.reducer = reducer or Mean()
+        self.margin, self.scale = margin, scale
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        cosines = Cosine().similarity(embeddings, references)
-        positives, negatives = to_pairs(chosen, *cosines.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        cosines = batch.similarities()
+        positives, negatives = batch.pairs()
         of_positives, exist = pack_positives(cosines, positives)
         pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
         push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
@@ -75,4 +57,4 @@ class Circle(nn.Module):
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))
         both = exist.any(dim=1) & negatives.any(dim=1)
-        return self.reducer(labels, anchors=loss_terms(losses, where=both))
+        return {"anchors": loss_terms(losses, where=both)}

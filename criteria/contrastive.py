@@ -3,25 +3,15 @@
 from typing import Annotated
 
 from annotated_types import Ge
-from torch import nn
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class Contrastive(nn.Module):
+class Contrastive(TupleLoss):
     """Pulls positive pairs together until one margin, pushes negative ones apart until another.
 
     With d the Euclidean distance of unit vectors and q the power,
@@ -59,31 +49,18 @@ class Contrastive(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(), reducer)
         if power < 1:
             raise ValueError(f"power must be at least 1, got {power}")
-        self.miner, self.power = miner, power
+        self.power = power
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or Lp()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        pairs = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances, pairs = batch.distances(), batch.pairs()
         of_positives, exist = pack_positives(distances, pairs.positives)
         pull = (of_positives - self.positive_margin).relu() ** self.power / self.power
         push = (self.negative_margin - distances).relu() ** self.power / self.power
-        return self.reducer(
-            labels,
-            positives=loss_terms(pull, where=exist),
-            negatives=loss_terms(push, where=pairs.negatives),
-        )
+        return {
+            "positives": loss_terms(pull, where=exist),
+            "negatives": loss_terms(push, where=pairs.negatives),
+        }

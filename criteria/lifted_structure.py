@@ -1,26 +1,16 @@
 """Lifted structure loss: Oh Song et al., CVPR 2016, https://arxiv.org/abs/1511.06452."""
 
 import torch
-from torch import nn
 
 from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positive_indices
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class LiftedStructure(nn.Module):
+class LiftedStructure(TupleLoss):
     """Each positive pair must be closer than every negative of either of its two samples.
 
     With d the Euclidean distance of the embeddings as they are, each positive pair (i, j) has
@@ -52,23 +42,12 @@ class LiftedStructure(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner, self.margin = miner, margin
-        self.distance = distance or Lp(normalize=False)
-        self.reducer = reducer or Mean()
+        super().__init__(miner, distance or Lp(normalize=False), reducer)
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0).expand_as(distances)
@@ -77,4 +56,4 @@ class LiftedStructure(nn.Module):
         neither = of_i.isneginf() & of_j.isneginf()
         push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
         losses = (of_positives + push).masked_fill(neither, 0).relu().square() / 2
-        return self.reducer(labels, pairs=loss_terms(losses, where=exist))
+        return {"pairs": loss_terms(losses, where=exist)}

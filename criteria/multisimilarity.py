@@ -1,26 +1,15 @@
 """Multi-Similarity loss: Wang et al., CVPR 2019, https://arxiv.org/abs/1904.06627."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import log1p_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class MultiSimilarity(nn.Module):
+class MultiSimilarity(TupleLoss):
     """Weighs each pair by its hardness relative to the other pairs of its anchor.
 
     With s_ij the cosine similarity of samples i and j, and P_i, N_i the positives and negatives
@@ -55,27 +44,15 @@ class MultiSimilarity(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if alpha <= 0 or beta <= 0:
             raise ValueError(f"alpha and beta must be positive, got {alpha} and {beta}")
-        self.miner = miner
         self.alpha, self.beta, self.base = alpha, beta, base
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        excess = self.distance.similarity(embeddings, references) - self.base
-        pairs = to_pairs(chosen, *excess.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        excess = batch.similarities() - self.base
+        pairs = batch.pairs()
         of_positives, exist = pack_positives(excess, pairs.positives)
         pull = log1p_sum_exp(-self.alpha * of_positives, where=exist) / self.alpha
         push = log1p_sum_exp(self.beta * excess, where=pairs.negatives) / self.beta
-        return self.reducer(labels, anchors=loss_terms(pull + push))
+        return {"anchors": loss_terms(pull + push)}

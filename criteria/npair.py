@@ -4,26 +4,15 @@ Improved Deep Metric Learning with Multi-class N-pair Loss Objective,
 https://papers.nips.cc/paper/6200-improved-deep-metric-learning-with-multi-class-n-pair-loss-objective
 """
 
-from torch import nn
-
 from core.distance import DotProduct
 from core.kernels.logsumexp import pair_cross_entropy
-from core.reducer import Mean, Reducer
+from core.reducer import Reducer
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class NPair(nn.Module):
+class NPair(TupleLoss):
     """A positive must be more similar to its anchor than all negatives of the anchor at once.
 
     With s_ij the dot product of the embeddings as they are, each positive pair (a, p) has the loss
@@ -59,23 +48,8 @@ class NPair(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
-        self.distance = distance or DotProduct()
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
+        super().__init__(miner, distance or DotProduct(), reducer, regularizer)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        loss = self.reducer(labels, pairs=pair_cross_entropy(similarities, pairs))
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        return {"pairs": pair_cross_entropy(similarities, pairs)}

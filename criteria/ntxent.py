@@ -3,26 +3,15 @@
 Also known as InfoNCE: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748.
 """
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import pair_cross_entropy
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class NTXent(nn.Module):
+class NTXent(TupleLoss):
     """Each positive pair must win a softmax against the negatives of its anchor.
 
     With s_ij the cosine similarity, each positive pair (a, p) has the loss
@@ -52,23 +41,12 @@ class NTXent(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.miner, self.temperature = miner, temperature
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
+        self.temperature = temperature
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        logits = self.distance.similarity(embeddings, references) / self.temperature
-        pairs = to_pairs(chosen, *logits.shape)
-        return self.reducer(labels, pairs=pair_cross_entropy(logits, pairs))
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        logits = batch.similarities() / self.temperature
+        pairs = batch.pairs()
+        return {"pairs": pair_cross_entropy(logits, pairs)}

@@ -3,23 +3,14 @@
 from collections.abc import Callable
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
     "O": lambda r, _alpha, _b: r,
@@ -30,7 +21,7 @@ VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 }
 
 
-class PNP(nn.Module):
+class PNP(TupleLoss):
     """Counts, smoothly, the negatives that come before each positive of an anchor.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
@@ -73,33 +64,21 @@ class PNP(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if variant not in VARIANTS:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
         if min(alpha, b, temperature) <= 0:
             raise ValueError(
                 f"alpha, b and temperature must be positive, got {alpha}, {b}, {temperature}"
             )
-        self.miner, self.variant, self.alpha, self.b = miner, variant, alpha, b
+        self.variant, self.alpha, self.b = variant, alpha, b
         self.temperature, self.include_query = temperature, include_query
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        if self.include_query and references is None:
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        if self.include_query and batch.references is None:
             pairs = with_query(pairs)
         before = counts_before(similarities, pairs, Step(self.temperature)).negatives
         penalties = VARIANTS[self.variant](before, self.alpha, self.b)
         losses = mean_over_positives(penalties, pairs.positives)
-        return self.reducer(labels, anchors=loss_terms(losses, where=pairs.positives.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=pairs.positives.any(dim=1))}

@@ -3,26 +3,15 @@
 https://arxiv.org/abs/1904.02616
 """
 
-from torch import nn
-
 from core.distance import SNR
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
+from core.reducer import Reducer, loss_terms
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class SNRContrastive(nn.Module):
+class SNRContrastive(TupleLoss):
     """Makes positives quiet and negatives noisy, each until a margin, with the anchor as signal.
 
     With d_xy = Var(x - y) / Var(x), x the anchor, variances over the dimensions,
@@ -54,29 +43,15 @@ class SNRContrastive(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
+        super().__init__(miner, distance or SNR(), reducer, regularizer)
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or SNR()
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        pairs = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances, pairs = batch.distances(), batch.pairs()
         of_positives, exist = pack_positives(distances, pairs.positives)
-        loss = self.reducer(
-            labels,
-            positives=loss_terms((of_positives - self.positive_margin).relu(), where=exist),
-            negatives=loss_terms((self.negative_margin - distances).relu(), where=pairs.negatives),
-        )
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+        return {
+            "positives": loss_terms((of_positives - self.positive_margin).relu(), where=exist),
+            "negatives": loss_terms(
+                (self.negative_margin - distances).relu(), where=pairs.negatives
+            ),
+        }

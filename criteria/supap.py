@@ -2,27 +2,16 @@
 
 import math
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import Fraction, PositiveFloat
-from core.reducer import LossTerms, Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import LossTerms, Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class SupAP(nn.Module):
+class SupAP(TupleLoss):
     """An upper bound of one minus the average precision, and margins that hold across batches.
 
     With s the cosine similarity to the anchor and P, N its positives and negatives, a positive j
@@ -75,32 +64,20 @@ class SupAP(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
         if not 0 <= balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {balance}")
-        self.miner, self.balance, self.include_query = miner, balance, include_query
+        self.balance, self.include_query = balance, include_query
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
         continued = 1 / (1 + math.exp(-reach / temperature)) + 0.5
         height = continued if offset is None else slope * reach + offset
         self.step = Step(temperature, lift=0.5, reach=reach, slope=slope, height=height)
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        lists = with_query(pairs) if self.include_query and references is None else pairs
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        lists = with_query(pairs) if self.include_query and batch.references is None else pairs
         before = counts_before(similarities, lists, self.step, among_positives=Step(0))
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
@@ -108,11 +85,10 @@ class SupAP(nn.Module):
         of_positives, exist = pack_positives(similarities, pairs.positives)
         pull = self.balance * (self.positive_margin - of_positives).relu()
         push = self.balance * (similarities - self.negative_margin).relu()
-        return self.reducer(
-            labels,
-            lists=LossTerms(
+        return {
+            "lists": LossTerms(
                 ((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed
             ),
-            positives=loss_terms(pull, where=exist),
-            negatives=loss_terms(push, where=pairs.negatives),
-        )
+            "positives": loss_terms(pull, where=exist),
+            "negatives": loss_terms(push, where=pairs.negatives),
+        }

@@ -1,26 +1,15 @@
 """Supervised contrastive loss: Khosla et al., NeurIPS 2020, https://arxiv.org/abs/2004.11362."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class SupCon(nn.Module):
+class SupCon(TupleLoss):
     """A softmax over the others of the batch must give each positive of an anchor a high chance.
 
     With s_ij the cosine similarity, T the temperature and P_i, N_i the positives and negatives of
@@ -53,25 +42,14 @@ class SupCon(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.miner, self.temperature, self.outside = miner, temperature, outside
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
+        self.temperature, self.outside = temperature, outside
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        logits = self.distance.similarity(embeddings, references) / self.temperature
-        positives, negatives = to_pairs(chosen, *logits.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        logits = batch.similarities() / self.temperature
+        positives, negatives = batch.pairs()
         of_positives, exist = pack_positives(logits, positives)
         counts = exist.sum(dim=1).clamp(min=1).to(logits.dtype)
         if self.outside:
@@ -79,4 +57,4 @@ class SupCon(nn.Module):
         else:
             pull = log_sum_exp(of_positives, where=exist).squeeze(1) - counts.log()
         losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
-        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=exist.any(dim=1))}

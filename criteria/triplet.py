@@ -1,25 +1,14 @@
 """Triplet loss: Schroff et al., FaceNet, CVPR 2015, https://arxiv.org/abs/1503.03832."""
 
-from torch import nn
-
 from core.distance import Lp
 from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
-from core.reducer import Mean, Reducer
-from core.tuples import select_tuples
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Distance, Miner
 
 
-class TripletMargin(nn.Module):
+class TripletMargin(TupleLoss):
     """A negative must be farther from its anchor than a positive is, by a margin.
 
     For each triplet (a, p, n), with d the squared Euclidean distance of unit vectors,
@@ -51,22 +40,10 @@ class TripletMargin(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(power=2), reducer)
         if margin < 0:
             raise ValueError(f"margin must not be negative, got {margin}")
-        self.miner, self.margin = miner, margin
-        self.distance = distance or Lp(power=2)
-        self.reducer = reducer or Mean()
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        return self.reducer(labels, triplets=triplet_hinges(distances, chosen, self.margin))
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        return {"triplets": triplet_hinges(batch.distances(), batch.tuples, self.margin)}

@@ -6,26 +6,18 @@ https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_W
 import math
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine, safe_sqrt
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.types import Miner
 
 
-class TupletMargin(nn.Module):
+class TupletMargin(TupleLoss):
     """A positive, its angle relaxed by a margin, against all negatives of its anchor at once.
 
     With θ the angle between two embeddings, s the scale and β the margin, each positive pair
@@ -51,29 +43,18 @@ class TupletMargin(nn.Module):
         scale: PositiveFloat = 64.0,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine(), reducer)
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")
-        self.miner, self.scale, self.margin = miner, scale, math.radians(margin)
-        self.distance = Cosine()
-        self.reducer = reducer or Mean()
+        self.scale, self.margin = scale, math.radians(margin)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        cosines = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *cosines.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        cosines = batch.similarities()
+        pairs = batch.pairs()
         of_positives, exist = pack_positives(cosines, pairs.positives)
         of_negatives = log_sum_exp(self.scale * cosines, where=pairs.negatives)
         hardness = of_negatives - self.scale * self._relaxed(of_positives)
-        return self.reducer(labels, tuplets=loss_terms(F.softplus(hardness), where=exist))
+        return {"tuplets": loss_terms(F.softplus(hardness), where=exist)}
 
     def _relaxed(self, cosines: Tensor) -> Tensor:
         """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""

@@ -3,24 +3,17 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Lp, to_float32
 from core.ranges import NonNegativeFloat
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_loss import TupleBatch, TupleLoss
+from core.types import Embeddings, Scalar
 
 EPSILON = 1e-4  # added to the variances, as in the paper
 
 
-class VICReg(nn.Module):
+class VICReg(TupleLoss):
     """Positives alike, every dimension spread out, no two dimensions alike; no negatives needed.
 
     Of the N embeddings Z as they are, of D dimensions, and the references Z', which are Z itself if
@@ -54,26 +47,16 @@ class VICReg(nn.Module):
         variance: NonNegativeFloat = 25.0,
         covariance: NonNegativeFloat = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(None, Lp(power=2, normalize=False))
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
-        self.distance = Lp(power=2, normalize=False)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(None, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives = to_pairs(chosen, *distances.shape).positives
+    def formula(self, batch: TupleBatch) -> Scalar:
+        distances = batch.distances()
+        positives = batch.pairs().positives
         apart = distances.where(positives, 0).sum() / positives.sum().clamp(min=1)
-        own = self._spread(embeddings)
-        other = own if references is None else self._spread(references)
-        return self.invariance * apart / embeddings.shape[1] + own + other
+        own = self._spread(batch.embeddings)
+        other = own if batch.references is None else self._spread(batch.references)
+        return self.invariance * apart / batch.embeddings.shape[1] + own + other
 
     def _spread(self, embeddings: Embeddings) -> Tensor:
         """μ v + ν c."""
