@@ -21,7 +21,7 @@ FEW = 8  # positives of an anchor up to which a sum for each is faster than a ma
 
 
 class Angular(TupleLoss):
-    """The angle at which a negative sees a positive pair must be small, beside the N-pair loss.
+    """Angular loss: bounds the angle at the negative of a triplet, and adds the N-pair loss.
 
     For each positive pair (a, p) of unit vectors, n over the negatives of a, and t = tan² α,
 
@@ -38,9 +38,10 @@ class Angular(TupleLoss):
         Roth et al.: one positive drawn for each anchor, by the miner `one_positive`; exponents of
             the N-pair part clamped to ±50; an error where classes differ in size; the penalty is
             the mean length, not squared; `regularizer=LpNorm(0.005)`.
-        pytorch-metric-learning: the angular part alone, at 40 degrees, of unit anchors and
-            positives but of negatives as they are; for unit embeddings, `npair_weight=0`,
-            `angular_weight=1`, `alpha=40`. Given tuples, all negatives of the anchor count there.
+        pytorch-metric-learning: `AngularLoss` is the angular part alone, at 40 degrees, of unit
+            anchors and positives but of negatives as they are; for unit embeddings,
+            `npair_weight=0, angular_weight=1, alpha=40`. With tuples, it takes all negatives of an
+            anchor.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

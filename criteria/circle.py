@@ -12,7 +12,7 @@ from core.types import Miner
 
 
 class Circle(TupleLoss):
-    """Each similarity is pulled towards its optimum, the harder the farther it is from there.
+    """Circle loss: weighs each similarity by its distance from its optimum.
 
     With s_ij the cosine similarity, P_i and N_i the positives and negatives of anchor i, m the
     margin and γ the scale,
@@ -20,11 +20,12 @@ class Circle(TupleLoss):
         L_i = log(1 + Σ_{j ∈ P_i} exp(-γ [1 + m - s_ij]₊ (s_ij - 1 + m))
                     · Σ_{j ∈ N_i} exp( γ [s_ij + m]₊ (s_ij - m)))
 
-    averaged over the anchors that have both; others contribute nothing. The weights []₊ count as
-    constants in the gradient, as in the authors' code.
+    averaged over the anchors that have both; others contribute nothing. The weights []₊ have no
+    gradient, as in the authors' code.
 
     Differences:
-        pytorch-metric-learning: the mean of the non-zero terms; `reducer=NonZeroMean()`.
+        pytorch-metric-learning: `CircleLoss` takes the mean of the losses above zero;
+            `reducer=NonZeroMean()`.
 
     Args:
         miner: chooses P and N; None takes all pairs.

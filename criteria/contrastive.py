@@ -12,21 +12,21 @@ from core.types import Distance, Miner
 
 
 class Contrastive(TupleLoss):
-    """Pulls positive pairs together until one margin, pushes negative ones apart until another.
+    """Contrastive loss: pulls positive pairs below one margin, pushes negative ones above another.
 
     With d the Euclidean distance of unit vectors and q the power,
 
         1/q [d - m⁺]₊^q of each positive pair + 1/q [m⁻ - d]₊^q of each negative pair
 
-    where the positive and the negative pairs are averaged apart, so that the many negatives do not
-    drown the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
+    where positive and negative pairs are averaged separately, so that the many negatives do not
+    outweigh the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
     m⁺ = 0. A kind of pair that the batch lacks contributes 0.
 
     Differences:
         Roth et al.: distances not squared; `power=1`. They add 1e-6 to each difference, so that
             equal embeddings are pushed along (1, ..., 1); here they have no gradient.
-        pytorch-metric-learning: so too, and the mean of the non-zero terms;
-            `power=1, reducer=NonZeroMean()`.
+        pytorch-metric-learning: `ContrastiveLoss` does not square either, and takes the mean of the
+            losses above zero; `power=1, reducer=NonZeroMean()`.
         pytorch-online-metric-learning: squared distances, in one mean over all pairs;
             `power=1, distance=Lp(power=2), reducer=Pooled()`. It adds a constant, and a negative
             pair within the margin counts twice in its divisor.

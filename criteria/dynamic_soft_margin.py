@@ -21,24 +21,25 @@ WIDEST = 2.0  # distance of unit vectors
 
 
 class DynamicSoftMargin(TupleLoss):
-    """Weighs each triplet by the share of recent triplets that are easier, in place of a margin.
+    """Dynamic soft margin loss: weighs a triplet by the share of recent triplets that are easier.
 
     With d the Euclidean distance of unit vectors and C the distribution of d(a, p) - d(a, n) over
     the recent batches, each triplet has the loss
 
         C(d(a, p) - d(a, n)) (d(a, p) - d(a, n))
 
-    averaged over the triplets; it may be negative. A gradient does not flow through C. Each
-    positive pair makes one triplet, with the negative closest to either of its two members, as in
-    the paper; given triplets are taken as they are. A positive pair without negatives makes none.
+    averaged over the triplets; it may be negative. C has no gradient. Each positive pair makes one
+    triplet, with the negative closest to either of its two members, as in the paper; given triplets
+    are taken as they are. A positive pair without negatives makes no triplet.
 
     C is a histogram, each difference shared linearly between the two bins around it; every batch
     in training that has triplets replaces a share `momentum` of it, the first all of it.
 
     Differences:
         Zhang and Rusinkiewicz: their code skips negatives closer than 0.008, taken to be wrong.
-        pytorch-metric-learning: all triplets, `bins=num_bins + 1`; differentiates its histogram,
-            so that the second backward pass fails; cannot count a difference of 2.
+        pytorch-metric-learning: `DynamicSoftMarginLoss` takes all triplets, `bins=num_bins + 1`;
+            differentiates its histogram, so that the second backward pass fails; cannot count a
+            difference of 2.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

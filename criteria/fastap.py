@@ -12,10 +12,10 @@ from core.types import Miner
 
 
 class FastAP(TupleLoss):
-    """One minus the average precision of each anchor's list, with distances sorted into soft bins.
+    """FastAP loss: one minus the average precision of each anchor, from softly binned distances.
 
-    The squared Euclidean distances of unit vectors, from 0 to 4, are counted at `num_bins` + 1
-    evenly spaced nodes, each for its two nearest ones in proportion to its closeness. With h⁺_j
+    The squared Euclidean distances of unit vectors, from 0 to 4, are counted in a histogram of
+    `num_bins` + 1 evenly spaced nodes; each counts for its two nearest nodes, linearly. With h⁺_j
     positives and h_j positives or negatives of an anchor at node j, H⁺_j and H_j those up to it,
     and N⁺ the number of its positives,
 
@@ -25,8 +25,8 @@ class FastAP(TupleLoss):
     negatives has the loss 0 and counts. It takes O(N M) memory, whatever the number of bins.
 
     Differences:
-        pytorch-metric-learning: given tuples, ranks all pairs all the same, and weighs each anchor
-            by how often the tuples name it; here they are its list. The same without tuples.
+        pytorch-metric-learning: `FastAPLoss` is the same without tuples. Given tuples, it ranks all
+            pairs and weighs each anchor by how often the tuples name it; here they are its list.
 
     Args:
         miner: chooses the list of each anchor; None takes all others.

@@ -10,7 +10,7 @@ from core.types import Distance, Miner
 
 
 class GeneralizedLifted(TupleLoss):
-    """The farthest positive must be closer than the nearest negative, both taken softly.
+    """Generalised lifted structure loss: compares the soft farthest positive and nearest negative.
 
     With d the Euclidean distance of the embeddings as they are, and P_a, N_a the positives and
     negatives of anchor a,
@@ -23,8 +23,9 @@ class GeneralizedLifted(TupleLoss):
     Differences:
         Roth et al.: adds the mean length of the embeddings; `regularizer=LpNorm(0.005)`. On today's
             torch their distances are norms over the wrong axis.
-        pytorch-metric-learning: the distance of unit vectors; averages over all anchors, and an
-            empty P_a or N_a adds 0; for batches without such anchors `distance=Lp()`.
+        pytorch-metric-learning: `GeneralizedLiftedStructureLoss` has the distance of unit vectors;
+            averages over all anchors, and an empty P_a or N_a adds 0; for batches without such
+            anchors `distance=Lp()`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

@@ -12,11 +12,11 @@ from core.types import Mask, Miner, Scalar, Similarities
 
 
 class Histogram(TupleLoss):
-    """The probability that a random negative pair is more similar than a random positive one.
+    """Histogram loss: the probability that a negative pair is more similar than a positive pair.
 
     The cosine similarities of the positive and of the negative pairs each give a histogram, h⁺ and
-    h⁻, of sum 1, over nodes from -1 to 1; a similarity counts for its two nearest nodes in
-    proportion to its closeness. The loss is
+    h⁻, of sum 1, over nodes from -1 to 1; a similarity counts for its two nearest nodes, linearly.
+    The loss is
 
         Σ_r h⁻_r Σ_{q <= r} h⁺_q
 
@@ -27,8 +27,9 @@ class Histogram(TupleLoss):
     Differences:
         Roth et al.: compare rounded numbers to find the node, which loses half of the pairs unless
             the distance between nodes is a power of two, as 2/64 is; no option, same at 65 nodes.
-        pytorch-metric-learning: `n_bins` is the number of nodes less one; given tuples or a sample
-            alone in its class, only the pairs that are part of a triplet count; `num_nodes`.
+        pytorch-metric-learning: `HistogramLoss`, where `n_bins` is the number of nodes less one;
+            given tuples or a sample alone in its class, only the pairs that are part of a triplet
+            count; `num_nodes`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

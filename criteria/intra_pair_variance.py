@@ -13,15 +13,18 @@ from core.types import Distance, Mask, Miner
 
 
 class IntraPairVariance(TupleLoss):
-    """Positive pairs should be about equally similar, and so should negative pairs.
+    """Intra-pair variance loss: makes positive pairs equally similar, and negative pairs too.
 
     With s the cosine similarity and μ⁺, μ⁻ its means over the positive and the negative pairs,
 
         [(1 - ε⁺) μ⁺ - s]₊² of each positive pair,  [s - (1 + ε⁻) μ⁻]₊² of each negative pair
 
-    where each kind is averaged apart. A gradient flows through the means too. It says nothing about
-    how far apart the classes are, so the paper adds it to the tuplet margin loss, with weight 0.5.
+    where each kind is averaged separately. The means have a gradient, too. The loss does not depend
+    on how far apart the classes are; the paper adds it to the tuplet margin loss, with weight 0.5.
     A kind of pair that the batch lacks contributes 0.
+
+    Differences:
+        pytorch-metric-learning: `IntraPairVarianceLoss`, the same.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

@@ -11,7 +11,7 @@ from core.types import Distance, Miner
 
 
 class LiftedStructure(TupleLoss):
-    """Each positive pair must be closer than every negative of either of its two samples.
+    """Lifted structure loss: a positive pair is closer than all negatives of both of its samples.
 
     With d the Euclidean distance of the embeddings as they are, each positive pair (i, j) has
 
@@ -22,9 +22,9 @@ class LiftedStructure(TupleLoss):
     negatives counts as 0; without pairs the mean is 0.
 
     Differences:
-        pytorch-metric-learning: the distance of unit vectors; `distance=Lp()`. Given tuples, the
-            negatives of j are those of its row. Given references, whose indices it mistakes for
-            those of the batch, its value has no meaning.
+        pytorch-metric-learning: `LiftedStructureLoss` has the distance of unit vectors;
+            `distance=Lp()`. Given tuples, the negatives of j are those of its row. Given
+            references, it takes their indices for those of the batch, and its value is wrong.
         pytorch-online-metric-learning: each sample is one of its own positives; the miner
             `batch_easy_hard` with `positives=negatives="all", include_anchor=True`.
 

@@ -14,21 +14,21 @@ from core.types import Distance, Labels, Miner
 
 
 class Margin(TupleLoss):
-    """Positive pairs must be closer than a boundary β, negative ones farther, each by a margin.
+    """Margin loss: positive pairs are closer than a learned boundary β, negative pairs farther.
 
     With d the Euclidean distance of unit vectors and β that of the anchor's class,
 
         [d - β + margin]₊ of each positive pair,  [β - d + margin]₊ of each negative pair
 
-    plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero.
-    Without active pairs the divisor is 1.
+    plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero,
+    or by 1 if there are none.
 
     Differences:
         authors' code: adds ν β once per triplet, half of this.
         Roth et al.: divide by the triplets of which either pair is active; given one triplet per
             anchor, `reducer=PerAnchor(NonZeroMean(), total=True)`. ν other than 0 is an error.
-        pytorch-metric-learning: counts a pair once per triplet it is part of; one β that is not
-            trained; `num_classes=None, learn_beta=False`.
+        pytorch-metric-learning: `MarginLoss` counts a pair once per triplet it is part of; one β
+            that is not trained; `num_classes=None, learn_beta=False`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

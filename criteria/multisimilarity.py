@@ -10,7 +10,7 @@ from core.types import Distance, Miner
 
 
 class MultiSimilarity(TupleLoss):
-    """Weighs each pair by its hardness relative to the other pairs of its anchor.
+    """Multi-Similarity loss: weighs each pair by its hardness relative to the anchor's other pairs.
 
     With s_ij the cosine similarity of samples i and j, and P_i, N_i the positives and negatives
     of anchor i,
@@ -25,12 +25,13 @@ class MultiSimilarity(TupleLoss):
             miner of the paper either is empty only if both are; β = 40.
         Roth et al.: divide by the anchors that are left; `reducer=NonZeroMean()`. A sample alone in
             its class is an error.
+        pytorch-metric-learning: `MultiSimilarityLoss`, the same.
 
     Args:
         miner: chooses P and N; the paper has `batch_mining.multisimilarity`; None takes all pairs.
         alpha: sharpness of the positive term, > 0.
         beta: sharpness of the negative term, > 0.
-        base: λ, the similarity that separates "too far" from "too close".
+        base: λ, the similarity above which positives, and below which negatives, count little.
         distance: gives the similarity; None is the cosine.
         reducer: of the term `anchors`; None is the mean.
     """

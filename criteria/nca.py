@@ -15,7 +15,7 @@ from core.types import Distance, Miner
 
 
 class NCA(TupleLoss):
-    """The odds that a neighbour picked at random, close ones more likely, is of another class.
+    """NCA loss: the probability that a neighbour, drawn by its distance, is of another class.
 
     With d the squared Euclidean distance of the embeddings as they are, anchor i picks j with
     probability p_ij = exp(-s d_ij) / Σ_k exp(-s d_ik), k over its positives and negatives, and
@@ -27,14 +27,14 @@ class NCA(TupleLoss):
     negatives has the loss 0 and counts.
 
     Differences:
-        pytorch-metric-learning: the distance of unit vectors; `distance=Lp(power=2)`. An anchor
-            whose p_i underflows is left out there; given tuples, all pairs compete all the same.
-            Without any positive pair it is NaN.
+        pytorch-metric-learning: `NCALoss` has the distance of unit vectors; `distance=Lp(power=2)`.
+            It leaves out an anchor whose p_i underflows; given tuples, the softmax is over all
+            pairs nevertheless. Without any positive pair it is NaN.
 
     Args:
         miner: chooses the neighbours of each anchor; None takes all others.
         scale: s > 0, per unit of `distance`; 1 in the paper, where the length of the embeddings,
-            which is learned, takes its part.
+            which is learned, has the same effect.
         log: whether the loss is -log p_i.
         distance: None is the squared Euclidean distance of the embeddings as they are.
         reducer: of the term `anchors`; None is the mean.

@@ -13,14 +13,14 @@ from core.types import Distance, Miner
 
 
 class NPair(TupleLoss):
-    """A positive must be more similar to its anchor than all negatives of the anchor at once.
+    """N-pair loss: a softmax of each positive pair against all negatives of its anchor.
 
     With s_ij the dot product of the embeddings as they are, each positive pair (a, p) has the loss
 
         log(1 + Σ_n exp(s_an - s_ap)),  n over the negatives of a
 
-    averaged over the positive pairs, plus the penalty of `regularizer`, which keeps the lengths
-    in check. A pair without negatives counts as 0; without pairs the average is 0.
+    averaged over the positive pairs, plus the penalty of `regularizer`, which limits the lengths. A
+    pair without negatives counts as 0; without pairs the average is 0.
 
     In the paper a batch is one pair (a_c, p_c) of each class c, and the negatives of a_c are the
     p of the other classes; given as `tuples`, such pairs give exactly that. By default every
@@ -31,8 +31,9 @@ class NPair(TupleLoss):
             over the draws, `reducer=PerAnchor()`. All pairs give that only where no class has more
             than two samples. The penalty is the mean length, not squared;
             `regularizer=LpNorm(0.005)`. On BN-Inception they divide the embeddings by 4.
-        pytorch-metric-learning: the first pair of each class against the second samples of the
-            other classes, given as `tuples`; `distance=Cosine()`, `regularizer=None`.
+        pytorch-metric-learning: `NPairsLoss` compares the first pair of each class against the
+            second samples of the other classes, given as `tuples`; `distance=Cosine()`,
+            `regularizer=None`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

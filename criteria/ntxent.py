@@ -12,7 +12,7 @@ from core.types import Distance, Miner
 
 
 class NTXent(TupleLoss):
-    """Each positive pair must win a softmax against the negatives of its anchor.
+    """NT-Xent loss, InfoNCE: a softmax of each positive pair against the negatives of its anchor.
 
     With s_ij the cosine similarity, each positive pair (a, p) has the loss
 
@@ -20,11 +20,11 @@ class NTXent(TupleLoss):
 
     averaged over the positive pairs. A pair without negatives is 0 and counts; without pairs the
     mean is 0. In the paper each sample has one positive, another view of the same image; with more
-    of them, each competes with the negatives alone. The sums are by row: O(N M) memory.
+    of them, each is compared with the negatives alone. It takes O(N M) memory.
 
     Differences:
-        pytorch-metric-learning: no pair's loss exceeds 87.3 in float32, and near it the gradient
-            fades.
+        pytorch-metric-learning: `NTXentLoss`, where no pair's loss exceeds 87.3 in float32, and the
+            gradient vanishes near it.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

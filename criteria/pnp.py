@@ -22,17 +22,17 @@ VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 
 
 class PNP(TupleLoss):
-    """Counts, smoothly, the negatives that come before each positive of an anchor.
+    """PNP loss: penalises the smooth number of negatives ranked before each positive of an anchor.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, R_j = Σ_{k ∈ N} σ((s_k - s_j) / T) negatives come before the positive j. The loss of
     the anchor is the mean over j ∈ P of
 
         O   R
-        Iu  (1 + R) log(1 + R)              slope increases with R, without bound
-        Ib  (b R - log(1 + b R)) / b²       slope increases with R, up to 1/b
-        Ds  log(1 + R)                      slope decreases with R
-        Dq  1 - 1 / (1 + R)^α               slope decreases faster, the more so the larger α
+        Iu  (1 + R) log(1 + R)              gradient increases with R, without bound
+        Ib  (b R - log(1 + b R)) / b²       gradient increases with R, up to 1/b
+        Ds  log(1 + R)                      gradient decreases with R
+        Dq  1 - 1 / (1 + R)^α               gradient decreases faster, even more with a larger α
 
     averaged over the anchors with positives. An anchor without negatives has the loss 0. The
     paper finds Ds and Dq best: a positive with many negatives before it may be of another cluster.
@@ -40,7 +40,7 @@ class PNP(TupleLoss):
     Differences:
         Li et al.: in their code the query is one of its own positives, `include_query=True`, and
             all classes of a batch must be of one size.
-        pytorch-metric-learning: `include_query=True`.
+        pytorch-metric-learning: `PNPLoss` has `include_query=True`.
 
     Args:
         miner: chooses P and N; None takes all pairs.

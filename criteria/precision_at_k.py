@@ -1,6 +1,6 @@
 """Surrogate precision@k of open-metric-learning, https://github.com/OML-Team/open-metric-learning.
 
-It puts precision in the place of recall in Patel et al., https://arxiv.org/abs/2108.11179.
+It replaces the recall in Patel et al. by the precision, https://arxiv.org/abs/2108.11179.
 """
 
 from core.distance import Lp
@@ -13,19 +13,19 @@ from core.types import Distance, Miner
 
 
 class PrecisionAtK(TupleLoss):
-    """One minus the share of positives among an anchor's k nearest, step functions smoothed.
+    """Precision@k loss: one minus a smooth precision@k of each anchor.
 
     With d the Euclidean distance to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j and the precision are
 
         r_j = Σ_{x ∈ P ∪ N} σ((d_j - d_x) / T),  1/min(k, |P|) Σ_{j ∈ P} σ((k - r_j) / T_k)
 
-    where j itself counts 1/2 in r_j, so that the k-th is well inside. The loss is averaged over
-    the anchors with positives.
+    where j itself counts 1/2 in r_j, so that the k-th is well within the list. The loss is averaged
+    over the anchors with positives.
 
     Differences:
-        open-metric-learning: the query is one of its own positives, which makes place k into
-            k + 1, `include_query=True`; it counts anchors that have no other, too.
+        open-metric-learning: the query is one of its own positives, so that k becomes k + 1,
+            `include_query=True`; it counts anchors that have no other positive, too.
 
     Args:
         miner: chooses P and N; None takes all pairs.

@@ -16,16 +16,16 @@ from core.types import Distance, Distances, Labels, Miner, Pairs, ReferenceLabel
 
 
 class Quadruplet(TupleLoss):
-    """A positive pair must also be closer than negative pairs that it has no sample in common with.
+    """Quadruplet loss: a triplet loss that also compares positive with unrelated negative pairs.
 
     With d the squared Euclidean distance of unit vectors,
 
         mean of [d_ap - d_an + α₁]₊ over triplets (a, p, n)
         + mean of [d_ap - d_kn + α₂]₊ over quadruplets (a, p, k, n)
 
-    where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n
-    are of three classes: every one that the chosen pairs, or the pairs of the chosen triplets,
-    make. Their sum is exact, in O(N M) memory and O(N M log P) time for P positive pairs; classes
+    where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n are
+    of three classes. All quadruplets of the chosen pairs, or of the pairs of the chosen triplets,
+    count. Their sum is exact, in O(N M) memory and O(N M log P) time for P positive pairs; classes
     of more than about √M samples, and all on an accelerator, take sorts of the distances instead,
     O(N M log N M). Without triplets or without quadruplets the mean over them is 0. The margins of
     the paper adapt to the batch: they are `margin` and `second_margin` times
@@ -45,7 +45,7 @@ class Quadruplet(TupleLoss):
         adaptive: whether the margins are multiplied by the gap.
         seed: None takes all quadruplets. A number draws one k for each given or mined triplet
             (a, p, n), evenly among the references of other classes than a and n, with that seed;
-            with references this takes O(M²) memory. Chosen pairs are always crossed.
+            with references this takes O(M²) memory. Chosen pairs always make all quadruplets.
         distance: None is the squared Euclidean distance of unit vectors.
         reducer: of the terms `triplets` and `quadruplets`; None is the mean of each.
     """

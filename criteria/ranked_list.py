@@ -11,20 +11,20 @@ from core.types import Distance, Mask, Miner
 
 
 class RankedList(TupleLoss):
-    """Positives belong into a ball around the anchor, negatives outside a larger one.
+    """Ranked list loss: positives lie in a ball around the anchor, negatives outside a larger one.
 
-    With d the Euclidean distance of unit vectors, α the boundary and m the margin, pairs inside
-    their bounds are trivial and left out. Of the others of an anchor,
+    With d the Euclidean distance of unit vectors, α the boundary and m the margin, pairs within
+    their bounds are trivial and left out. Over the other pairs of an anchor,
 
         L⁺ = Σ w⁺ [d - (α - m)]₊ / Σ w⁺ over positives,  w⁺ = exp(T⁺ [d - (α - m)])
         L⁻ = Σ w⁻ [α - d]₊       / Σ w⁻ over negatives,  w⁻ = exp(T⁻ [α - d])
 
-    so that harder ones weigh more, and the loss is the mean of (1 - λ) L⁺ + λ L⁻ over all N
-    anchors. A side without nontrivial pairs contributes 0. A gradient flows through the weights.
+    so that harder pairs weigh more, and the loss is the mean of (1 - λ) L⁺ + λ L⁻ over all N
+    anchors. A side without nontrivial pairs contributes 0. The weights have a gradient, too.
 
     Differences:
-        pytorch-metric-learning: adds 1e-5 per pair to the sum of the weights; takes no tuples;
-            leaves out negatives at distance 0, the hardest.
+        pytorch-metric-learning: `RankedListLoss` adds 1e-5 per pair to the sum of the weights;
+            takes no tuples; leaves out negatives at distance 0, the hardest.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

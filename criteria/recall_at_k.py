@@ -16,7 +16,7 @@ from core.types import Distance, Miner, Pairs
 
 
 class RecallAtK(TupleLoss):
-    """One minus the share of an anchor's positives among its k nearest, step functions smoothed.
+    """Recall@k surrogate loss: one minus a smooth recall@k of each anchor, averaged over several k.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j and the recall are
@@ -24,12 +24,12 @@ class RecallAtK(TupleLoss):
         r_j = 1 + Σ_{x ∈ P ∪ N, x ≠ j} σ((s_x - s_j) / T),  R_k = 1/|P| Σ_{j ∈ P} σ((k - r_j) / T_k)
 
     and the loss is the mean of 1 - R_k over the k's, averaged over the anchors with positives. A
-    recall of 1 is beyond reach if k < |P|; `attainable` divides by min(k, |P|) instead.
+    recall of 1 is impossible if k < |P|; `attainable` divides by min(k, |P|) instead.
 
     Differences:
         Patel et al.: their code has `attainable=True` and leaves the query in its list, always
             first, which lowers all ranks by one, `include_query=True`. Their similarity mixup is
-            not part of this objective.
+            not part of this loss.
 
     Args:
         miner: chooses P and N; None takes all pairs.

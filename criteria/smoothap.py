@@ -9,7 +9,7 @@ from core.types import Distance, Miner
 
 
 class SmoothAP(TupleLoss):
-    """One minus the average precision of each anchor's list, its step functions made sigmoids.
+    """Smooth-AP loss: one minus a smooth average precision of each anchor.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j among the positives, and among all, is
@@ -22,8 +22,8 @@ class SmoothAP(TupleLoss):
     Differences:
         Brown et al.: in their code the query is the first of its own positives,
             `include_query=True`; all classes of a batch must be of one size.
-        pytorch-metric-learning: as the authors' code; silently wrong unless the batch is sorted by
-            class.
+        pytorch-metric-learning: `SmoothAPLoss` is as the authors' code; it is silently wrong unless
+            the batch is sorted by class.
 
     Args:
         miner: chooses P and N; None takes all pairs.

@@ -13,7 +13,7 @@ from core.types import Distance, Miner
 
 
 class SNRTriplet(TupleLoss):
-    """A negative must be noisier than a positive, by a margin, with the anchor as the signal.
+    """SNR triplet loss: a triplet loss whose distance is the noise-to-signal ratio of a pair.
 
     For each triplet (a, p, n), with d_xy = Var(x - y) / Var(x), variances over the dimensions,
 
@@ -25,6 +25,8 @@ class SNRTriplet(TupleLoss):
     triplets and contributes nothing.
 
     Differences:
+        pytorch-metric-learning: `TripletMarginLoss(distance=SNRDistance())` has unit vectors and
+            the mean of the losses above zero.
         Roth et al.: the mean of the non-zero hinges; no penalty with the miner `distance`, 0.005
             of it else; `reducer=NonZeroMean(), regularizer=None`.
 

@@ -12,17 +12,18 @@ from core.types import Distance, Miner
 
 
 class SNRContrastive(TupleLoss):
-    """Makes positives quiet and negatives noisy, each until a margin, with the anchor as signal.
+    """SNR contrastive loss: a contrastive loss whose distance is the noise-to-signal ratio.
 
     With d_xy = Var(x - y) / Var(x), x the anchor, variances over the dimensions,
 
         [d - m⁺]₊ of each positive pair + [m⁻ - d]₊ of each negative pair
 
-    where the positive and the negative pairs are averaged apart, zeros counted, plus the penalty
-    of `regularizer`. A kind of pair that the batch lacks contributes 0.
+    where positive and negative pairs are averaged separately, zeros counted, plus the penalty of
+    `regularizer`. A kind of pair that the batch lacks contributes 0.
 
     Differences:
-        pytorch-metric-learning: unit vectors, the mean of the non-zero terms, no penalty;
+        pytorch-metric-learning: `SignalToNoiseRatioContrastiveLoss` has unit vectors, the mean of
+            the losses above zero and no penalty;
             `distance=SNR(normalize=True), reducer=NonZeroMean(), regularizer=None`.
 
     Args:

@@ -9,20 +9,21 @@ from core.types import Distance, Miner
 
 
 class SoftNearestNeighbour(TupleLoss):
-    """A neighbour drawn by closeness should be of the anchor's class.
+    """Soft nearest neighbour loss: a neighbour drawn by its distance is of the anchor's class.
 
     With d the squared Euclidean distance of the embeddings as they are, T the temperature and
     P_i, N_i the positives and negatives of anchor i,
 
         L_i = -log(Σ_{j ∈ P_i} exp(-d_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(-d_ik / T))
 
-    averaged over the anchors with positives; the others have no L_i. An anchor without negatives
-    has the loss 0. One close positive is enough, whereas SupCon asks all of them to be close.
+    averaged over the anchors with positives; the others do not count. An anchor without negatives
+    has the loss 0. One close positive is enough, whereas SupCon needs all of them to be close.
 
     Differences:
         Frosst et al.: their code adds 1e-5 inside the logarithm, counts anchors without positives
             by it, and may take one gradient step on 1/T at every call; T is fixed here.
-        TensorFlow Similarity: unit vectors, as its embedding layer gives; `distance=Lp(power=2)`.
+        TensorFlow Similarity: unit vectors, which its embedding layer returns;
+            `distance=Lp(power=2)`.
 
     Args:
         miner: chooses P and N; None takes all pairs.

@@ -12,7 +12,7 @@ from core.types import Distance, Miner
 
 
 class SupAP(TupleLoss):
-    """An upper bound of one minus the average precision, and margins that hold across batches.
+    """ROADMAP loss: SupAP, an upper bound of one minus the average precision, and a calibration.
 
     With s the cosine similarity to the anchor and P, N its positives and negatives, a positive j
     has the true rank r⁺_j = #{k ∈ P: s_k >= s_j} among the positives and, before it,
@@ -27,7 +27,8 @@ class SupAP(TupleLoss):
         (1 - λ) (1 - 1/|P| Σ_j r⁺_j / (r⁺_j + r⁻_j)) + λ ([m⁺ - s]₊ + [s - m⁻]₊)
 
     where the lists of anchors with positives, the positive pairs and the negative pairs are each
-    averaged apart. Only the negatives move a rank: r⁺ has no gradient.
+    averaged separately. The second part, the calibration, has margins that hold across batches.
+    Only the negatives move a rank: r⁺ has no gradient.
 
     Differences:
         Ramzi et al.: their code has H(x) = ρ (x - δ) + 1.44 beyond δ, which is
@@ -40,8 +41,7 @@ class SupAP(TupleLoss):
         temperature: T > 0, in units of the similarity.
         slope: ρ >= 0, ranks per unit of similarity.
         reach: δ >= 0, in units of the similarity.
-        offset: makes H(x) = ρ x + offset beyond δ, where H is o at δ for an offset of o - ρ δ; None
-            continues H there.
+        offset: makes H(x) = ρ x + offset beyond δ; None makes H continuous there.
         positive_margin: m⁺, the similarity that positive pairs should have.
         negative_margin: m⁻, the similarity that negative pairs should not have.
         balance: λ in [0, 1], the share of the calibration; 0 is SupAP alone.

@@ -10,21 +10,21 @@ from core.types import Distance, Miner
 
 
 class SupCon(TupleLoss):
-    """A softmax over the others of the batch must give each positive of an anchor a high chance.
+    """Supervised contrastive loss: a softmax of each positive against all other samples.
 
     With s_ij the cosine similarity, T the temperature and P_i, N_i the positives and negatives of
-    anchor i, the chance of j is p_ij = exp(s_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(s_ik / T), and
+    anchor i, the probability of j is p_ij = exp(s_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(s_ik / T), and
 
         L_i = -1/|P_i| Σ_{j ∈ P_i} log p_ij        the paper's L_out, the better one there
         L_i = -log(1/|P_i| Σ_{j ∈ P_i} p_ij)       its L_in, with `outside=False`
 
-    averaged over the anchors with positives; the others have no L_i. An anchor without negatives
-    still asks for equal chances of its positives.
+    averaged over the anchors with positives; the others do not count. An anchor without negatives
+    still has a loss, which is least for equal probabilities of its positives.
 
     Differences:
         Khosla et al.: their code starts at T = 0.07, and gives NaN if an anchor has no positives.
-        pytorch-metric-learning: the mean of the L_i above zero, `reducer=NonZeroMean()`; no loss
-            at all in a batch without negatives.
+        pytorch-metric-learning: `SupConLoss` takes the mean of the L_i above zero,
+            `reducer=NonZeroMean()`; it is 0 in a batch without negatives.
 
     Args:
         miner: chooses P and N; None takes all pairs.

@@ -9,18 +9,19 @@ from core.types import Distance, Miner
 
 
 class ThresholdConsistentMargin(TupleLoss):
-    """One threshold of similarity should tell positives from negatives in every class.
+    """Threshold-consistent margin loss: pushes hard pairs beyond margins that all classes share.
 
     With s the cosine similarity,
 
         λ⁺ [m⁺ - s]₊ of each positive pair,  λ⁻ [s - m⁻]₊ of each negative pair
 
-    where each kind is averaged apart, and over its hard pairs only, those on the wrong side of
+    where each kind is averaged separately, and over its hard pairs only, those on the wrong side of
     their margin. Both margins are absolute, so they hold for all classes alike. The paper adds it
     to another loss. A kind without hard pairs contributes 0.
 
     Differences:
-        pytorch-metric-learning: takes references and ignores them.
+        pytorch-metric-learning: `ThresholdConsistentMarginLoss` accepts references and ignores
+            them.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

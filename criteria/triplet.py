@@ -9,7 +9,7 @@ from core.types import Distance, Miner
 
 
 class TripletMargin(TupleLoss):
-    """A negative must be farther from its anchor than a positive is, by a margin.
+    """Triplet loss: a negative is farther from the anchor than a positive, by a margin.
 
     For each triplet (a, p, n), with d the squared Euclidean distance of unit vectors,
 
@@ -21,7 +21,8 @@ class TripletMargin(TupleLoss):
     negatives has no triplets and contributes nothing.
 
     Differences:
-        pytorch-metric-learning: the mean of the non-zero ones, distances not squared, margin 0.05;
+        pytorch-metric-learning: `TripletMarginLoss` takes the mean of the losses above zero,
+            distances that are not squared, and the margin 0.05;
             `reducer=NonZeroMean(), distance=Lp(), margin=0.05`.
         pytorch-online-metric-learning: each sample is one of its own positives; the miner
             `batch_easy_hard` with `include_anchor=True`.

@@ -18,16 +18,19 @@ from core.types import Miner
 
 
 class TupletMargin(TupleLoss):
-    """A positive, its angle relaxed by a margin, against all negatives of its anchor at once.
+    """Tuplet margin loss: a softmax of each positive pair, with slack in its angle, over negatives.
 
     With θ the angle between two embeddings, s the scale and β the margin, each positive pair
     (a, p) makes a tuplet with the negatives n of its anchor and has the loss
 
         log(1 + Σ_n exp(s (cos θ_an - cos(θ_ap - β))))
 
-    averaged over the tuplets. The margin is slack: nearest to the negatives counts a positive at
-    the angle β, not at 0, so that the hardest positives do not govern the loss. A positive pair
-    whose anchor has no negatives has the loss 0. The paper adds the intra-pair variance loss.
+    averaged over the tuplets. The margin is a slack: the loss is least for a positive at the angle
+    β, not at 0, which keeps the hardest positives from dominating. A positive pair whose anchor has
+    no negatives has the loss 0. The paper adds the intra-pair variance loss.
+
+    Differences:
+        pytorch-metric-learning: `TupletMarginLoss`, the same.
 
     Args:
         miner: chooses the tuples; None takes all pairs.

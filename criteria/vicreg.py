@@ -14,7 +14,7 @@ EPSILON = 1e-4  # added to the variances, as in the paper
 
 
 class VICReg(TupleLoss):
-    """Positives alike, every dimension spread out, no two dimensions alike; no negatives needed.
+    """VICReg loss: variance, invariance and covariance regularization; it needs no negatives.
 
     Of the N embeddings Z as they are, of D dimensions, and the references Z', which are Z itself if
     there are none,
@@ -25,13 +25,13 @@ class VICReg(TupleLoss):
 
     and the loss is λ s + μ (v(Z) + v(Z')) + ν (c(Z) + c(Z')); Var and Cov divide by N - 1. The
     paper has two views of each image, that is `references` of the same N labels, all different;
-    with labels every positive pair takes the place of two views. A batch without positives has
-    s = 0. Negatives play no part, so there is no miner; given tuples choose the positives.
+    with labels, every positive pair counts as two views. A batch without positives has s = 0.
+    Negatives do not count, so there is no miner; given tuples choose the positives.
 
     Differences:
         Bardes et al.: s of the text is a sum over dimensions, that of the algorithm and of the code
             a mean, as here; the code halves v, `variance=12.5`.
-        pytorch-metric-learning: as the authors' code, for two views without labels.
+        pytorch-metric-learning: `VICRegLoss` is as the authors' code, for two views without labels.
 
     Args:
         invariance: λ.

@@ -49,7 +49,9 @@ def test_the_loss_has_at_most_30_lines_of_code(folder: Path) -> None:
     documented = [
         n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Module | ast.ClassDef)
     ]
-    prose = sum(len(ast.get_docstring(node, clean=False).split("\n")) for node in documented)  # type: ignore[union-attr]
+    docstrings = [ast.get_docstring(node, clean=False) or "" for node in documented]
+    prose = sum(line.strip() != "" for text in docstrings for line in text.split("\n"))
+    prose += docstrings[1].endswith("    ")  # closing quotes on a line of their own
     assert len([line for line in source.splitlines() if line.strip()]) - prose <= 30
 
 
