@@ -7,26 +7,15 @@ import torch
 from annotated_types import Len
 from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
-from core.tuples import all_pairs, with_fallback
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Pairs,
-    ReferenceLabels,
-    References,
-    Triplets,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import with_fallback
+from core.types import Distance, Distances, Mask, Pairs, Triplets, Tuples
 
 Strategy = Literal["easy", "hard", "semihard", "all"]
 
 
-class BatchEasyHardMiner:
+class BatchEasyHardMiner(TupleMiner):
     """One positive and one negative of each anchor, by how hard they are.
 
         "easy"      the nearest positive, the farthest negative
@@ -65,6 +54,7 @@ class BatchEasyHardMiner:
         distance: Distance | None = None,
         include_anchor: bool = False,
     ) -> None:
+        super().__init__(distance)
         for name, strategy in {"positives": positives, "negatives": negatives}.items():
             if strategy not in get_args(Strategy):
                 raise ValueError(f"{name} must be one of {get_args(Strategy)}, got {strategy!r}")
@@ -74,21 +64,12 @@ class BatchEasyHardMiner:
         self.include_anchor = include_anchor
         self.allowed_positives = _range("allowed_positives", allowed_positives)
         self.allowed_negatives = _range("allowed_negatives", allowed_negatives)
-        self.distance = distance or Lp()
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Tuples:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        if self.include_anchor and references is None:
-            positives |= torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Tuples:
+        positives, negatives = batch.pairs()
+        if self.include_anchor and batch.references is None:
+            positives |= torch.eye(len(positives), dtype=torch.bool, device=positives.device)
+        distances = batch.distances()
         positives &= _within(distances, self.allowed_positives)
         negatives &= _within(distances, self.allowed_negatives)
         if {self.positives, self.negatives} == {"semihard", "all"}:

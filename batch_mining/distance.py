@@ -4,17 +4,16 @@ from typing import Annotated
 
 import torch
 from annotated_types import Gt, Le, Lt
-from torch import nn
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Distances, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Distances, Triplets
 
 
-class DistanceWeightedMiner(nn.Module):
+class DistanceWeightedMiner(TupleMiner):
     """Negatives from the whole range of distances, not mostly from where chance puts them.
 
     For each anchor one positive drawn uniformly, and one negative with odds 1 / q(d), where
@@ -50,21 +49,12 @@ class DistanceWeightedMiner(nn.Module):
         self.lower_cutoff, self.upper_cutoff = lower_cutoff, upper_cutoff
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = Lp()(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         near = negatives
         if self.upper_cutoff is not None:
             near = with_fallback(negatives & (distances < self.upper_cutoff), negatives)
-        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), embeddings.shape[1])
+        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), batch.embeddings.shape[1])
         if self.upper_cutoff is not None:
             log_odds = log_odds.where(distances < self.upper_cutoff, 0)
         return one_triplet_per_anchor(

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp, to_float32
-from core.tuples import all_pairs, one_triplet_per_anchor
-from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.distance import to_float32
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor
+from core.types import Distance, Embeddings, Labels, Triplets
 
 
-class HardClusterMiner:
+class HardClusterMiner(TupleMiner):
     """The centre of a class, its farthest sample, and the centre of the nearest other class.
 
     With the mean μ of the embeddings of each class, as they are given, a class gives one triplet:
@@ -31,20 +32,13 @@ class HardClusterMiner:
     """
 
     def __init__(self, distance: Distance | None = None) -> None:
-        self.distance = distance or Lp()
+        super().__init__(distance)
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        others = embeddings if references is None else references
-        other_labels = labels if reference_labels is None else reference_labels
+    def choose(self, batch: TupleBatch) -> Triplets:
+        positives, negatives = batch.pairs()
+        embeddings, labels = batch.embeddings, batch.labels
+        others = embeddings if batch.references is None else batch.references
+        other_labels = labels if batch.reference_labels is None else batch.reference_labels
         means = class_means(others, other_labels, of=labels)
         other_means = class_means(others, other_labels, of=other_labels)
         to_mean = self.distance(means, embeddings).diagonal()

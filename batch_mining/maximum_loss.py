@@ -4,18 +4,18 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
 from core.random import SeededRandom
 from core.ranges import PositiveFraction, PositiveInt, Seed
-from core.tuples import all_pairs
-from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Pairs
 
 Objective = Callable[..., Tensor]  # a criterion
 
 
-class MaximumLossMiner(nn.Module):
+class MaximumLossMiner(TupleMiner):
     """All pairs among the samples of that random part of the batch whose loss is largest.
 
     Some parts of equal size are drawn, each sample at most once in a part, and the objective is
@@ -47,16 +47,9 @@ class MaximumLossMiner(nn.Module):
         self.fraction, self.trials = fraction, trials
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        against = {"references": references, "reference_labels": reference_labels}
+    def choose(self, batch: TupleBatch) -> Pairs:
+        embeddings, labels, references = batch.embeddings, batch.labels, batch.references
+        against = {"references": references, "reference_labels": batch.reference_labels}
         size = math.ceil(self.fraction * len(labels))
         shuffled = self.draw.uniform(self.trials, len(labels), like=embeddings).argsort(dim=1)
         parts = shuffled[:, :size]
@@ -64,5 +57,5 @@ class MaximumLossMiner(nn.Module):
         hardest = parts.index_select(0, torch.stack(losses).argmax().view(1))[0]
         chosen = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, hardest, True)
         both = chosen[:, None] if references is not None else chosen[:, None] & chosen
-        positives, negatives = all_pairs(labels, reference_labels)
+        positives, negatives = batch.pairs()
         return Pairs(positives & both, negatives & both)

@@ -1,26 +1,16 @@
 """Pairs spread over distances, as in pytorch-metric-learning's `UniformHistogramMiner`."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed, Size
-from core.tuples import all_pairs
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Pairs,
-    ReferenceLabels,
-    References,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Distances, Mask, Pairs
 
 
-class UniformHistogramMiner(nn.Module):
+class UniformHistogramMiner(TupleMiner):
     """Equally many pairs of every distance, for positives and negatives apart.
 
     The distances of all positive pairs fall into bins of equal width between the least and the
@@ -48,7 +38,7 @@ class UniformHistogramMiner(nn.Module):
         distance: Distance | None = None,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(distance)
         for name, value in {
             "num_bins": num_bins,
             "positives_per_bin": positives_per_bin,
@@ -58,20 +48,10 @@ class UniformHistogramMiner(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.num_bins = num_bins
         self.positives_per_bin, self.negatives_per_bin = positives_per_bin, negatives_per_bin
-        self.distance = distance or Lp()
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Pairs:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         return Pairs(
             self._spread(distances, positives, self.positives_per_bin),
             self._spread(distances, negatives, self.negatives_per_bin),

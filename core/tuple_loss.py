@@ -1,51 +1,23 @@
 """The base of the losses over tuples: it checks, chooses and reduces; a loss adds its formula."""
 
-from typing import NamedTuple
-
 from torch import Tensor, nn
 
 from core.reducer import LossTerms, Mean, Reducer
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
+from core.tuple_batch import TupleBatch
+from core.tuples import select_tuples
 from core.types import (
     Distance,
-    Distances,
     Embeddings,
     Labels,
     Miner,
-    Pairs,
     ReferenceLabels,
     References,
     Scalar,
-    Similarities,
     Tuples,
 )
 
 NamedTerms = dict[str, LossTerms]  # one entry for each kind of tuple, by the name the reducer knows
-
-
-class TupleBatch(NamedTuple):
-    """A checked batch with its tuples, as a formula sees it. Each method computes anew."""
-
-    embeddings: Embeddings
-    labels: Labels
-    tuples: Tuples  # as the caller or the miner chose them
-    references: References | None  # None: the embeddings are compared with one another
-    reference_labels: ReferenceLabels | None
-    distance: Distance
-
-    def distances(self) -> Distances:
-        """(N, M), smaller is closer."""
-        return self.distance(self.embeddings, self.references)
-
-    def similarities(self) -> Similarities:
-        """(N, M), larger is closer."""
-        return self.distance.similarity(self.embeddings, self.references)
-
-    def pairs(self) -> Pairs:
-        """The tuples as masks of positive and negative pairs, (N, M) each."""
-        others = self.embeddings if self.references is None else self.references
-        return to_pairs(self.tuples, len(self.embeddings), len(others))
 
 
 class TupleLoss(nn.Module):

@@ -14,7 +14,8 @@ from core.kernels.pack_positives import pack_positive_indices
 from core.ranges import NonNegativeFloat
 from core.reducer import Reducer, loss_terms
 from core.regularizer import Regularizer
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Mask, Miner, References, Similarities
 
 FEW = 8  # positives of an anchor up to which a sum for each is faster than a matrix product

@@ -7,7 +7,8 @@ from annotated_types import Ge
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

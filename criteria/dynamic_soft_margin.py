@@ -14,7 +14,8 @@ from core.kernels.pack_positives import pack_positives
 from core.kernels.triplet_hinges import sum_by_anchor
 from core.ranges import PositiveFraction
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distances, Mask, Miner, Pairs, Triplets
 
 WIDEST = 2.0  # distance of unit vectors

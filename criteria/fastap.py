@@ -7,7 +7,8 @@ from core.distance import Lp
 from core.kernels.soft_histogram import soft_histogram
 from core.ranges import Size
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Miner
 
 

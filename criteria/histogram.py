@@ -7,7 +7,8 @@ from torch import Tensor
 
 from core.distance import Cosine
 from core.kernels.soft_histogram import soft_histogram
-from core.tuple_loss import TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import TupleLoss
 from core.types import Mask, Miner, Scalar, Similarities
 
 

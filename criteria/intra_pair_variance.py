@@ -8,7 +8,8 @@ from torch import Tensor
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Mask, Miner
 
 

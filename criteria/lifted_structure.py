@@ -6,7 +6,8 @@ from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positive_indices
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

@@ -9,7 +9,8 @@ from core.batch_checks import check_classes
 from core.distance import Lp
 from core.ranges import NonNegativeFloat, Size
 from core.reducer import LossTerms, NonZeroMean, Reducer
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Labels, Miner
 
 

@@ -7,7 +7,8 @@ from core.distance import Cosine
 from core.kernels.logsumexp import pair_cross_entropy
 from core.ranges import PositiveFloat
 from core.reducer import Reducer
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

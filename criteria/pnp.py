@@ -9,7 +9,8 @@ from core.distance import Cosine
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {

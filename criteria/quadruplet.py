@@ -10,7 +10,8 @@ from core.kernels.triplet_hinges import sum_by_anchor, triplet_hinges
 from core.random import SeededRandom
 from core.ranges import Seed
 from core.reducer import LossTerms, Reducer
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.tuples import drop_invalid
 from core.types import Distance, Distances, Labels, Miner, Pairs, ReferenceLabels, Triplets
 

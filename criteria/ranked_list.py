@@ -6,7 +6,8 @@ from torch import Tensor
 from core.distance import Lp
 from core.ranges import Fraction, NonNegativeFloat
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Mask, Miner
 
 

@@ -4,7 +4,8 @@ from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.ranges import PositiveFloat
 from core.reducer import Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

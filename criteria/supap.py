@@ -7,7 +7,8 @@ from core.kernels.pack_positives import pack_positives
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import Fraction, PositiveFloat
 from core.reducer import LossTerms, Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

@@ -4,7 +4,8 @@ from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.ranges import NonNegativeFloat
 from core.reducer import NonZeroMean, Reducer, loss_terms
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

@@ -4,7 +4,8 @@ from core.distance import Lp
 from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
 from core.reducer import Reducer
-from core.tuple_loss import NamedTerms, TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
 from core.types import Distance, Miner
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from core.distance import Lp, to_float32
 from core.ranges import NonNegativeFloat
-from core.tuple_loss import TupleBatch, TupleLoss
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import TupleLoss
 from core.types import Embeddings, Scalar
 
 EPSILON = 1e-4  # added to the variances, as in the paper
