@@ -16,7 +16,7 @@ from core.types import Mask, Triplets
 
 
 class AngularMiner(TupleMiner):
-    """All triplets whose negative sees anchor and positive under a wide angle.
+    """Angular miner: all triplets whose angle at the negative exceeds a bound.
 
     With unit vectors a, p, n and the centre c = (a + p) / 2, the angle of a triplet is that at n
     of the right triangle of Wang et al. (their equation 4, as a condition):
@@ -27,12 +27,12 @@ class AngularMiner(TupleMiner):
 
         |n - a|² + |n - p|² < |a - p|² (1 + 1 / tan² angle) / 2
 
-    A positive that equals its anchor has the angle 0 everywhere and makes no triplet. Of more than
-    `max_triplets` each is drawn with the same probability; see `triplets_where`.
+    A positive that equals its anchor has the angle 0 with every negative and makes no triplet. If
+    there are more than `max_triplets`, that many are drawn, all with equal probability.
 
     Differences:
-        pytorch-metric-learning: to which the miner goes back, does not project onto the unit
-            sphere, and has no bound.
+        pytorch-metric-learning: `AngularMiner`, the origin of this miner, does not project onto the
+            unit sphere and has no `max_triplets`.
 
     Args:
         angle: degrees, in (0, 90).

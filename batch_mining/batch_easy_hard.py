@@ -16,7 +16,7 @@ Strategy = Literal["easy", "hard", "semihard", "all"]
 
 
 class BatchEasyHardMiner(TupleMiner):
-    """One positive and one negative of each anchor, by how hard they are.
+    """Batch easy/hard miner: one positive and one negative of each anchor, of a chosen hardness.
 
         "easy"      the nearest positive, the farthest negative
         "hard"      the farthest positive, the nearest negative
@@ -24,15 +24,16 @@ class BatchEasyHardMiner(TupleMiner):
                     farther than the positive, the farthest positive nearer than the negative
         "all"       all of them
 
-    Only pairs within the range allowed to their kind count. An anchor left without a positive or
-    without a negative keeps nothing. "all" beside "semihard" gives triplets, one for each pair of
-    the kind with "all": each positive and the nearest negative that is farther, or the farthest
+    Only pairs within the range allowed to their kind count. An anchor that then has no positive or
+    no negative gives no tuples. "all" beside "semihard" gives triplets, one for each pair of the
+    kind with "all": each positive and the nearest negative that is farther, or the farthest
     negative if none is (FaceNet); each negative and the farthest positive that is nearer, or the
     nearest positive if none is. On an accelerator the host waits there once.
 
     Differences:
-        pytorch-metric-learning: a strategy "all" ignores the range, keeps the pairs of an anchor
-            that has none of the other kind, and is an error beside "semihard".
+        pytorch-metric-learning: `BatchEasyHardMiner`, where a strategy "all" ignores the range,
+            keeps the pairs of an anchor that has none of the other kind, and is an error beside
+            "semihard".
         pytorch-online-metric-learning: each sample is one of its own positives;
             `include_anchor=True`.
 

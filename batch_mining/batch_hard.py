@@ -9,10 +9,13 @@ from core.types import Distance, Triplets
 
 
 class BatchHardMiner(TupleMiner):
-    """The farthest positive and the nearest negative of each anchor.
+    """Batch hard miner: the farthest positive and the nearest negative of each anchor.
 
-    An anchor without positives or without negatives gives no triplet. (Hermans et al. do not
-    project onto the unit sphere: `distance=Lp(normalize=False)`.)
+    An anchor without positives or without negatives gives no triplet.
+
+    Differences:
+        Hermans et al.: do not project onto the unit sphere; `distance=Lp(normalize=False)`.
+        pytorch-metric-learning: `BatchHardMiner`, the same.
 
     Args:
         distance: None is the Euclidean distance of unit vectors.

@@ -14,18 +14,24 @@ from core.types import Distances, Triplets
 
 
 class DistanceWeightedMiner(TupleMiner):
-    """Negatives from the whole range of distances, not mostly from where chance puts them.
+    """Distance weighted miner: draws negatives about uniformly over the range of distances.
 
-    For each anchor one positive drawn uniformly, and one negative with odds 1 / q(d), where
+    For each anchor, one positive is drawn uniformly, and one negative with probability ∝ 1 / q(d),
+    where
 
         q(d) ∝ d^(D-2) (1 - d²/4)^((D-3)/2)
 
     is the density of distances between random points of the unit sphere in D dimensions. Distances
     below the lower cut-off count as the cut-off; negatives beyond the upper one are not drawn,
     unless an anchor has no other, and then all are equally likely (as in the authors' code). An
-    anchor without positives or without negatives gives no triplet. (The authors draw one negative
-    for each positive of an anchor, the same at two samples per class. Roth et al.'s code has no
-    upper cut-off, `upper_cutoff=None`, and makes a sample alone in its class its own positive.)
+    anchor without positives or without negatives gives no triplet.
+
+    Differences:
+        Wu et al.: draw one negative for each positive of an anchor, the same at two samples per
+            class.
+        Roth et al.: no upper cut-off, `upper_cutoff=None`; a sample alone in its class is its own
+            positive.
+        pytorch-metric-learning: `DistanceWeightedMiner`.
 
     Args:
         lower_cutoff: Euclidean distance of unit vectors, in (0, 2).

@@ -11,7 +11,7 @@ from core.types import Distance, Embeddings, Labels, Triplets
 
 
 class HardClusterMiner(TupleMiner):
-    """The centre of a class, its farthest sample, and the centre of the nearest other class.
+    """Hard cluster miner: the centre of a class, its farthest sample and the nearest other class.
 
     With the mean μ of the embeddings of each class, as they are given, a class gives one triplet:
 
@@ -19,12 +19,12 @@ class HardClusterMiner(TupleMiner):
         positive  its sample farthest from μ, other than the anchor
         negative  of the class whose mean is nearest to μ, the sample nearest to that mean
 
-    A class without a second sample, or alone, gives none. Against references, the means, positives
-    and negatives are those of the references.
+    A class without a second sample, or without other classes, gives none. Against references, the
+    means, positives and negatives are those of the references.
 
     Differences:
-        open-metric-learning: anchor and negative are the means themselves, which no index names;
-            here the samples nearest to them stand in. Its classes must have equally many samples.
+        open-metric-learning: anchor and negative are the means themselves; here they are the
+            samples nearest to the means. Its classes must have equally many samples.
 
     Args:
         distance: None is the Euclidean distance of unit vectors; open-metric-learning does not

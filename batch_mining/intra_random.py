@@ -9,9 +9,9 @@ from core.types import Triplets
 
 
 class IntraRandomMiner(TupleMiner):
-    """For each anchor two other samples of its own class, each drawn uniformly.
+    """Intra-class random miner: two other samples of the anchor's class, each drawn uniformly.
 
-    The second stands where a negative does, so that the loss learns what varies within classes.
+    The second takes the place of the negative, so that the loss learns what varies within classes.
     The two differ where the class is large enough; at two samples per class they are the same, and
     a triplet loss has no gradient. An anchor alone in its class gives no triplet.
 
@@ -28,7 +28,7 @@ class IntraRandomMiner(TupleMiner):
         self.draw = SeededRandom(seed)
 
     def choose(self, batch: TupleBatch) -> Triplets:
-        friends = batch.pairs().positives
-        first = self.draw.among(friends)
-        others = with_fallback(friends.scatter(1, first[:, None], False), friends)
-        return one_triplet_per_anchor(first, self.draw.among(others), where=friends.any(dim=1))
+        positives = batch.pairs().positives
+        first = self.draw.among(positives)
+        others = with_fallback(positives.scatter(1, first[:, None], False), positives)
+        return one_triplet_per_anchor(first, self.draw.among(others), where=positives.any(dim=1))

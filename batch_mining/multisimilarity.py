@@ -9,12 +9,15 @@ from core.types import Distance, Pairs
 
 
 class MultiSimilarityMiner(TupleMiner):
-    """Keeps the pairs that contradict the opposite kind of pair of the same anchor.
+    """Multi-Similarity miner: pairs that are hard relative to the anchor's pairs of the other kind.
 
         positive (i, j) if s_ij < max_{k ∈ negatives of i} s_ik + ε
         negative (i, j) if s_ij > min_{k ∈ positives of i} s_ik - ε
 
-    An anchor with no positive keeps no negative, and the other way round.
+    An anchor without positives keeps no negatives, and vice versa.
+
+    Differences:
+        pytorch-metric-learning: `MultiSimilarityMiner`, the same.
 
     Args:
         epsilon: slack ε in units of similarity; larger keeps more pairs.

@@ -15,11 +15,11 @@ Ranks = PositiveInt | Annotated[Sequence[PositiveInt], Len(2, 2)]
 
 
 class NHardMiner(TupleMiner):
-    """The farthest positives and the nearest negatives of each anchor, every one with every one.
+    """N-hard miner: the farthest positives and the nearest negatives of each anchor, all combined.
 
     One of each is batch hard. A range of ranks, such as [2, 5], leaves out the very hardest, which
     are often wrong labels; it begins at 1 and includes both ends. An anchor has fewer where the
-    batch has fewer, and an anchor left without a positive or without a negative keeps nothing.
+    batch has fewer, and an anchor that then has no positive or no negative gives no tuples.
 
     Args:
         positives: how many, or the first and the last rank, 1 being the farthest.

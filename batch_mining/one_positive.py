@@ -10,7 +10,7 @@ from core.types import Pairs
 
 
 class OnePositiveMiner(TupleMiner):
-    """For each anchor one positive, drawn uniformly, and every negative.
+    """One-positive miner: one positive of each anchor, drawn uniformly, and all its negatives.
 
     An anchor without positives or without negatives keeps nothing. It is the miner `npair` of Roth
     et al., for their N-pair and angular loss.

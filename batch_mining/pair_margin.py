@@ -6,12 +6,15 @@ from core.types import Distance, Pairs
 
 
 class PairMarginMiner(TupleMiner):
-    """Positives that are too far apart and negatives that are too near.
+    """Pair margin miner: positives beyond one distance, and negatives within another.
 
         positive (i, j) if d(i, j) > positive_margin
         negative (i, j) if d(i, j) < negative_margin
 
-    Positives and negatives are chosen apart: an anchor may keep one kind alone.
+    Positives and negatives are chosen independently: an anchor may have only one kind.
+
+    Differences:
+        pytorch-metric-learning: `PairMarginMiner`, the same.
 
     Args:
         positive_margin: in units of `distance`.

@@ -24,11 +24,11 @@ FAVOURED = {  # distances that have all but 1e-15 of the odds
 
 
 class ParametricMiner(TupleMiner):
-    """Negatives drawn by the bin of distances that they fall into.
+    """Parametric miner: draws negatives from a fixed distribution over bins of distances.
 
-    The interval `limits` is cut into `num_bins` bins of equal width, each with its odds. For each
-    anchor one positive drawn uniformly, and one negative within the limits with the odds of its
-    bin, 1 for the bins whose middle the distribution favours and 1e-15 for the others:
+    The interval `limits` is cut into `num_bins` bins of equal width, each with a weight. For each
+    anchor, one positive is drawn uniformly, and one negative within the limits in proportion to the
+    weight of its bin: 1 if the distribution contains the middle of the bin, else 1e-15:
 
         "uniform"    all
         "hards"      up to 0.5

@@ -1,4 +1,4 @@
-"""Random triplets: the control of every mining experiment."""
+"""Random triplets: the baseline of every mining experiment."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from core.types import Mask, Triplets
 
 
 class RandomMiner(TupleMiner):
-    """For each anchor one positive and one negative, each drawn uniformly.
+    """Random miner: one positive and one negative of each anchor, each drawn uniformly.
 
     An anchor without positives or without negatives gives no triplet.
 

@@ -9,15 +9,16 @@ from core.types import Distance, Triplets
 
 
 class SemiHardMiner(TupleMiner):
-    """A negative that is farther than the positive, but not by the margin.
+    """Semi-hard miner: a negative that is farther than the positive, but by less than the margin.
 
-    For each anchor one positive p drawn uniformly, and one negative drawn uniformly from those with
+    For each anchor, one positive p is drawn uniformly, and one negative uniformly from those with
 
         d(a, p) < d(a, n) < d(a, p) + margin
 
     An anchor without such a negative draws any negative (Roth et al.), or is left out with
-    `fallback=False` (as in pytorch-metric-learning). An anchor without positives or without
-    negatives gives no triplet. (FaceNet takes every positive of its much larger batches.)
+    `fallback=False` (as in the `TripletMarginMiner` of pytorch-metric-learning). An anchor without
+    positives or without negatives gives no triplet. (FaceNet takes every positive of its much
+    larger batches.)
 
     Args:
         margin: in units of `distance`, > 0.

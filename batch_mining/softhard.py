@@ -11,11 +11,11 @@ from core.types import Distance, Triplets
 
 
 class SoftHardMiner(TupleMiner):
-    """Random triplets among the pairs that contradict the opposite kind of pair of the anchor.
+    """Soft-hard miner: random triplets of pairs that are hard relative to the anchor's other kind.
 
-    For each anchor one positive, drawn uniformly from those farther than its nearest negative, and
-    one negative, drawn uniformly from those nearer than its farthest positive; from all of the kind
-    where there is no such. An anchor without positives or without negatives gives no triplet.
+    For each anchor, one positive is drawn uniformly from those farther than its nearest negative,
+    and one negative from those nearer than its farthest positive; if there are none, from all of
+    that kind. An anchor without positives or without negatives gives no triplet.
 
     Args:
         distance: None is the Euclidean distance of unit vectors.

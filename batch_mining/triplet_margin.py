@@ -15,17 +15,17 @@ Kind = Literal["all", "hard", "semihard", "easy"]
 
 
 class TripletMarginMiner(TupleMiner):
-    """All triplets of a kind, told by their margin m = d(a, n) - d(a, p).
+    """Triplet margin miner: all triplets of a kind, defined by the margin m = d(a, n) - d(a, p).
 
         "all"       m <= margin
         "hard"      m <= 0
         "semihard"  0 < m <= margin: FaceNet, https://arxiv.org/abs/1503.03832
         "easy"      m > margin
 
-    Of more than `max_triplets` each is drawn with the same probability; see `triplets_where`.
+    If there are more than `max_triplets`, that many are drawn, all with equal probability.
 
     Differences:
-        pytorch-metric-learning: no bound; `max_triplets=None`.
+        pytorch-metric-learning: `TripletMarginMiner` has no bound; `max_triplets=None`.
 
     Args:
         margin: in units of `distance`, >= 0.

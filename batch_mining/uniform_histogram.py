@@ -11,16 +11,16 @@ from core.types import Distance, Distances, Mask, Pairs
 
 
 class UniformHistogramMiner(TupleMiner):
-    """Equally many pairs of every distance, for positives and negatives apart.
+    """Uniform histogram miner: equally many positive and equally many negative pairs per distance.
 
     The distances of all positive pairs fall into bins of equal width between the least and the
-    greatest of the batch; of each bin, some pairs are drawn, each equally likely and none twice,
-    and all of a bin with fewer. So for the negative pairs. An anchor may keep one kind alone. One
-    sort of all pairs, O(N M log(N M)).
+    greatest of the batch; from each bin, up to `positives_per_bin` are drawn without replacement.
+    The negative pairs likewise. An anchor may have only one kind. It takes one sort of all pairs,
+    O(N M log(N M)).
 
     Differences:
-        pytorch-metric-learning: draws with replacement, so that a pair of a bin with few counts
-            several times.
+        pytorch-metric-learning: `UniformHistogramMiner` draws with replacement, so that a pair of a
+            bin with few counts several times.
 
     Args:
         num_bins: of each kind.
