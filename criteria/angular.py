@@ -73,12 +73,12 @@ class Angular(TupleLoss):
         cosines = batch.similarities()
         dots = DotProduct().similarity(batch.embeddings, batch.references)
         pairs = batch.pairs()
-        positives, exist = pack_positive_indices(pairs.positives)
+        positives, valid = pack_positive_indices(pairs.positives)
         hardness = log_sum_exp(dots, where=pairs.negatives) - dots.gather(1, positives)
         sums = self._sums(cosines, batch.references, pairs.negatives, positives)
         angles = sums - 2 * (1 + self.t) * cosines.gather(1, positives)
         losses = self.npair_weight * F.softplus(hardness) + self.angular_weight * F.softplus(angles)
-        return {"pairs": loss_terms(losses, where=exist)}
+        return {"pairs": loss_terms(losses, where=valid)}
 
     def _sums(
         self,

@@ -52,11 +52,11 @@ class Circle(TupleLoss):
     def formula(self, batch: TupleBatch) -> NamedTerms:
         cosines = batch.similarities()
         positives, negatives = batch.pairs()
-        of_positives, exist = pack_positives(cosines, positives)
+        of_positives, valid = pack_positives(cosines, positives)
         pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
         push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
-        too_far = log_sum_exp(-self.scale * pull, where=exist)
+        too_far = log_sum_exp(-self.scale * pull, where=valid)
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))
-        both = exist.any(dim=1) & negatives.any(dim=1)
+        both = valid.any(dim=1) & negatives.any(dim=1)
         return {"anchors": loss_terms(losses, where=both)}

@@ -58,10 +58,10 @@ class Contrastive(TupleLoss):
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         distances, pairs = batch.distances(), batch.pairs()
-        of_positives, exist = pack_positives(distances, pairs.positives)
+        of_positives, valid = pack_positives(distances, pairs.positives)
         pull = (of_positives - self.positive_margin).relu() ** self.power / self.power
         push = (self.negative_margin - distances).relu() ** self.power / self.power
         return {
-            "positives": loss_terms(pull, where=exist),
+            "positives": loss_terms(pull, where=valid),
             "negatives": loss_terms(push, where=pairs.negatives),
         }

@@ -49,11 +49,11 @@ class IntraPairVariance(TupleLoss):
     def formula(self, batch: TupleBatch) -> NamedTerms:
         similarities = batch.similarities()
         positives, negatives = batch.pairs()
-        of_positives, exist = pack_positives(similarities, positives)
-        lowest = (1 - self.positive_epsilon) * marked_mean(of_positives, exist)
+        of_positives, valid = pack_positives(similarities, positives)
+        lowest = (1 - self.positive_epsilon) * marked_mean(of_positives, valid)
         highest = (1 + self.negative_epsilon) * marked_mean(similarities, negatives)
         return {
-            "positives": loss_terms((lowest - of_positives).relu().square(), where=exist),
+            "positives": loss_terms((lowest - of_positives).relu().square(), where=valid),
             "negatives": loss_terms((similarities - highest).relu().square(), where=negatives),
         }
 

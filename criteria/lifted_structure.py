@@ -52,9 +52,9 @@ class LiftedStructure(TupleLoss):
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0).expand_as(distances)
-        columns, exist = pack_positive_indices(positives)
+        columns, valid = pack_positive_indices(positives)
         of_j, of_positives = of_j.gather(1, columns), distances.gather(1, columns)
         neither = of_i.isneginf() & of_j.isneginf()
         push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
         losses = (of_positives + push).masked_fill(neither, 0).relu().square() / 2
-        return {"pairs": loss_terms(losses, where=exist)}
+        return {"pairs": loss_terms(losses, where=valid)}

@@ -54,7 +54,7 @@ class MultiSimilarity(TupleLoss):
     def formula(self, batch: TupleBatch) -> NamedTerms:
         excess = batch.similarities() - self.base
         pairs = batch.pairs()
-        of_positives, exist = pack_positives(excess, pairs.positives)
-        pull = log1p_sum_exp(-self.alpha * of_positives, where=exist) / self.alpha
+        of_positives, valid = pack_positives(excess, pairs.positives)
+        pull = log1p_sum_exp(-self.alpha * of_positives, where=valid) / self.alpha
         push = log1p_sum_exp(self.beta * excess, where=pairs.negatives) / self.beta
         return {"anchors": loss_terms(pull + push)}

@@ -66,7 +66,7 @@ class PrecisionAtK(TupleLoss):
         if self.include_query and batch.references is None:
             pairs, k = with_query(pairs), k + 1
         before = counts_before(similarities, pairs, Step(self.rank_temperature))
-        ranks, exist = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
-        found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
-        losses = 1 - found / exist.sum(dim=1).clamp(min=1, max=k)
-        return {"anchors": loss_terms(losses, where=exist.any(dim=1))}
+        ranks, valid = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
+        found = ((k - ranks) / self.k_temperature).sigmoid().where(valid, 0).sum(dim=1)
+        losses = 1 - found / valid.sum(dim=1).clamp(min=1, max=k)
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

@@ -72,11 +72,11 @@ class RecallAtK(TupleLoss):
         if self.include_query and batch.references is None:
             rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
         before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
-        ranks, exist = pack_positives(1 + before.positives + before.negatives, positives)
-        counts = exist.sum(dim=1).clamp(min=1)
+        ranks, valid = pack_positives(1 + before.positives + before.negatives, positives)
+        counts = valid.sum(dim=1).clamp(min=1)
         recalls = []
         for k in self.k:
-            found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
+            found = ((k - ranks) / self.k_temperature).sigmoid().where(valid, 0).sum(dim=1)
             recalls.append(found / (counts.clamp(max=k) if self.attainable else counts))
         losses = 1 - torch.stack(recalls).mean(dim=0)
-        return {"anchors": loss_terms(losses, where=exist.any(dim=1))}
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

@@ -50,9 +50,9 @@ class SNRContrastive(TupleLoss):
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         distances, pairs = batch.distances(), batch.pairs()
-        of_positives, exist = pack_positives(distances, pairs.positives)
+        of_positives, valid = pack_positives(distances, pairs.positives)
         return {
-            "positives": loss_terms((of_positives - self.positive_margin).relu(), where=exist),
+            "positives": loss_terms((of_positives - self.positive_margin).relu(), where=valid),
             "negatives": loss_terms(
                 (self.negative_margin - distances).relu(), where=pairs.negatives
             ),

@@ -83,13 +83,13 @@ class SupAP(TupleLoss):
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)
-        of_positives, exist = pack_positives(similarities, pairs.positives)
+        of_positives, valid = pack_positives(similarities, pairs.positives)
         pull = self.balance * (self.positive_margin - of_positives).relu()
         push = self.balance * (similarities - self.negative_margin).relu()
         return {
             "lists": LossTerms(
                 ((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed
             ),
-            "positives": loss_terms(pull, where=exist),
+            "positives": loss_terms(pull, where=valid),
             "negatives": loss_terms(push, where=pairs.negatives),
         }

@@ -51,11 +51,11 @@ class SupCon(TupleLoss):
     def formula(self, batch: TupleBatch) -> NamedTerms:
         logits = batch.similarities() / self.temperature
         positives, negatives = batch.pairs()
-        of_positives, exist = pack_positives(logits, positives)
-        counts = exist.sum(dim=1).clamp(min=1).to(logits.dtype)
+        of_positives, valid = pack_positives(logits, positives)
+        counts = valid.sum(dim=1).clamp(min=1).to(logits.dtype)
         if self.outside:
-            pull = of_positives.where(exist, 0).sum(dim=1) / counts
+            pull = of_positives.where(valid, 0).sum(dim=1) / counts
         else:
-            pull = log_sum_exp(of_positives, where=exist).squeeze(1) - counts.log()
+            pull = log_sum_exp(of_positives, where=valid).squeeze(1) - counts.log()
         losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
-        return {"anchors": loss_terms(losses, where=exist.any(dim=1))}
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

@@ -55,10 +55,10 @@ class ThresholdConsistentMargin(TupleLoss):
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         similarities, pairs = batch.similarities(), batch.pairs()
-        of_positives, exist = pack_positives(similarities, pairs.positives)
+        of_positives, valid = pack_positives(similarities, pairs.positives)
         pull = self.positive_weight * (self.positive_margin - of_positives).relu()
         push = self.negative_weight * (similarities - self.negative_margin).relu()
         return {
-            "positives": loss_terms(pull, where=exist),
+            "positives": loss_terms(pull, where=valid),
             "negatives": loss_terms(push, where=pairs.negatives),
         }

@@ -55,10 +55,10 @@ class TupletMargin(TupleLoss):
     def formula(self, batch: TupleBatch) -> NamedTerms:
         cosines = batch.similarities()
         pairs = batch.pairs()
-        of_positives, exist = pack_positives(cosines, pairs.positives)
+        of_positives, valid = pack_positives(cosines, pairs.positives)
         of_negatives = log_sum_exp(self.scale * cosines, where=pairs.negatives)
         hardness = of_negatives - self.scale * self._relaxed(of_positives)
-        return {"tuplets": loss_terms(F.softplus(hardness), where=exist)}
+        return {"tuplets": loss_terms(F.softplus(hardness), where=valid)}
 
     def _relaxed(self, cosines: Tensor) -> Tensor:
         """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""
