@@ -69,7 +69,7 @@ class Runs:
 
     def send(self, arguments: Sequence[str], limit: int, variables: Mapping[str, str]) -> int:
         """The process of `python main.py <arguments>`."""
-        order = {"arguments": arguments, "log": str(self.log)}
+        order: dict[str, object] = {"arguments": arguments, "log": str(self.log)}
         order |= {"limit": limit, "variables": variables}
         assert self.server.stdin
         self.server.stdin.write(json.dumps(order) + "\n")
