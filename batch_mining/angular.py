@@ -3,21 +3,20 @@
 import math
 from typing import Annotated
 
-import torch
 from annotated_types import Gt, Lt
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
 from core.distance import Lp
 from core.kernels.triplets_where import triplets_where
 from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed
-from core.tuples import all_pairs
-from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Mask, Triplets
 
 
-class AngularMiner(nn.Module):
-    """All triplets whose negative sees anchor and positive under a wide angle.
+class AngularMiner(TupleMiner):
+    """Angular miner: all triplets whose angle at the negative exceeds a bound.
 
     With unit vectors a, p, n and the centre c = (a + p) / 2, the angle of a triplet is that at n
     of the right triangle of Wang et al. (their equation 4, as a condition):
@@ -28,12 +27,12 @@ class AngularMiner(nn.Module):
 
         |n - a|² + |n - p|² < |a - p|² (1 + 1 / tan² angle) / 2
 
-    A positive that equals its anchor has the angle 0 everywhere and makes no triplet. Of more than
-    `max_triplets` each is drawn with the same probability; see `triplets_where`.
+    A positive that equals its anchor has the angle 0 with every negative and makes no triplet. If
+    there are more than `max_triplets`, that many are drawn, all with equal probability.
 
     Differences:
-        pytorch-metric-learning: to which the miner goes back, does not project onto the unit
-            sphere, and has no bound.
+        pytorch-metric-learning: `AngularMiner`, the origin of this miner, does not project onto the
+            unit sphere and has no `max_triplets`.
 
     Args:
         angle: degrees, in (0, 90).
@@ -47,7 +46,7 @@ class AngularMiner(nn.Module):
         max_triplets: PositiveInt | None = 1_000_000,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(Lp(power=2))
         if not 0 < angle < 90:
             raise ValueError(f"angle must be in (0, 90) degrees, got {angle}")
         if max_triplets is not None and max_triplets < 1:
@@ -55,23 +54,13 @@ class AngularMiner(nn.Module):
         self.angle, self.max_triplets = angle, max_triplets
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        squared = Lp(power=2)
-        to_anchor = squared(embeddings, references)
-        to_positive = to_anchor if references is None else squared(references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        to_anchor = batch.distances()
+        to_positive = to_anchor if batch.references is None else self.distance(batch.references)
         widest = 0.5 + 0.5 / math.tan(math.radians(self.angle)) ** 2
 
         def wide(anchors: Tensor, positives: Tensor) -> Mask:
             between = to_anchor[anchors, positives][:, None]
             return to_anchor[anchors] + to_positive[positives] < widest * between
 
-        pairs = all_pairs(labels, reference_labels)
-        return triplets_where(wide, pairs, self.max_triplets, self.draw)
+        return triplets_where(wide, batch.pairs(), self.max_triplets, self.draw)

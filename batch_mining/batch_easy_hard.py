@@ -7,27 +7,16 @@ import torch
 from annotated_types import Len
 from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
-from core.tuples import all_pairs, with_fallback
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Pairs,
-    ReferenceLabels,
-    References,
-    Triplets,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import with_fallback
+from core.types import Distance, Distances, Mask, Pairs, Triplets, Tuples
 
 Strategy = Literal["easy", "hard", "semihard", "all"]
 
 
-class BatchEasyHardMiner:
-    """One positive and one negative of each anchor, by how hard they are.
+class BatchEasyHardMiner(TupleMiner):
+    """Batch easy/hard miner: one positive and one negative of each anchor, of a chosen hardness.
 
         "easy"      the nearest positive, the farthest negative
         "hard"      the farthest positive, the nearest negative
@@ -35,15 +24,16 @@ class BatchEasyHardMiner:
                     farther than the positive, the farthest positive nearer than the negative
         "all"       all of them
 
-    Only pairs within the range allowed to their kind count. An anchor left without a positive or
-    without a negative keeps nothing. "all" beside "semihard" gives triplets, one for each pair of
-    the kind with "all": each positive and the nearest negative that is farther, or the farthest
+    Only pairs within the range allowed to their kind count. An anchor that then has no positive or
+    no negative gives no tuples. "all" beside "semihard" gives triplets, one for each pair of the
+    kind with "all": each positive and the nearest negative that is farther, or the farthest
     negative if none is (FaceNet); each negative and the farthest positive that is nearer, or the
     nearest positive if none is. On an accelerator the host waits there once.
 
     Differences:
-        pytorch-metric-learning: a strategy "all" ignores the range, keeps the pairs of an anchor
-            that has none of the other kind, and is an error beside "semihard".
+        pytorch-metric-learning: `BatchEasyHardMiner`, where a strategy "all" ignores the range,
+            keeps the pairs of an anchor that has none of the other kind, and is an error beside
+            "semihard".
         pytorch-online-metric-learning: each sample is one of its own positives;
             `include_anchor=True`.
 
@@ -65,6 +55,7 @@ class BatchEasyHardMiner:
         distance: Distance | None = None,
         include_anchor: bool = False,
     ) -> None:
+        super().__init__(distance)
         for name, strategy in {"positives": positives, "negatives": negatives}.items():
             if strategy not in get_args(Strategy):
                 raise ValueError(f"{name} must be one of {get_args(Strategy)}, got {strategy!r}")
@@ -74,21 +65,12 @@ class BatchEasyHardMiner:
         self.include_anchor = include_anchor
         self.allowed_positives = _range("allowed_positives", allowed_positives)
         self.allowed_negatives = _range("allowed_negatives", allowed_negatives)
-        self.distance = distance or Lp()
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Tuples:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        if self.include_anchor and references is None:
-            positives |= torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Tuples:
+        positives, negatives = batch.pairs()
+        if self.include_anchor and batch.references is None:
+            positives |= torch.eye(len(positives), dtype=torch.bool, device=positives.device)
+        distances = batch.distances()
         positives &= _within(distances, self.allowed_positives)
         negatives &= _within(distances, self.allowed_negatives)
         if {self.positives, self.negatives} == {"semihard", "all"}:

@@ -2,36 +2,30 @@
 
 import torch
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
-from core.tuples import all_pairs, one_triplet_per_anchor
-from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor
+from core.types import Distance, Triplets
 
 
-class BatchHardMiner:
-    """The farthest positive and the nearest negative of each anchor.
+class BatchHardMiner(TupleMiner):
+    """Batch hard miner: the farthest positive and the nearest negative of each anchor.
 
-    An anchor without positives or without negatives gives no triplet. (Hermans et al. do not
-    project onto the unit sphere: `distance=Lp(normalize=False)`.)
+    An anchor without positives or without negatives gives no triplet.
+
+    Differences:
+        Hermans et al.: do not project onto the unit sphere; `distance=Lp(normalize=False)`.
+        pytorch-metric-learning: `BatchHardMiner`, the same.
 
     Args:
         distance: None is the Euclidean distance of unit vectors.
     """
 
     def __init__(self, distance: Distance | None = None) -> None:
-        self.distance = distance or Lp()
+        super().__init__(distance)
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         return one_triplet_per_anchor(
             distances.masked_fill(~positives, -torch.inf).argmax(dim=1),
             distances.masked_fill(~negatives, torch.inf).argmin(dim=1),

@@ -4,29 +4,34 @@ from typing import Annotated
 
 import torch
 from annotated_types import Gt, Le, Lt
-from torch import nn
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Distances, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Distances, Triplets
 
 
-class DistanceWeightedMiner(nn.Module):
-    """Negatives from the whole range of distances, not mostly from where chance puts them.
+class DistanceWeightedMiner(TupleMiner):
+    """Distance weighted miner: draws negatives about uniformly over the range of distances.
 
-    For each anchor one positive drawn uniformly, and one negative with odds 1 / q(d), where
+    For each anchor, one positive is drawn uniformly, and one negative with probability ∝ 1 / q(d),
+    where
 
         q(d) ∝ d^(D-2) (1 - d²/4)^((D-3)/2)
 
     is the density of distances between random points of the unit sphere in D dimensions. Distances
     below the lower cut-off count as the cut-off; negatives beyond the upper one are not drawn,
     unless an anchor has no other, and then all are equally likely (as in the authors' code). An
-    anchor without positives or without negatives gives no triplet. (The authors draw one negative
-    for each positive of an anchor, the same at two samples per class. Roth et al.'s code has no
-    upper cut-off, `upper_cutoff=None`, and makes a sample alone in its class its own positive.)
+    anchor without positives or without negatives gives no triplet.
+
+    Differences:
+        Wu et al.: draw one negative for each positive of an anchor, the same at two samples per
+            class.
+        Roth et al.: no upper cut-off, `upper_cutoff=None`; a sample alone in its class is its own
+            positive.
+        pytorch-metric-learning: `DistanceWeightedMiner`.
 
     Args:
         lower_cutoff: Euclidean distance of unit vectors, in (0, 2).
@@ -50,21 +55,12 @@ class DistanceWeightedMiner(nn.Module):
         self.lower_cutoff, self.upper_cutoff = lower_cutoff, upper_cutoff
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = Lp()(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         near = negatives
         if self.upper_cutoff is not None:
             near = with_fallback(negatives & (distances < self.upper_cutoff), negatives)
-        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), embeddings.shape[1])
+        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), batch.embeddings.shape[1])
         if self.upper_cutoff is not None:
             log_odds = log_odds.where(distances < self.upper_cutoff, 0)
         return one_triplet_per_anchor(

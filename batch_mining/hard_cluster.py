@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp, to_float32
-from core.tuples import all_pairs, one_triplet_per_anchor
-from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.distance import to_float32
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor
+from core.types import Distance, Embeddings, Labels, Triplets
 
 
-class HardClusterMiner:
-    """The centre of a class, its farthest sample, and the centre of the nearest other class.
+class HardClusterMiner(TupleMiner):
+    """Hard cluster miner: the centre of a class, its farthest sample and the nearest other class.
 
     With the mean μ of the embeddings of each class, as they are given, a class gives one triplet:
 
@@ -18,12 +19,12 @@ class HardClusterMiner:
         positive  its sample farthest from μ, other than the anchor
         negative  of the class whose mean is nearest to μ, the sample nearest to that mean
 
-    A class without a second sample, or alone, gives none. Against references, the means, positives
-    and negatives are those of the references.
+    A class without a second sample, or without other classes, gives none. Against references, the
+    means, positives and negatives are those of the references.
 
     Differences:
-        open-metric-learning: anchor and negative are the means themselves, which no index names;
-            here the samples nearest to them stand in. Its classes must have equally many samples.
+        open-metric-learning: anchor and negative are the means themselves; here they are the
+            samples nearest to the means. Its classes must have equally many samples.
 
     Args:
         distance: None is the Euclidean distance of unit vectors; open-metric-learning does not
@@ -31,20 +32,13 @@ class HardClusterMiner:
     """
 
     def __init__(self, distance: Distance | None = None) -> None:
-        self.distance = distance or Lp()
+        super().__init__(distance)
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        others = embeddings if references is None else references
-        other_labels = labels if reference_labels is None else reference_labels
+    def choose(self, batch: TupleBatch) -> Triplets:
+        positives, negatives = batch.pairs()
+        embeddings, labels = batch.embeddings, batch.labels
+        others = embeddings if batch.references is None else batch.references
+        other_labels = labels if batch.reference_labels is None else batch.reference_labels
         means = class_means(others, other_labels, of=labels)
         other_means = class_means(others, other_labels, of=other_labels)
         to_mean = self.distance(means, embeddings).diagonal()

@@ -21,13 +21,16 @@ from core.types import (
 
 
 class HDCMiner:
-    """The hardest part of all positive pairs of the batch, and of all negative pairs.
+    """HDC miner: the hardest fraction of all positive pairs, and of all negative pairs.
 
     Of P positive pairs the ceil(fraction P) farthest, of the negative pairs likewise the nearest.
     Each cascade of Yuan et al. has a fraction of its own; the pairs of another miner, such as an
-    earlier cascade, are filtered with `miner`. Takes O(N M) time, or a sort on an accelerator.
-    Of equally far pairs the first ones are kept. Positives and negatives are chosen apart: an
-    anchor may keep one kind alone.
+    earlier cascade, are filtered with `miner`. Takes O(N M) time, or a sort on an accelerator. Of
+    equally far pairs the first ones are kept. Positives and negatives are chosen independently: an
+    anchor may have only one kind.
+
+    Differences:
+        pytorch-metric-learning: `HDCMiner`.
 
     Args:
         fraction: of the pairs of each kind, in (0, 1].

@@ -1,19 +1,17 @@
 """Triplets within one class: Milbich et al., DiVA, ECCV 2020, https://arxiv.org/abs/2004.13458."""
 
-import torch
-from torch import nn
-
-from core.batch_checks import check_inputs
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Triplets
 
 
-class IntraRandomMiner(nn.Module):
-    """For each anchor two other samples of its own class, each drawn uniformly.
+class IntraRandomMiner(TupleMiner):
+    """Intra-class random miner: two other samples of the anchor's class, each drawn uniformly.
 
-    The second stands where a negative does, so that the loss learns what varies within classes.
+    The second takes the place of the negative, so that the loss learns what varies within classes.
     The two differ where the class is large enough; at two samples per class they are the same, and
     a triplet loss has no gradient. An anchor alone in its class gives no triplet.
 
@@ -29,16 +27,8 @@ class IntraRandomMiner(nn.Module):
         super().__init__()
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        friends = all_pairs(labels, reference_labels).positives
-        first = self.draw.among(friends)
-        others = with_fallback(friends.scatter(1, first[:, None], False), friends)
-        return one_triplet_per_anchor(first, self.draw.among(others), where=friends.any(dim=1))
+    def choose(self, batch: TupleBatch) -> Triplets:
+        positives = batch.pairs().positives
+        first = self.draw.among(positives)
+        others = with_fallback(positives.scatter(1, first[:, None], False), positives)
+        return one_triplet_per_anchor(first, self.draw.among(others), where=positives.any(dim=1))

@@ -13,12 +13,12 @@ from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
 
 
 class LabelShuffledMiner(nn.Module):
-    """Distance weighted triplets, as if the labels of the batch had been dealt out anew.
+    """Label-shuffled miner: distance weighted triplets of randomly permuted labels.
 
-    A positive is any sample as likely as any other, and so is the set of negatives: what remains is
-    the choice by distance. The control of distance weighted mining, and DiVA's miner for features
-    that classes share. The labels of references are dealt out among the references. (The
-    `random_distance` of Roth et al.)
+    Positives and negatives do not depend on the true classes: only the choice by distance remains.
+    It is the control experiment of distance weighted mining, and DiVA's miner for features that
+    classes share. The labels of references are permuted among the references. It is the
+    `random_distance` of Roth et al.
 
     Args:
         lower_cutoff: Euclidean distance of unit vectors, see `DistanceWeightedMiner`.

@@ -4,30 +4,32 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
 from core.random import SeededRandom
 from core.ranges import PositiveFraction, PositiveInt, Seed
-from core.tuples import all_pairs
-from core.types import Embeddings, Labels, Pairs, ReferenceLabels, References
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Pairs
 
 Objective = Callable[..., Tensor]  # a criterion
 
 
-class MaximumLossMiner(nn.Module):
-    """All pairs among the samples of that random part of the batch whose loss is largest.
+class MaximumLossMiner(TupleMiner):
+    """Maximum loss miner: all pairs of the random subset of the batch with the largest loss.
 
-    Some parts of equal size are drawn, each sample at most once in a part, and the objective is
-    computed on each of them. Against references, the anchors are drawn, and paired with all
-    references. It costs as many losses as there are trials, without a gradient. (Removed from
-    pytorch-metric-learning in 2.0.)
+    Several subsets of equal size are drawn without replacement, and the loss is computed on each of
+    them. With references, the anchors are drawn, and paired with all references. It costs as many
+    losses as there are trials, without a gradient.
+
+    Differences:
+        pytorch-metric-learning: `MaximumLossMiner` was removed in 2.0.
 
     Args:
-        objective: a criterion, called as `objective(embeddings, labels)`, with `references` and
+        objective: a loss, called as `objective(embeddings, labels)`, with `references` and
             `reference_labels` where there are any; has no parameters of its own.
-        fraction: of the batch that a part holds, in (0, 1]; rounded up.
-        trials: how many parts are drawn, >= 1.
+        fraction: of the batch in a subset, in (0, 1]; rounded up.
+        trials: how many subsets are drawn, >= 1.
         seed: of the miner's own random stream.
     """
 
@@ -47,22 +49,15 @@ class MaximumLossMiner(nn.Module):
         self.fraction, self.trials = fraction, trials
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        against = {"references": references, "reference_labels": reference_labels}
+    def choose(self, batch: TupleBatch) -> Pairs:
+        embeddings, labels, references = batch.embeddings, batch.labels, batch.references
+        against = {"references": references, "reference_labels": batch.reference_labels}
         size = math.ceil(self.fraction * len(labels))
         shuffled = self.draw.uniform(self.trials, len(labels), like=embeddings).argsort(dim=1)
-        parts = shuffled[:, :size]
-        losses = [self.objective(embeddings[part], labels[part], **against) for part in parts]
-        hardest = parts.index_select(0, torch.stack(losses).argmax().view(1))[0]
+        subsets = shuffled[:, :size]
+        losses = [self.objective(embeddings[rows], labels[rows], **against) for rows in subsets]
+        hardest = subsets.index_select(0, torch.stack(losses).argmax().view(1))[0]
         chosen = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, hardest, True)
         both = chosen[:, None] if references is not None else chosen[:, None] & chosen
-        positives, negatives = all_pairs(labels, reference_labels)
+        positives, negatives = batch.pairs()
         return Pairs(positives & both, negatives & both)

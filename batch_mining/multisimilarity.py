@@ -2,19 +2,22 @@
 
 import torch
 
-from core.batch_checks import check_inputs
 from core.distance import Cosine
-from core.tuples import all_pairs
-from core.types import Distance, Embeddings, Labels, Pairs, ReferenceLabels, References
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Pairs
 
 
-class MultiSimilarityMiner:
-    """Keeps the pairs that contradict the opposite kind of pair of the same anchor.
+class MultiSimilarityMiner(TupleMiner):
+    """Multi-Similarity miner: pairs that are hard relative to the anchor's pairs of the other kind.
 
         positive (i, j) if s_ij < max_{k ∈ negatives of i} s_ik + ε
         negative (i, j) if s_ij > min_{k ∈ positives of i} s_ik - ε
 
-    An anchor with no positive keeps no negative, and the other way round.
+    An anchor without positives keeps no negatives, and vice versa.
+
+    Differences:
+        pytorch-metric-learning: `MultiSimilarityMiner`, the same.
 
     Args:
         epsilon: slack ε in units of similarity; larger keeps more pairs.
@@ -22,20 +25,12 @@ class MultiSimilarityMiner:
     """
 
     def __init__(self, epsilon: float = 0.1, distance: Distance | None = None) -> None:
+        super().__init__(distance or Cosine())
         self.epsilon = epsilon
-        self.distance = distance or Cosine()
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        similarity = self.distance.similarity(embeddings, references)
-        positives, negatives = all_pairs(labels, reference_labels)
+    def choose(self, batch: TupleBatch) -> Pairs:
+        similarity = batch.similarities()
+        positives, negatives = batch.pairs()
         nearest_negative = similarity.masked_fill(~negatives, -torch.inf).amax(dim=1, keepdim=True)
         farthest_positive = similarity.masked_fill(~positives, torch.inf).amin(dim=1, keepdim=True)
         return Pairs(

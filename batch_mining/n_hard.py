@@ -6,30 +6,20 @@ from typing import Annotated
 import torch
 from annotated_types import Len
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.ranges import PositiveInt
-from core.tuples import all_pairs
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Pairs,
-    ReferenceLabels,
-    References,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Distances, Mask, Pairs
 
 Ranks = PositiveInt | Annotated[Sequence[PositiveInt], Len(2, 2)]
 
 
-class NHardMiner:
-    """The farthest positives and the nearest negatives of each anchor, every one with every one.
+class NHardMiner(TupleMiner):
+    """N-hard miner: the farthest positives and the nearest negatives of each anchor, all combined.
 
     One of each is batch hard. A range of ranks, such as [2, 5], leaves out the very hardest, which
     are often wrong labels; it begins at 1 and includes both ends. An anchor has fewer where the
-    batch has fewer, and an anchor left without a positive or without a negative keeps nothing.
+    batch has fewer, and an anchor that then has no positive or no negative gives no tuples.
 
     Args:
         positives: how many, or the first and the last rank, 1 being the farthest.
@@ -40,21 +30,12 @@ class NHardMiner:
     def __init__(
         self, positives: Ranks = 1, negatives: Ranks = 1, distance: Distance | None = None
     ) -> None:
+        super().__init__(distance)
         self.positives = _ranks("positives", positives)
         self.negatives = _ranks("negatives", negatives)
-        self.distance = distance or Lp()
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Pairs:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         positives = ranked(distances, positives, *self.positives)
         negatives = ranked(-distances, negatives, *self.negatives)
         complete = positives.any(dim=1, keepdim=True) & negatives.any(dim=1, keepdim=True)

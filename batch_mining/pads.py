@@ -17,7 +17,7 @@ LEAST = 1e-25  # odds of a bin, as in the authors' code
 
 
 class PADSMiner(nn.Module):
-    """Negatives from a distribution over distances that a policy adapts while the run trains.
+    """PADS miner: draws negatives from a distribution over distances that a learned policy adapts.
 
     Triplets are those of `ParametricMiner`. Every M optimizer steps the run measures the validation
     split and calls `adapt`: the policy draws an action a_k for each bin of distances,

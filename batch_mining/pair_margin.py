@@ -1,20 +1,20 @@
 """Pairs beyond a margin, as in pytorch-metric-learning's `PairMarginMiner`."""
 
-import torch
-
-from core.batch_checks import check_inputs
-from core.distance import Lp
-from core.tuples import all_pairs
-from core.types import Distance, Embeddings, Labels, Pairs, ReferenceLabels, References
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Pairs
 
 
-class PairMarginMiner:
-    """Positives that are too far apart and negatives that are too near.
+class PairMarginMiner(TupleMiner):
+    """Pair margin miner: positives beyond one distance, and negatives within another.
 
         positive (i, j) if d(i, j) > positive_margin
         negative (i, j) if d(i, j) < negative_margin
 
-    Positives and negatives are chosen apart: an anchor may keep one kind alone.
+    Positives and negatives are chosen independently: an anchor may have only one kind.
+
+    Differences:
+        pytorch-metric-learning: `PairMarginMiner`, the same.
 
     Args:
         positive_margin: in units of `distance`.
@@ -28,20 +28,11 @@ class PairMarginMiner:
         negative_margin: float = 0.8,
         distance: Distance | None = None,
     ) -> None:
+        super().__init__(distance)
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or Lp()
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Pairs:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         return Pairs(
             positives=positives & (distances > self.positive_margin),
             negatives=negatives & (distances < self.negative_margin),

@@ -5,14 +5,14 @@ from typing import Annotated, Literal, get_args
 
 import torch
 from annotated_types import Len
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import NonNegativeFloat, Seed, Size
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Triplets
 
 Distribution = Literal["uniform", "hards", "semihards", "veryhards"]
 FAVOURED = {  # distances that have all but 1e-15 of the odds
@@ -23,12 +23,12 @@ FAVOURED = {  # distances that have all but 1e-15 of the odds
 }
 
 
-class ParametricMiner(nn.Module):
-    """Negatives drawn by the bin of distances that they fall into.
+class ParametricMiner(TupleMiner):
+    """Parametric miner: draws negatives from a fixed distribution over bins of distances.
 
-    The interval `limits` is cut into `num_bins` bins of equal width, each with its odds. For each
-    anchor one positive drawn uniformly, and one negative within the limits with the odds of its
-    bin, 1 for the bins whose middle the distribution favours and 1e-15 for the others:
+    The interval `limits` is cut into `num_bins` bins of equal width, each with a weight. For each
+    anchor, one positive is drawn uniformly, and one negative within the limits in proportion to the
+    weight of its bin: 1 if the distribution contains the middle of the bin, else 1e-15:
 
         "uniform"    all
         "hards"      up to 0.5
@@ -82,17 +82,8 @@ class ParametricMiner(nn.Module):
         """Of a bin."""
         return (self.greatest - self.least) / self.num_bins
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = Lp()(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         bins = ((distances - self.least) / self.width).long().clamp(0, self.num_bins - 1)
         log_odds = self.log_odds[bins]
         near = negatives

@@ -1,17 +1,18 @@
-"""Random triplets: the control of every mining experiment."""
+"""Random triplets: the baseline of every mining experiment."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_triplet_per_anchor
-from core.types import Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor
+from core.types import Mask, Triplets
 
 
-class RandomMiner(nn.Module):
-    """For each anchor one positive and one negative, each drawn uniformly.
+class RandomMiner(TupleMiner):
+    """Random miner: one positive and one negative of each anchor, each drawn uniformly.
 
     An anchor without positives or without negatives gives no triplet.
 
@@ -29,16 +30,8 @@ class RandomMiner(nn.Module):
         super().__init__()
         self.per_anchor, self.draw = per_anchor, SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        positives, negatives = batch.pairs()
         anchors = self._anchors(positives, negatives)
         positives, negatives = positives[anchors], negatives[anchors]
         triplets = one_triplet_per_anchor(

@@ -15,7 +15,7 @@ Switch = Literal["negative", "both"]
 
 
 class RhoDistanceMiner(nn.Module):
-    """Distance weighted triplets, some of which push samples of one class apart.
+    """ρ-distance miner: distance weighted triplets, some of which push samples of one class apart.
 
     Each triplet (a, p, n) is switched with a given probability, which keeps the embedding from
     compressing every class to a point:
@@ -69,6 +69,6 @@ class RhoDistanceMiner(nn.Module):
         if self.switch == "both":
             first, second = anchors.where(switched, positives), positives.where(switched, negatives)
             return Triplets(anchors, first, second, valid)
-        friends = all_pairs(labels, reference_labels).positives[anchors]
-        others = with_fallback(friends.scatter(1, positives[:, None], False), friends)
+        same_class = all_pairs(labels, reference_labels).positives[anchors]
+        others = with_fallback(same_class.scatter(1, positives[:, None], False), same_class)
         return Triplets(anchors, positives, draw.among(others).where(switched, negatives), valid)

@@ -1,26 +1,24 @@
 """Semi-hard negatives: Schroff et al., FaceNet, CVPR 2015, https://arxiv.org/abs/1503.03832."""
 
-import torch
-from torch import nn
-
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import PositiveFloat, Seed
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Distance, Triplets
 
 
-class SemiHardMiner(nn.Module):
-    """A negative that is farther than the positive, but not by the margin.
+class SemiHardMiner(TupleMiner):
+    """Semi-hard miner: a negative that is farther than the positive, but by less than the margin.
 
-    For each anchor one positive p drawn uniformly, and one negative drawn uniformly from those with
+    For each anchor, one positive p is drawn uniformly, and one negative uniformly from those with
 
         d(a, p) < d(a, n) < d(a, p) + margin
 
     An anchor without such a negative draws any negative (Roth et al.), or is left out with
-    `fallback=False` (as in pytorch-metric-learning). An anchor without positives or without
-    negatives gives no triplet. (FaceNet takes every positive of its much larger batches.)
+    `fallback=False` (as in the `TripletMarginMiner` of pytorch-metric-learning). An anchor without
+    positives or without negatives gives no triplet. (FaceNet takes every positive of its much
+    larger batches.)
 
     Args:
         margin: in units of `distance`, > 0.
@@ -36,24 +34,14 @@ class SemiHardMiner(nn.Module):
         distance: Distance | None = None,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(distance)
         if margin <= 0:
             raise ValueError(f"margin must be positive, got {margin}")
         self.margin, self.fallback = margin, fallback
-        self.distance = distance or Lp()
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         positive = self.draw.among(positives)
         nearest = distances.gather(1, positive[:, None])
         semihard = negatives & (distances > nearest) & (distances < nearest + self.margin)

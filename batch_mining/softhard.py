@@ -1,22 +1,21 @@
 """Soft-hard triplets: Roth et al., ICML 2020, https://arxiv.org/abs/2002.08473."""
 
 import torch
-from torch import nn
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.tuples import all_pairs, one_triplet_per_anchor, with_fallback
-from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.tuples import one_triplet_per_anchor, with_fallback
+from core.types import Distance, Triplets
 
 
-class SoftHardMiner(nn.Module):
-    """Random triplets among the pairs that contradict the opposite kind of pair of the anchor.
+class SoftHardMiner(TupleMiner):
+    """Soft-hard miner: random triplets of pairs that are hard relative to the anchor's other kind.
 
-    For each anchor one positive, drawn uniformly from those farther than its nearest negative, and
-    one negative, drawn uniformly from those nearer than its farthest positive; from all of the kind
-    where there is no such. An anchor without positives or without negatives gives no triplet.
+    For each anchor, one positive is drawn uniformly from those farther than its nearest negative,
+    and one negative from those nearer than its farthest positive; if there are none, from all of
+    that kind. An anchor without positives or without negatives gives no triplet.
 
     Args:
         distance: None is the Euclidean distance of unit vectors.
@@ -24,21 +23,11 @@ class SoftHardMiner(nn.Module):
     """
 
     def __init__(self, distance: Distance | None = None, seed: Seed = 0) -> None:
-        super().__init__()
-        self.distance = distance or Lp()
+        super().__init__(distance)
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         nearest_negative = distances.masked_fill(~negatives, torch.inf).amin(dim=1, keepdim=True)
         farthest_positive = distances.masked_fill(~positives, -torch.inf).amax(dim=1, keepdim=True)
         hard_positives = positives & (distances > nearest_negative)

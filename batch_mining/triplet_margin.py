@@ -2,32 +2,30 @@
 
 from typing import Literal, get_args
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.kernels.triplets_where import triplets_where
 from core.random import SeededRandom
 from core.ranges import NonNegativeFloat, PositiveInt, Seed
-from core.tuples import all_pairs
-from core.types import Distance, Embeddings, Labels, Mask, ReferenceLabels, References, Triplets
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Mask, Triplets
 
 Kind = Literal["all", "hard", "semihard", "easy"]
 
 
-class TripletMarginMiner(nn.Module):
-    """All triplets of a kind, told by their margin m = d(a, n) - d(a, p).
+class TripletMarginMiner(TupleMiner):
+    """Triplet margin miner: all triplets of a kind, defined by the margin m = d(a, n) - d(a, p).
 
         "all"       m <= margin
         "hard"      m <= 0
         "semihard"  0 < m <= margin: FaceNet, https://arxiv.org/abs/1503.03832
         "easy"      m > margin
 
-    Of more than `max_triplets` each is drawn with the same probability; see `triplets_where`.
+    If there are more than `max_triplets`, that many are drawn, all with equal probability.
 
     Differences:
-        pytorch-metric-learning: no bound; `max_triplets=None`.
+        pytorch-metric-learning: `TripletMarginMiner` has no bound; `max_triplets=None`.
 
     Args:
         margin: in units of `distance`, >= 0.
@@ -45,7 +43,7 @@ class TripletMarginMiner(nn.Module):
         distance: Distance | None = None,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(distance)
         if margin < 0:
             raise ValueError(f"margin must not be negative, got {margin}")
         if kind not in get_args(Kind):
@@ -53,19 +51,10 @@ class TripletMarginMiner(nn.Module):
         if max_triplets is not None and max_triplets < 1:
             raise ValueError(f"max_triplets must be at least 1, got {max_triplets}")
         self.margin, self.kind, self.max_triplets = margin, kind, max_triplets
-        self.distance = distance or Lp()
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Triplets:
-        check_inputs(embeddings, labels, references, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Triplets:
+        distances = batch.distances()
 
         def of_the_kind(anchors: Tensor, positives: Tensor) -> Mask:
             margins = distances[anchors] - distances[anchors, positives][:, None]
@@ -76,5 +65,4 @@ class TripletMarginMiner(nn.Module):
             within = margins <= self.margin
             return within & (margins > 0) if self.kind == "semihard" else within
 
-        pairs = all_pairs(labels, reference_labels)
-        return triplets_where(of_the_kind, pairs, self.max_triplets, self.draw)
+        return triplets_where(of_the_kind, batch.pairs(), self.max_triplets, self.draw)

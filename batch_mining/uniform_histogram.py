@@ -1,36 +1,26 @@
 """Pairs spread over distances, as in pytorch-metric-learning's `UniformHistogramMiner`."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.batch_checks import check_inputs
-from core.distance import Lp
 from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed, Size
-from core.tuples import all_pairs
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Pairs,
-    ReferenceLabels,
-    References,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_miner import TupleMiner
+from core.types import Distance, Distances, Mask, Pairs
 
 
-class UniformHistogramMiner(nn.Module):
-    """Equally many pairs of every distance, for positives and negatives apart.
+class UniformHistogramMiner(TupleMiner):
+    """Uniform histogram miner: equally many positive and equally many negative pairs per distance.
 
     The distances of all positive pairs fall into bins of equal width between the least and the
-    greatest of the batch; of each bin, some pairs are drawn, each equally likely and none twice,
-    and all of a bin with fewer. So for the negative pairs. An anchor may keep one kind alone. One
-    sort of all pairs, O(N M log(N M)).
+    greatest of the batch; from each bin, up to `positives_per_bin` are drawn without replacement.
+    The negative pairs likewise. An anchor may have only one kind. It takes one sort of all pairs,
+    O(N M log(N M)).
 
     Differences:
-        pytorch-metric-learning: draws with replacement, so that a pair of a bin with few counts
-            several times.
+        pytorch-metric-learning: `UniformHistogramMiner` draws with replacement, so that a pair of a
+            bin with few counts several times.
 
     Args:
         num_bins: of each kind.
@@ -48,7 +38,7 @@ class UniformHistogramMiner(nn.Module):
         distance: Distance | None = None,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(distance)
         for name, value in {
             "num_bins": num_bins,
             "positives_per_bin": positives_per_bin,
@@ -58,20 +48,10 @@ class UniformHistogramMiner(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.num_bins = num_bins
         self.positives_per_bin, self.negatives_per_bin = positives_per_bin, negatives_per_bin
-        self.distance = distance or Lp()
         self.draw = SeededRandom(seed)
 
-    @torch.no_grad()
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Pairs:
-        check_inputs(embeddings, labels, references, reference_labels)
-        positives, negatives = all_pairs(labels, reference_labels)
-        distances = self.distance(embeddings, references)
+    def choose(self, batch: TupleBatch) -> Pairs:
+        distances, (positives, negatives) = batch.distances(), batch.pairs()
         return Pairs(
             self._spread(distances, positives, self.positives_per_bin),
             self._spread(distances, negatives, self.negatives_per_bin),

@@ -1,9 +1,9 @@
-"""Is this a batch? One clear error that names the argument, before any arithmetic.
+"""Checks of a batch: one clear error that names the argument, before any arithmetic.
 
-Shapes and dtypes are always checked. Values are checked where a look at them costs nothing: on the
-CPU, outside `torch.compile`. On an accelerator a look would make the host wait for the device at
-every step; there a non-finite embedding makes the loss non-finite, which the run reports, and an
-index out of range is caught by the device.
+Shapes and dtypes are always checked. Values are checked only where reading them costs nothing: on
+the CPU, outside `torch.compile`. On an accelerator, reading them would make the host wait for the
+device at every step; there a non-finite embedding makes the loss non-finite, which the run reports,
+and the device itself catches an index out of range.
 """
 
 import math
@@ -29,7 +29,7 @@ def check_inputs(
     references: References | None = None,
     reference_labels: ReferenceLabels | None = None,
 ) -> None:
-    """Raise unless there are N >= 1 finite embeddings, each with a label; so for the references.
+    """Raise unless there are N >= 1 finite embeddings, each with a label; the same for references.
 
     Raises:
         TypeError: embeddings that are not floating point, labels that are not integers.
@@ -83,7 +83,7 @@ def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> 
 
 
 def check_tuples(tuples: Tuples, num_anchors: int, num_references: int) -> None:
-    """Raise unless the tuples speak of `num_anchors` anchors and `num_references` references."""
+    """Raise unless the tuples fit `num_anchors` anchors and `num_references` references."""
     if isinstance(tuples, Pairs):
         _check_masks(tuples, num_anchors, num_references)
     elif isinstance(tuples, Triplets):
@@ -137,10 +137,10 @@ def _check_indices(triplets: Triplets, num_anchors: int, num_references: int) ->
 
 
 def _all_finite(vectors: Tensor) -> bool:
-    """A finite sum has finite terms, and is one pass; only another one needs a second look."""
+    """A finite sum means finite terms and takes one pass; only other sums need a second one."""
     return math.isfinite(vectors.detach().sum()) or bool(vectors.isfinite().all())
 
 
 def can_read_without_sync(tensor: Tensor) -> bool:
-    """Whether a look at the values costs nothing: on the CPU, outside `torch.compile`."""
+    """Whether reading the values costs nothing: on the CPU, outside `torch.compile`."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

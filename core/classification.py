@@ -1,8 +1,8 @@
-"""Classification: what the objectives with prototypes of the classes have in common.
+"""Classification: what the losses with class prototypes have in common.
 
-Such an objective is a criterion, `objective(embeddings, labels)` -> scalar, and at the same time
-the last layer of a classifier, `ClassifierHead(objective)(embeddings)` -> logits (N, C). Its
-prototypes stand where other objectives have references, so it takes none.
+Such a loss is called as `loss(embeddings, labels)` -> scalar, and is at the same time the last
+layer of a classifier, `ClassifierHead(loss)(embeddings)` -> logits (N, C). Embeddings are compared
+with its prototypes, so it takes no references.
 
 Wherever `labels` are `Targets`, they may be soft, as mixup makes them: shares of the classes (N, C)
 that sum to 1. The cross-entropy is then that of the shares, and a margin applies to each class in
@@ -26,7 +26,7 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class HasPrototypes(Protocol):
-    """An objective with one or several prototypes per class, those of a class side by side."""
+    """A loss with one or several prototypes per class, those of a class side by side."""
 
     @property
     def prototypes(self) -> Tensor: ...
@@ -39,7 +39,7 @@ class HasPrototypes(Protocol):
 
 
 class Classifier(HasPrototypes, Protocol):
-    """An objective that says how likely each class is."""
+    """A loss that gives logits of the classes."""
 
     @property
     def num_classes(self) -> int: ...
@@ -48,10 +48,11 @@ class Classifier(HasPrototypes, Protocol):
 
 
 class ClassifierHead(nn.Module):
-    """A class objective in the place of the last linear layer: embeddings (N, D) -> logits (N, C).
+    """Uses a classification loss as the last layer: embeddings (N, D) -> logits (N, C).
 
     Example: `nn.Sequential(backbone, ClassifierHead(CosFace(num_classes=10, embedding_dim=128)))`.
-    With labels and in training mode, the logits carry the margin of the objective.
+    With labels and in training mode, the logits include the margin of the loss.
+    In pytorch-metric-learning: `get_logits` of a classification loss.
     """
 
     def __init__(self, objective: Classifier) -> None:

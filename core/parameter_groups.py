@@ -1,4 +1,4 @@
-"""Parameters that an objective trains itself, with their learning rates."""
+"""Parameters that a loss trains itself, with their learning rates."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,11 +7,11 @@ Groups = list[dict[str, Any]]  # as torch's optimizers take them
 
 @runtime_checkable
 class HasParameterGroups(Protocol):
-    """An objective with parameters of its own: prototypes, boundaries."""
+    """A loss with parameters of its own, such as prototypes or boundaries."""
 
     def parameter_groups(self) -> Groups: ...
 
 
 def collect_parameter_groups(objective: object) -> Groups:
-    """The groups of an objective; none if it trains nothing."""
+    """The parameter groups of a loss; none if it trains nothing."""
     return objective.parameter_groups() if isinstance(objective, HasParameterGroups) else []

@@ -1,7 +1,7 @@
-"""Exchangeable reducers: from the losses of many tuples to the one number that is minimised.
+"""Reducers: turn the losses of many tuples into one number.
 
-An objective hands over its losses as named `LossTerms`, one row (or entry) per anchor; a reducer
-reduces each term and adds the results up. A sum over nothing is 0 and has a gradient of 0.
+A loss gives its reducer named `LossTerms`, with one row or entry per anchor; the reducer reduces each
+term and adds up the results. A sum over nothing is 0 with a gradient of 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,14 +48,20 @@ class Reducer(Protocol):
 
 
 class Mean:
-    """Mean over the tuples of each term, zeros counted."""
+    """Mean over the tuples of each term, zeros counted.
+
+    In pytorch-metric-learning: `MeanReducer`.
+    """
 
     def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(t.losses.sum() / _at_least_one(t.counts) for t in terms.values())
 
 
 class NonZeroMean:
-    """Mean over the tuples of each term whose loss is above zero; others count for nothing."""
+    """Mean over the tuples of each term whose loss is above zero.
+
+    In pytorch-metric-learning: `AvgNonZeroReducer`.
+    """
 
     def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(self._mean(t) for t in terms.values())
@@ -74,14 +80,19 @@ class Pooled:
 
 
 class Sum:
-    """Sum over all tuples of all terms."""
+    """Sum over all tuples of all terms.
+
+    In pytorch-metric-learning: `SumReducer`.
+    """
 
     def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         return _total(t.losses.sum() for t in terms.values())
 
 
 class Divisor:
-    """Sum over the tuples of each term, divided by the same number in every step.
+    """Sum over the tuples of each term, divided by a fixed number.
+
+    In pytorch-metric-learning: `DivisorReducer`.
 
     Args:
         divisor: > 0, for instance the batch size: a batch with few tuples then weighs less.
@@ -99,7 +110,8 @@ class Divisor:
 class Threshold:
     """Mean over the tuples of each term whose loss lies between two bounds, both excluded.
 
-    An entry that stands for several tuples is judged by their mean.
+    For an entry of several tuples, their mean is compared. In pytorch-metric-learning:
+    `ThresholdReducer`.
 
     Args:
         low: None has no lower bound.
@@ -125,6 +137,8 @@ class Threshold:
 class ClassWeighted:
     """Mean over the tuples of each term, each loss times the weight of its anchor's class.
 
+    In pytorch-metric-learning: `ClassWeightedReducer`.
+
     Args:
         weights: one number >= 0 for each class 0..len(weights)-1.
     """
@@ -145,6 +159,8 @@ class ClassWeighted:
 class PerAnchor:
     """First the mean over the tuples of each anchor, then a reducer over the anchors that have any.
 
+    In pytorch-metric-learning: `PerAnchorReducer`.
+
     Args:
         reducer: None is the mean.
         total: whether the sum over the tuples of an anchor takes the place of their mean.
@@ -164,7 +180,9 @@ class PerAnchor:
 
 
 class PerTerm:
-    """A reducer of its own for each named term.
+    """A separate reducer for each named term.
+
+    In pytorch-metric-learning: `MultipleReducers`.
 
     Args:
         reducers: by the names of the terms, such as `positives` and `negatives`.
@@ -185,7 +203,10 @@ class PerTerm:
 
 
 class NoReduction:
-    """The terms themselves, by name, to look at: nothing that can be minimised."""
+    """Returns the terms by name, unreduced, for inspection.
+
+    In pytorch-metric-learning: `DoNothingReducer`.
+    """
 
     def __call__(self, _labels: Labels, /, **terms: LossTerms) -> dict[str, LossTerms]:
         return terms

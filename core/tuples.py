@@ -1,4 +1,4 @@
-"""Tuples of a batch: every pair, who chooses among them, and conversions between their kinds."""
+"""Tuples of a batch: all pairs, the choice among them, conversions of pairs and triplets."""
 
 import torch
 from torch import Tensor
@@ -88,9 +88,9 @@ def to_triplets(tuples: Tuples) -> Triplets:
 
 
 def sample_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
-    """How often the tuples name each sample, in any role, (N,); 1 for each if there are none given.
+    """How often the tuples name each sample, in any role, (N,); 1 for each without tuples.
 
-    This is how an objective without tuples, a classification, listens to a miner.
+    So a classification loss, which has no tuples, uses those of a miner as sample weights.
 
     Differences:
         pytorch-metric-learning: the mean over all samples of each loss times its weight, the
@@ -115,12 +115,12 @@ def one_triplet_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) 
 
 
 def drop_invalid(triplets: Triplets) -> Triplets:
-    """The valid triplets alone, without a mask; as they are where the host would have to wait."""
+    """Only the valid triplets, without a mask; unchanged where the host would have to wait."""
     if triplets.valid is None or not can_read_without_sync(triplets.valid):
         return triplets
     return Triplets(*(indices[triplets.valid] for indices in triplets[:3]))
 
 
 def with_fallback(preferred: Mask, otherwise: Mask) -> Mask:
-    """The preferred entries of each row; of a row without any, the others."""
+    """The preferred entries of each row; the others in a row that has no preferred ones."""
     return torch.where(preferred.any(dim=1, keepdim=True), preferred, otherwise)

@@ -14,7 +14,7 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class AdaCos(nn.Module):
-    """Normalized softmax whose scale follows the batches, so that it needs no tuning.
+    """AdaCos: the normalized softmax with a scale that adapts to each batch, so it needs no tuning.
 
         -log softmax(s cos θ_c) at the label y
 
@@ -24,9 +24,9 @@ class AdaCos(nn.Module):
         s = log(mean over the batch of Σ_{c ≠ y} exp(s cos θ_c)) / cos(min(π/4, median of θ_y))
 
     without gradient, the lower of two medians and never below 1; with one class it stays. It is a
-    buffer, hence part of the checkpoint, and the same in several processes. Averaged over the
-    batch, each sample weighted by how often `tuples` name it if they are given. Soft
-    labels weigh a class by 1 - its share in the sum; y is the class with the largest share.
+    buffer, hence part of the checkpoint, and the same in several processes. The loss is averaged
+    over the batch; given `tuples` weigh each sample by how often they name it. With soft labels, a
+    class counts in the sum by 1 - its share, and y is the class with the largest share.
     `fixed_adacos` keeps the first scale: the normalized softmax with `temperature=None`.
 
     Differences:

@@ -6,32 +6,23 @@ from typing import Annotated
 import torch
 import torch.nn.functional as F
 from annotated_types import Gt, Le
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine, DotProduct
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positive_indices
 from core.ranges import NonNegativeFloat
-from core.reducer import Mean, Reducer, loss_terms
+from core.reducer import Reducer, loss_terms
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Mask,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Similarities,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Mask, Miner, References, Similarities
 
 FEW = 8  # positives of an anchor up to which a sum for each is faster than a matrix product
 
 
-class Angular(nn.Module):
-    """The angle at which a negative sees a positive pair must be small, beside the N-pair loss.
+class Angular(TupleLoss):
+    """Angular loss: bounds the angle at the negative of a triplet, and adds the N-pair loss.
 
     For each positive pair (a, p) of unit vectors, n over the negatives of a, and t = tan² α,
 
@@ -48,9 +39,10 @@ class Angular(nn.Module):
         Roth et al.: one positive drawn for each anchor, by the miner `one_positive`; exponents of
             the N-pair part clamped to ±50; an error where classes differ in size; the penalty is
             the mean length, not squared; `regularizer=LpNorm(0.005)`.
-        pytorch-metric-learning: the angular part alone, at 40 degrees, of unit anchors and
-            positives but of negatives as they are; for unit embeddings, `npair_weight=0`,
-            `angular_weight=1`, `alpha=40`. Given tuples, all negatives of the anchor count there.
+        pytorch-metric-learning: `AngularLoss` is the angular part alone, at 40 degrees, of unit
+            anchors and positives but of negatives as they are; for unit embeddings,
+            `npair_weight=0, angular_weight=1, alpha=40`. With tuples, it takes all negatives of an
+            anchor.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -71,34 +63,22 @@ class Angular(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine(), reducer, regularizer)
         if not 0 < alpha <= 60:
             raise ValueError(f"alpha must be in (0, 60] degrees, got {alpha}")
-        self.miner, self.t = miner, math.tan(math.radians(alpha)) ** 2
+        self.t = math.tan(math.radians(alpha)) ** 2
         self.angular_weight, self.npair_weight = angular_weight, npair_weight
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        cosines = Cosine().similarity(embeddings, references)
-        dots = DotProduct().similarity(embeddings, references)
-        pairs = to_pairs(chosen, *cosines.shape)
-        positives, exist = pack_positive_indices(pairs.positives)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        cosines = batch.similarities()
+        dots = DotProduct().similarity(batch.embeddings, batch.references)
+        pairs = batch.pairs()
+        positives, valid = pack_positive_indices(pairs.positives)
         hardness = log_sum_exp(dots, where=pairs.negatives) - dots.gather(1, positives)
-        sums = self._sums(cosines, references, pairs.negatives, positives)
+        sums = self._sums(cosines, batch.references, pairs.negatives, positives)
         angles = sums - 2 * (1 + self.t) * cosines.gather(1, positives)
         losses = self.npair_weight * F.softplus(hardness) + self.angular_weight * F.softplus(angles)
-        loss = self.reducer(labels, pairs=loss_terms(losses, where=exist))
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+        return {"pairs": loss_terms(losses, where=valid)}
 
     def _sums(
         self,

@@ -23,21 +23,22 @@ from core.types import Embeddings, Labels, Logits, Scalar, Targets, Tuples
 
 
 class ArcFace(nn.Module):
-    """Classification by angle, where the angle θ to the own class is made harder by a margin.
+    """ArcFace: classifies by angle, with a margin added to the angle of the true class.
 
         -log softmax(s cos(θ_c + [c is the label] margin)) at the label
 
     with θ_c the angle between the embedding and the prototype of class c, the closest if it has
-    several (sub-center ArcFace: Deng et al., ECCV 2020); averaged over the batch, each sample
-    weighted by how often `tuples` name it if they are given. There is no margin in evaluation
-    mode. Soft labels add their share of the margin to each angle.
+    several (sub-center ArcFace: Deng et al., ECCV 2020); averaged over the batch. Given `tuples`
+    weigh each sample by how often they name it. There is no margin in evaluation mode. With soft
+    labels, each angle gets the margin times the share of its class.
 
     Differences:
         authors' code: beyond θ = π - margin, where the cosine of the paper rises again, it goes on
             falling as cos θ - margin sin(margin); `monotonic=True` gives it.
-        pytorch-metric-learning: as the authors' code; `monotonic=True`.
-        Roth et al.: clamp cosines to be positive, which takes the gradient of the others away.
-            Until February 2021 they added the margin to every logit.
+        pytorch-metric-learning: `ArcFaceLoss` and `SubCenterArcFaceLoss` are as the authors' code;
+            `monotonic=True`.
+        Roth et al.: clamp the cosines at 0, so that negative ones have no gradient. Until February
+            2021 they added the margin to every logit.
 
     Args:
         num_classes: labels are 0..num_classes-1.
@@ -45,7 +46,7 @@ class ArcFace(nn.Module):
         margin: radians, in [0, π].
         scale: s > 0, multiplies the cosines; None is √2 log(C - 1).
         lr: learning rate of the prototypes, and of a learned scale; they have no weight decay.
-        monotonic: continue the own cosine beyond π as described.
+        monotonic: continue the cosine of the true class beyond π as described.
         num_sub_centers: prototypes per class, K >= 1.
         learn_scale: whether s is trained too.
         regularizer: of the prototypes.

@@ -12,14 +12,14 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class Center(nn.Module):
-    """Draws each embedding to the center of its class, which follows; a companion of a softmax.
+    """Center loss: pulls each embedding to the running center of its class.
 
         ½ |x - c_y|²
 
-    of embeddings that are not normalised; averaged over the batch, each sample weighted by how
-    often `tuples` name it if they are given. The paper adds 0.003 times this to a softmax, see
-    `loss=weighted_sum`; alone it does not keep classes apart. The centers are not trained: after
-    each batch in training mode, those of its classes move by
+    of embeddings that are not normalised, averaged over the batch. Given `tuples` weigh each sample
+    by how often they name it. The paper adds 0.003 times this to a softmax (`loss=softmax+center`),
+    because alone it does not keep classes apart. The centers are not trained: after each batch in
+    training mode, those of its classes move by
 
         c -= rate Σ_i (c - x_i) / (1 + n), over the n samples x_i of the class in the batch
 

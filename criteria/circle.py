@@ -6,21 +6,14 @@ from core.distance import Cosine
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import Fraction, PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Miner
 
 
-class Circle(nn.Module):
-    """Each similarity is pulled towards its optimum, the harder the farther it is from there.
+class Circle(TupleLoss):
+    """Circle loss: weighs each similarity by its distance from its optimum.
 
     With s_ij the cosine similarity, P_i and N_i the positives and negatives of anchor i, m the
     margin and γ the scale,
@@ -28,11 +21,12 @@ class Circle(nn.Module):
         L_i = log(1 + Σ_{j ∈ P_i} exp(-γ [1 + m - s_ij]₊ (s_ij - 1 + m))
                     · Σ_{j ∈ N_i} exp( γ [s_ij + m]₊ (s_ij - m)))
 
-    averaged over the anchors that have both; others contribute nothing. The weights []₊ count as
-    constants in the gradient, as in the authors' code.
+    averaged over the anchors that have both; others contribute nothing. The weights []₊ have no
+    gradient, as in the authors' code.
 
     Differences:
-        pytorch-metric-learning: the mean of the non-zero terms; `reducer=NonZeroMean()`.
+        pytorch-metric-learning: `CircleLoss` takes the mean of the losses above zero;
+            `reducer=NonZeroMean()`.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -48,31 +42,21 @@ class Circle(nn.Module):
         scale: PositiveFloat = 80.0,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine(), reducer)
         if not 0 <= margin <= 1:
             raise ValueError(f"margin must be between 0 and 1, got {margin}")
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")
-        self.miner, self.margin, self.scale = miner, margin, scale
-        self.reducer = reducer or Mean()
+        self.margin, self.scale = margin, scale
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        cosines = Cosine().similarity(embeddings, references)
-        positives, negatives = to_pairs(chosen, *cosines.shape)
-        of_positives, exist = pack_positives(cosines, positives)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        cosines = batch.similarities()
+        positives, negatives = batch.pairs()
+        of_positives, valid = pack_positives(cosines, positives)
         pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
         push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
-        too_far = log_sum_exp(-self.scale * pull, where=exist)
+        too_far = log_sum_exp(-self.scale * pull, where=valid)
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))
-        both = exist.any(dim=1) & negatives.any(dim=1)
-        return self.reducer(labels, anchors=loss_terms(losses, where=both))
+        both = valid.any(dim=1) & negatives.any(dim=1)
+        return {"anchors": loss_terms(losses, where=both)}

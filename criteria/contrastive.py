@@ -3,40 +3,31 @@
 from typing import Annotated
 
 from annotated_types import Ge
-from torch import nn
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class Contrastive(nn.Module):
-    """Pulls positive pairs together until one margin, pushes negative ones apart until another.
+class Contrastive(TupleLoss):
+    """Contrastive loss: pulls positive pairs below one margin, pushes negative ones above another.
 
     With d the Euclidean distance of unit vectors and q the power,
 
         1/q [d - m⁺]₊^q of each positive pair + 1/q [m⁻ - d]₊^q of each negative pair
 
-    where the positive and the negative pairs are averaged apart, so that the many negatives do not
-    drown the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
+    where positive and negative pairs are averaged separately, so that the many negatives do not
+    outweigh the few positives (the paper sums and leaves the balance open). The paper has q = 2 and
     m⁺ = 0. A kind of pair that the batch lacks contributes 0.
 
     Differences:
         Roth et al.: distances not squared; `power=1`. They add 1e-6 to each difference, so that
             equal embeddings are pushed along (1, ..., 1); here they have no gradient.
-        pytorch-metric-learning: so too, and the mean of the non-zero terms;
-            `power=1, reducer=NonZeroMean()`.
+        pytorch-metric-learning: `ContrastiveLoss` does not square either, and takes the mean of the
+            losses above zero; `power=1, reducer=NonZeroMean()`.
         pytorch-online-metric-learning: squared distances, in one mean over all pairs;
             `power=1, distance=Lp(power=2), reducer=Pooled()`. It adds a constant, and a negative
             pair within the margin counts twice in its divisor.
@@ -59,31 +50,18 @@ class Contrastive(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(), reducer)
         if power < 1:
             raise ValueError(f"power must be at least 1, got {power}")
-        self.miner, self.power = miner, power
+        self.power = power
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or Lp()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        pairs = to_pairs(chosen, *distances.shape)
-        of_positives, exist = pack_positives(distances, pairs.positives)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances, pairs = batch.distances(), batch.pairs()
+        of_positives, valid = pack_positives(distances, pairs.positives)
         pull = (of_positives - self.positive_margin).relu() ** self.power / self.power
         push = (self.negative_margin - distances).relu() ** self.power / self.power
-        return self.reducer(
-            labels,
-            positives=loss_terms(pull, where=exist),
-            negatives=loss_terms(push, where=pairs.negatives),
-        )
+        return {
+            "positives": loss_terms(pull, where=valid),
+            "negatives": loss_terms(push, where=pairs.negatives),
+        }

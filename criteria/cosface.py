@@ -19,16 +19,17 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class CosFace(nn.Module):
-    """Classification by cosine similarity, where that to the own class is reduced by a margin.
+    """CosFace: classifies by cosine similarity, with a margin taken off that of the true class.
 
         -log softmax(s (cos θ_c - [c is the label] margin)) at the label
 
     with θ_c the angle between the embedding and the prototype of class c, the closest if it has
-    several; averaged over the batch, each sample weighted by how often `tuples` name it if they
-    are given. There is no margin in evaluation mode. Soft labels take their share of the margin
-    off each cosine.
+    several; averaged over the batch. Given `tuples` weigh each sample by how often they name it.
+    There is no margin in evaluation mode. With soft labels, each cosine loses the margin times the
+    share of its class.
 
     Differences:
+        pytorch-metric-learning: `CosFaceLoss`, the same.
         metric-learning-layers: margin 0.5 and scale √2 log(C - 1); `margin=0.5, scale=None`.
 
     Args:

@@ -11,19 +11,20 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class CrossBatchMemory(nn.Module):
-    """Any tuple objective, over the batch and once more between the batch and earlier batches.
+    """Cross-batch memory: adds a loss between the batch and the embeddings of earlier batches.
 
-        objective(batch) + weight · objective(anchors: batch, references: memory)
+        loss(batch) + weight · loss(anchors: batch, references: memory)
 
     The memory is a queue of the last `size` embeddings with their labels, without gradient. The
-    batch enters it after its own step, so that no sample meets itself; evaluation leaves it as it
-    is. The queue is part of `state_dict()`, hence of the checkpoint. Given `tuples` are those of
-    the batch; the memory is always mined by the objective's own miner.
+    batch enters it after its own step, so that no sample is compared with itself; evaluation does
+    not change it. The queue is part of `state_dict()`, hence of the checkpoint. Given `tuples` are
+    those of the batch; the memory is always mined by the miner of the loss.
 
     Differences:
-        authors' code: the batch enters the memory before its own step, and meets itself there
-            as pairs that have no gradient on the other side.
-        pytorch-metric-learning: so too, and the objective over the batch alone is left out.
+        authors' code: the batch enters the memory before its own step, and is compared with itself
+            there, without a gradient on the side of the memory.
+        pytorch-metric-learning: `CrossBatchMemory` does so too, and has no loss over the batch
+            alone.
 
     Args:
         objective: takes `references`.

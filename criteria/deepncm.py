@@ -14,7 +14,7 @@ from core.types import Distance, Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class DeepNCM(nn.Module):
-    """Classification by the nearest class mean, the means being those of the embeddings so far.
+    """DeepNCM: classifies by the nearest class mean, a running mean of the embeddings.
 
         -log softmax(-s d(x, μ_c)) at the label
 
@@ -24,9 +24,9 @@ class DeepNCM(nn.Module):
         μ_c = decay μ_c + (1 - decay) (mean of the batch's embeddings of class c)
 
     without gradient. They are a buffer, hence part of the checkpoint, and the same in several
-    processes. Averaged over the batch, each sample weighted by how often `tuples` name it if they
-    are given. While all means are zero there is no gradient. Soft labels weigh the embeddings of a
-    class by its shares.
+    processes. The loss is averaged over the batch; given `tuples` weigh each sample by how often
+    they name it. While all means are zero there is no gradient. With soft labels, an embedding
+    counts for each class by its share.
 
     Differences:
         metric-learning-layers: cosines instead of distances, scaled by √2 log(C - 1);

@@ -7,50 +7,40 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge, Le
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
 from core.kernels.triplet_hinges import sum_by_anchor
 from core.ranges import PositiveFraction
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distances,
-    Embeddings,
-    Labels,
-    Mask,
-    Miner,
-    Pairs,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Triplets,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distances, Mask, Miner, Pairs, Triplets
 
 WIDEST = 2.0  # distance of unit vectors
 
 
-class DynamicSoftMargin(nn.Module):
-    """Weighs each triplet by the share of recent triplets that are easier, in place of a margin.
+class DynamicSoftMargin(TupleLoss):
+    """Dynamic soft margin loss: weighs a triplet by the share of recent triplets that are easier.
 
     With d the Euclidean distance of unit vectors and C the distribution of d(a, p) - d(a, n) over
     the recent batches, each triplet has the loss
 
         C(d(a, p) - d(a, n)) (d(a, p) - d(a, n))
 
-    averaged over the triplets; it may be negative. A gradient does not flow through C. Each
-    positive pair makes one triplet, with the negative closest to either of its two members, as in
-    the paper; given triplets are taken as they are. A positive pair without negatives makes none.
+    averaged over the triplets; it may be negative. C has no gradient. Each positive pair makes one
+    triplet, with the negative closest to either of its two members, as in the paper; given triplets
+    are taken as they are. A positive pair without negatives makes no triplet.
 
     C is a histogram, each difference shared linearly between the two bins around it; every batch
     in training that has triplets replaces a share `momentum` of it, the first all of it.
 
     Differences:
         Zhang and Rusinkiewicz: their code skips negatives closer than 0.008, taken to be wrong.
-        pytorch-metric-learning: all triplets, `bins=num_bins + 1`; differentiates its histogram,
-            so that the second backward pass fails; cannot count a difference of 2.
+        pytorch-metric-learning: `DynamicSoftMarginLoss` takes all triplets, `bins=num_bins + 1`;
+            differentiates its histogram, so that the second backward pass fails; cannot count a
+            difference of 2.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -68,40 +58,27 @@ class DynamicSoftMargin(nn.Module):
         momentum: PositiveFraction = 0.01,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Lp(), reducer)
         if bins < 2:
             raise ValueError(f"bins must be at least 2, got {bins}")
         if not 0 < momentum <= 1:
             raise ValueError(f"momentum must be above 0 and at most 1, got {momentum}")
-        self.miner, self.momentum = miner, momentum
+        self.momentum = momentum
         self.register_buffer("histogram", torch.zeros(bins))
-        self.distance = Lp()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        if isinstance(chosen, Triplets):
-            anchors, positives, negatives, valid = chosen
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        if isinstance(batch.tuples, Triplets):
+            anchors, positives, negatives, valid = batch.tuples
             gaps = distances[anchors, positives] - distances[anchors, negatives]
             where = torch.ones_like(gaps, dtype=torch.bool) if valid is None else valid
             losses = self._weights(gaps, where) * gaps
-            return self.reducer(
-                labels, triplets=sum_by_anchor(losses, valid, anchors, len(distances))
-            )
-        pairs = to_pairs(chosen, *distances.shape)
+            return {"triplets": sum_by_anchor(losses, valid, anchors, len(distances))}
+        pairs = batch.pairs()
         hardest, found = hardest_negative(distances, pairs)
         gaps, where = pack_positives(distances - hardest, pairs.positives & found)
         losses = self._weights(gaps, where) * gaps
-        return self.reducer(labels, triplets=loss_terms(losses, where=where))
+        return {"triplets": loss_terms(losses, where=where)}
 
     @torch.no_grad()
     def _weights(self, gaps: Tensor, where: Mask) -> Tensor:

@@ -3,29 +3,20 @@
 https://openaccess.thecvf.com/content_CVPR_2019/html/Cakir_Deep_Metric_Learning_to_Rank_CVPR_2019_paper.html
 """
 
-from torch import nn
-
 from core.distance import Lp
 from core.kernels.soft_histogram import soft_histogram
 from core.ranges import Size
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Miner
 
 
-class FastAP(nn.Module):
-    """One minus the average precision of each anchor's list, with distances sorted into soft bins.
+class FastAP(TupleLoss):
+    """FastAP loss: one minus the average precision of each anchor, from softly binned distances.
 
-    The squared Euclidean distances of unit vectors, from 0 to 4, are counted at `num_bins` + 1
-    evenly spaced nodes, each for its two nearest ones in proportion to its closeness. With h⁺_j
+    The squared Euclidean distances of unit vectors, from 0 to 4, are counted in a histogram of
+    `num_bins` + 1 evenly spaced nodes; each counts for its two nearest nodes, linearly. With h⁺_j
     positives and h_j positives or negatives of an anchor at node j, H⁺_j and H_j those up to it,
     and N⁺ the number of its positives,
 
@@ -35,8 +26,8 @@ class FastAP(nn.Module):
     negatives has the loss 0 and counts. It takes O(N M) memory, whatever the number of bins.
 
     Differences:
-        pytorch-metric-learning: given tuples, ranks all pairs all the same, and weighs each anchor
-            by how often the tuples name it; here they are its list. The same without tuples.
+        pytorch-metric-learning: `FastAPLoss` is the same without tuples. Given tuples, it ranks all
+            pairs and weighs each anchor by how often the tuples name it; here they are its list.
 
     Args:
         miner: chooses the list of each anchor; None takes all others.
@@ -47,28 +38,18 @@ class FastAP(nn.Module):
     def __init__(
         self, miner: Miner | None = None, num_bins: Size = 10, reducer: Reducer | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Lp(power=2), reducer)
         if num_bins < 1:
             raise ValueError(f"num_bins must be at least 1, got {num_bins}")
-        self.miner, self.num_bins = miner, num_bins
-        self.reducer = reducer or Mean()
+        self.num_bins = num_bins
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = Lp(power=2)(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
         positions = distances / 4 * self.num_bins
         hits = soft_histogram(positions, positives, self.num_bins + 1)
         seen = (hits + soft_histogram(positions, negatives, self.num_bins + 1)).cumsum(dim=1)
         precision = hits.cumsum(dim=1) / seen.where(seen > 0, 1)
         num_positives = positives.sum(dim=1)
         losses = 1 - (hits * precision).sum(dim=1) / num_positives.clamp(min=1)
-        return self.reducer(labels, anchors=loss_terms(losses, where=num_positives > 0))
+        return {"anchors": loss_terms(losses, where=num_positives > 0)}

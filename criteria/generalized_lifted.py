@@ -1,27 +1,17 @@
 """Generalised lifted structure loss: Hermans et al., 2017, https://arxiv.org/abs/1703.07737."""
 
-from torch import nn
-
 from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
+from core.reducer import Reducer, loss_terms
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class GeneralizedLifted(nn.Module):
-    """The farthest positive must be closer than the nearest negative, both taken softly.
+class GeneralizedLifted(TupleLoss):
+    """Generalised lifted structure loss: compares the soft farthest positive and nearest negative.
 
     With d the Euclidean distance of the embeddings as they are, and P_a, N_a the positives and
     negatives of anchor a,
@@ -34,8 +24,9 @@ class GeneralizedLifted(nn.Module):
     Differences:
         Roth et al.: adds the mean length of the embeddings; `regularizer=LpNorm(0.005)`. On today's
             torch their distances are norms over the wrong axis.
-        pytorch-metric-learning: the distance of unit vectors; averages over all anchors, and an
-            empty P_a or N_a adds 0; for batches without such anchors `distance=Lp()`.
+        pytorch-metric-learning: `GeneralizedLiftedStructureLoss` has the distance of unit vectors;
+            averages over all anchors, and an empty P_a or N_a adds 0; for batches without such
+            anchors `distance=Lp()`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -53,27 +44,14 @@ class GeneralizedLifted(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner, self.margin = miner, margin
-        self.distance = distance or Lp(normalize=False)
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
+        super().__init__(miner, distance or Lp(normalize=False), reducer, regularizer)
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
         farthest = log_sum_exp(*pack_positives(distances, positives))
         nearest = log_sum_exp(self.margin - distances, where=negatives)
         both = positives.any(dim=1) & negatives.any(dim=1)
         hinges = (farthest + nearest).squeeze(1).relu()
-        loss = self.reducer(labels, anchors=loss_terms(hinges, where=both))
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+        return {"anchors": loss_terms(hinges, where=both)}

@@ -3,30 +3,21 @@
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine
 from core.kernels.soft_histogram import soft_histogram
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Mask,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Similarities,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import TupleLoss
+from core.types import Mask, Miner, Scalar, Similarities
 
 
-class Histogram(nn.Module):
-    """The probability that a random negative pair is more similar than a random positive one.
+class Histogram(TupleLoss):
+    """Histogram loss: the probability that a negative pair is more similar than a positive pair.
 
     The cosine similarities of the positive and of the negative pairs each give a histogram, h⁺ and
-    h⁻, of sum 1, over nodes from -1 to 1; a similarity counts for its two nearest nodes in
-    proportion to its closeness. The loss is
+    h⁻, of sum 1, over nodes from -1 to 1; a similarity counts for its two nearest nodes, linearly.
+    The loss is
 
         Σ_r h⁻_r Σ_{q <= r} h⁺_q
 
@@ -37,8 +28,9 @@ class Histogram(nn.Module):
     Differences:
         Roth et al.: compare rounded numbers to find the node, which loses half of the pairs unless
             the distance between nodes is a power of two, as 2/64 is; no option, same at 65 nodes.
-        pytorch-metric-learning: `n_bins` is the number of nodes less one; given tuples or a sample
-            alone in its class, only the pairs that are part of a triplet count; `num_nodes`.
+        pytorch-metric-learning: `HistogramLoss`, where `n_bins` is the number of nodes less one;
+            given tuples or a sample alone in its class, only the pairs that are part of a triplet
+            count; `num_nodes`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -48,23 +40,13 @@ class Histogram(nn.Module):
     def __init__(
         self, miner: Miner | None = None, num_nodes: Annotated[int, Ge(2), Le(2**24)] = 65
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine())
         if num_nodes < 2:
             raise ValueError(f"num_nodes must be at least 2, got {num_nodes}")
-        self.miner, self.num_nodes = miner, num_nodes
+        self.num_nodes = num_nodes
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = Cosine().similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
+    def formula(self, batch: TupleBatch) -> Scalar:
+        similarities, pairs = batch.similarities(), batch.pairs()
         of_positives = self._distribution(similarities, pairs.positives)
         of_negatives = self._distribution(similarities, pairs.negatives)
         return (of_negatives * of_positives.cumsum(dim=0)).sum()

@@ -13,18 +13,19 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class Instance(nn.Module):
-    """Plain linear classification, where each instance may be a class of its own.
+    """Instance loss: linear classification, where each instance may be a class of its own.
 
         -log softmax(x·w_c) at the label
 
-    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    In the paper an instance is an image with its texts, which share the prototypes w_c; neither
-    embeddings nor prototypes are normalised. With `gamma` both are.
+    averaged over the batch. Given `tuples` weigh each sample by how often they name it. In the
+    paper an instance is an image with its texts, which share the prototypes w_c; neither embeddings
+    nor prototypes are normalised. With `gamma` both are.
 
     Differences:
-        pytorch-metric-learning: has no prototypes; the embeddings of the batch take their place,
-            and the label's rank in the batch is the column to choose, which is the sample itself
-            only in a batch of ascending, different labels. Not offered; `gamma=64` has its scale.
+        pytorch-metric-learning: `InstanceLoss` has no prototypes; the embeddings of the batch take
+            their place, and the label's rank in the batch is the column to choose, which is the
+            sample itself only in a batch of ascending, different labels. Not offered; `gamma=64`
+            has its scale.
 
     Args:
         num_classes: labels are 0..num_classes-1.

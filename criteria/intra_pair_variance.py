@@ -3,35 +3,29 @@
 https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_With_Tuplet_Margin_Loss_ICCV_2019_paper.pdf
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Mask,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Mask, Miner
 
 
-class IntraPairVariance(nn.Module):
-    """Positive pairs should be about equally similar, and so should negative pairs.
+class IntraPairVariance(TupleLoss):
+    """Intra-pair variance loss: makes positive pairs equally similar, and negative pairs too.
 
     With s the cosine similarity and μ⁺, μ⁻ its means over the positive and the negative pairs,
 
         [(1 - ε⁺) μ⁺ - s]₊² of each positive pair,  [s - (1 + ε⁻) μ⁻]₊² of each negative pair
 
-    where each kind is averaged apart. A gradient flows through the means too. It says nothing about
-    how far apart the classes are, so the paper adds it to the tuplet margin loss, with weight 0.5.
+    where each kind is averaged separately. The means have a gradient, too. The loss does not depend
+    on how far apart the classes are; the paper adds it to the tuplet margin loss, with weight 0.5.
     A kind of pair that the batch lacks contributes 0.
+
+    Differences:
+        pytorch-metric-learning: `IntraPairVarianceLoss`, the same.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -49,32 +43,19 @@ class IntraPairVariance(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
+        super().__init__(miner, distance or Cosine(), reducer)
         self.positive_epsilon, self.negative_epsilon = positive_epsilon, negative_epsilon
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        positives, negatives = to_pairs(chosen, *similarities.shape)
-        of_positives, exist = pack_positives(similarities, positives)
-        lowest = (1 - self.positive_epsilon) * marked_mean(of_positives, exist)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities = batch.similarities()
+        positives, negatives = batch.pairs()
+        of_positives, valid = pack_positives(similarities, positives)
+        lowest = (1 - self.positive_epsilon) * marked_mean(of_positives, valid)
         highest = (1 + self.negative_epsilon) * marked_mean(similarities, negatives)
-        return self.reducer(
-            labels,
-            positives=loss_terms((lowest - of_positives).relu().square(), where=exist),
-            negatives=loss_terms((similarities - highest).relu().square(), where=negatives),
-        )
+        return {
+            "positives": loss_terms((lowest - of_positives).relu().square(), where=valid),
+            "negatives": loss_terms((similarities - highest).relu().square(), where=negatives),
+        }
 
 
 def marked_mean(similarities: Tensor, where: Mask) -> Tensor:

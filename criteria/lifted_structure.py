@@ -1,27 +1,18 @@
 """Lifted structure loss: Oh Song et al., CVPR 2016, https://arxiv.org/abs/1511.06452."""
 
 import torch
-from torch import nn
 
 from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positive_indices
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class LiftedStructure(nn.Module):
-    """Each positive pair must be closer than every negative of either of its two samples.
+class LiftedStructure(TupleLoss):
+    """Lifted structure loss: a positive pair is closer than all negatives of both of its samples.
 
     With d the Euclidean distance of the embeddings as they are, each positive pair (i, j) has
 
@@ -32,9 +23,9 @@ class LiftedStructure(nn.Module):
     negatives counts as 0; without pairs the mean is 0.
 
     Differences:
-        pytorch-metric-learning: the distance of unit vectors; `distance=Lp()`. Given tuples, the
-            negatives of j are those of its row. Given references, whose indices it mistakes for
-            those of the batch, its value has no meaning.
+        pytorch-metric-learning: `LiftedStructureLoss` has the distance of unit vectors;
+            `distance=Lp()`. Given tuples, the negatives of j are those of its row. Given
+            references, it takes their indices for those of the batch, and its value is wrong.
         pytorch-online-metric-learning: each sample is one of its own positives; the miner
             `batch_easy_hard` with `positives=negatives="all", include_anchor=True`.
 
@@ -52,29 +43,18 @@ class LiftedStructure(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner, self.margin = miner, margin
-        self.distance = distance or Lp(normalize=False)
-        self.reducer = reducer or Mean()
+        super().__init__(miner, distance or Lp(normalize=False), reducer)
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
         closeness = self.margin - distances
         of_i = log_sum_exp(closeness, where=negatives, dim=1)
         of_j = log_sum_exp(closeness, where=negatives, dim=0).expand_as(distances)
-        columns, exist = pack_positive_indices(positives)
+        columns, valid = pack_positive_indices(positives)
         of_j, of_positives = of_j.gather(1, columns), distances.gather(1, columns)
         neither = of_i.isneginf() & of_j.isneginf()
         push = torch.logaddexp(of_i.masked_fill(neither, 0), of_j)
         losses = (of_positives + push).masked_fill(neither, 0).relu().square() / 2
-        return self.reducer(labels, pairs=loss_terms(losses, where=exist))
+        return {"pairs": loss_terms(losses, where=valid)}

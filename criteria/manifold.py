@@ -21,28 +21,28 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class Manifold(nn.Module):
-    """Similarity by random walks among the embeddings of the batch and trained proxies.
+    """Manifold similarity loss: compares samples with proxies by random walks among all of them.
 
     Over the N embeddings and K proxies together, with S_ij = exp(2 [cos_ij]₊), S_ii = 0, and D the
-    diagonal matrix of its row sums, walks that go on with chance α end up at
+    diagonal matrix of its row sums, random walks that continue with probability α end up at
 
         F = (1 - α) (I - α D^-½ S D^-½)^-1
 
     Row i is the manifold context of i. Every class belongs to one proxy, drawn once and as evenly
-    as can be; with y the proxy of sample i and m the margin,
+    as possible; with y the proxy of sample i and m the margin,
 
         intrinsic_i = log(1 + Σ_{k ≠ y} exp(F_ik - F_iy + m))
         context_i   = log(1 + Σ_{k ≠ y} exp(cos(F_i, F_k) - cos(F_i, F_y) + m))
 
     each over the proxies k whose exponent is not negative, and the loss is intrinsic + λ context,
-    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    Takes O((N + K)³) time, for the inverse and its slope, and O((N + K)²) memory.
+    averaged over the batch. Given `tuples` weigh each sample by how often they name it. It takes
+    O((N + K)³) time, for the inverse and its gradient, and O((N + K)²) memory.
 
     Differences:
         Aziere and Todorovic: an ensemble of such embeddings, with proxies moved close to one
-            another; neither is part of this objective.
-        pytorch-metric-learning: the same, for proxies given or drawn anew for every sample in every
-            batch, not for labels.
+            another; neither is part of this loss.
+        pytorch-metric-learning: `ManifoldLoss`, the same for proxies given or drawn anew for every
+            sample in every batch, not for labels.
 
     Args:
         num_classes: labels are 0..num_classes-1.
@@ -50,7 +50,7 @@ class Manifold(nn.Module):
         num_proxies: K >= 2; None gives every class its own. Classes that share a proxy are drawn
             together.
         context_weight: λ >= 0.
-        alpha: α in (0, 1), the chance that a walk goes on.
+        alpha: α in (0, 1), the probability that a walk continues.
         margin: m, in units of F and of the cosine of its rows.
         lr: learning rate of the proxies, which have no weight decay.
         seed: of the draw of the proxies' classes.

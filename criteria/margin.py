@@ -9,35 +9,27 @@ from core.batch_checks import check_classes
 from core.distance import Lp
 from core.ranges import NonNegativeFloat, Size
 from core.reducer import LossTerms, NonZeroMean, Reducer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Labels, Miner
 
 
-class Margin(nn.Module):
-    """Positive pairs must be closer than a boundary β, negative ones farther, each by a margin.
+class Margin(TupleLoss):
+    """Margin loss: positive pairs are closer than a learned boundary β, negative pairs farther.
 
     With d the Euclidean distance of unit vectors and β that of the anchor's class,
 
         [d - β + margin]₊ of each positive pair,  [β - d + margin]₊ of each negative pair
 
-    plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero.
-    Without active pairs the divisor is 1.
+    plus ν β for each pair, all summed and divided by the number of pairs whose hinge is above zero,
+    or by 1 if there are none.
 
     Differences:
         authors' code: adds ν β once per triplet, half of this.
         Roth et al.: divide by the triplets of which either pair is active; given one triplet per
             anchor, `reducer=PerAnchor(NonZeroMean(), total=True)`. ν other than 0 is an error.
-        pytorch-metric-learning: counts a pair once per triplet it is part of; one β that is not
-            trained; `num_classes=None, learn_beta=False`.
+        pytorch-metric-learning: `MarginLoss` counts a pair once per triplet it is part of; one β
+            that is not trained; `num_classes=None, learn_beta=False`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -63,35 +55,24 @@ class Margin(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner, self.margin, self.nu = miner, margin, nu
+        super().__init__(miner, distance or Lp(), reducer or NonZeroMean())
+        self.margin, self.nu = margin, nu
         self.num_classes, self.beta_lr = num_classes, beta_lr
         initial = torch.full((num_classes or 1,), float(beta))
         self.beta = nn.Parameter(initial, requires_grad=learn_beta)
-        self.distance = distance or Lp()
-        self.reducer = reducer or NonZeroMean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": [self.beta], "lr": self.beta_lr, "weight_decay": 0.0}]
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
-        boundary = self._boundary(labels)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
+        boundary = self._boundary(batch.labels)
         excess = distances - boundary
         pairs = positives | negatives
         hinges = (self.margin + torch.where(positives, excess, -excess)).relu().where(pairs, 0)
         losses = hinges + self.nu * boundary * pairs if self.nu else hinges
-        return self.reducer(labels, pairs=LossTerms(losses, pairs, hinges > 0))
+        return {"pairs": LossTerms(losses, pairs, hinges > 0)}
 
     def _boundary(self, labels: Labels) -> Tensor:
         """β of each anchor, (N, 1), or (1,) if they share it."""

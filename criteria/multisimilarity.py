@@ -1,27 +1,17 @@
 """Multi-Similarity loss: Wang et al., CVPR 2019, https://arxiv.org/abs/1904.06627."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import log1p_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class MultiSimilarity(nn.Module):
-    """Weighs each pair by its hardness relative to the other pairs of its anchor.
+class MultiSimilarity(TupleLoss):
+    """Multi-Similarity loss: weighs each pair by its hardness relative to the anchor's other pairs.
 
     With s_ij the cosine similarity of samples i and j, and P_i, N_i the positives and negatives
     of anchor i,
@@ -36,12 +26,13 @@ class MultiSimilarity(nn.Module):
             miner of the paper either is empty only if both are; β = 40.
         Roth et al.: divide by the anchors that are left; `reducer=NonZeroMean()`. A sample alone in
             its class is an error.
+        pytorch-metric-learning: `MultiSimilarityLoss`, the same.
 
     Args:
         miner: chooses P and N; the paper has `batch_mining.multisimilarity`; None takes all pairs.
         alpha: sharpness of the positive term, > 0.
         beta: sharpness of the negative term, > 0.
-        base: λ, the similarity that separates "too far" from "too close".
+        base: λ, the similarity above which positives, and below which negatives, count little.
         distance: gives the similarity; None is the cosine.
         reducer: of the term `anchors`; None is the mean.
     """
@@ -55,27 +46,15 @@ class MultiSimilarity(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if alpha <= 0 or beta <= 0:
             raise ValueError(f"alpha and beta must be positive, got {alpha} and {beta}")
-        self.miner = miner
         self.alpha, self.beta, self.base = alpha, beta, base
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        excess = self.distance.similarity(embeddings, references) - self.base
-        pairs = to_pairs(chosen, *excess.shape)
-        of_positives, exist = pack_positives(excess, pairs.positives)
-        pull = log1p_sum_exp(-self.alpha * of_positives, where=exist) / self.alpha
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        excess = batch.similarities() - self.base
+        pairs = batch.pairs()
+        of_positives, valid = pack_positives(excess, pairs.positives)
+        pull = log1p_sum_exp(-self.alpha * of_positives, where=valid) / self.alpha
         push = log1p_sum_exp(self.beta * excess, where=pairs.negatives) / self.beta
-        return self.reducer(labels, anchors=loss_terms(pull + push))
+        return {"anchors": loss_terms(pull + push)}

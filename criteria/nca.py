@@ -9,22 +9,14 @@ from core.distance import Lp
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class NCA(nn.Module):
-    """The odds that a neighbour picked at random, close ones more likely, is of another class.
+class NCA(TupleLoss):
+    """NCA loss: the probability that a neighbour, drawn by its distance, is of another class.
 
     With d the squared Euclidean distance of the embeddings as they are, anchor i picks j with
     probability p_ij = exp(-s d_ij) / Σ_k exp(-s d_ik), k over its positives and negatives, and
@@ -36,14 +28,14 @@ class NCA(nn.Module):
     negatives has the loss 0 and counts.
 
     Differences:
-        pytorch-metric-learning: the distance of unit vectors; `distance=Lp(power=2)`. An anchor
-            whose p_i underflows is left out there; given tuples, all pairs compete all the same.
-            Without any positive pair it is NaN.
+        pytorch-metric-learning: `NCALoss` has the distance of unit vectors; `distance=Lp(power=2)`.
+            It leaves out an anchor whose p_i underflows; given tuples, the softmax is over all
+            pairs nevertheless. Without any positive pair it is NaN.
 
     Args:
         miner: chooses the neighbours of each anchor; None takes all others.
         scale: s > 0, per unit of `distance`; 1 in the paper, where the length of the embeddings,
-            which is learned, takes its part.
+            which is learned, has the same effect.
         log: whether the loss is -log p_i.
         distance: None is the squared Euclidean distance of the embeddings as they are.
         reducer: of the term `anchors`; None is the mean.
@@ -57,28 +49,17 @@ class NCA(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(power=2, normalize=False), reducer)
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")
-        self.miner, self.scale, self.log = miner, scale, log
-        self.distance = distance or Lp(power=2, normalize=False)
-        self.reducer = reducer or Mean()
+        self.scale, self.log = scale, log
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        logits = -self.scale * self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *logits.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        logits = -self.scale * batch.distances()
+        positives, negatives = batch.pairs()
         own = log_sum_exp(*pack_positives(logits, positives))
         others = log_sum_exp(logits, where=negatives)
         has_positives = positives.any(dim=1)
         odds = (others - own).squeeze(1).masked_fill(~has_positives, 0)
         losses = nn.functional.softplus(odds) if self.log else odds.sigmoid()
-        return self.reducer(labels, anchors=loss_terms(losses, where=has_positives))
+        return {"anchors": loss_terms(losses, where=has_positives)}

@@ -4,34 +4,24 @@ Improved Deep Metric Learning with Multi-class N-pair Loss Objective,
 https://papers.nips.cc/paper/6200-improved-deep-metric-learning-with-multi-class-n-pair-loss-objective
 """
 
-from torch import nn
-
 from core.distance import DotProduct
 from core.kernels.logsumexp import pair_cross_entropy
-from core.reducer import Mean, Reducer
+from core.reducer import Reducer
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class NPair(nn.Module):
-    """A positive must be more similar to its anchor than all negatives of the anchor at once.
+class NPair(TupleLoss):
+    """N-pair loss: a softmax of each positive pair against all negatives of its anchor.
 
     With s_ij the dot product of the embeddings as they are, each positive pair (a, p) has the loss
 
         log(1 + Σ_n exp(s_an - s_ap)),  n over the negatives of a
 
-    averaged over the positive pairs, plus the penalty of `regularizer`, which keeps the lengths
-    in check. A pair without negatives counts as 0; without pairs the average is 0.
+    averaged over the positive pairs, plus the penalty of `regularizer`, which limits the lengths. A
+    pair without negatives counts as 0; without pairs the average is 0.
 
     In the paper a batch is one pair (a_c, p_c) of each class c, and the negatives of a_c are the
     p of the other classes; given as `tuples`, such pairs give exactly that. By default every
@@ -42,8 +32,9 @@ class NPair(nn.Module):
             over the draws, `reducer=PerAnchor()`. All pairs give that only where no class has more
             than two samples. The penalty is the mean length, not squared;
             `regularizer=LpNorm(0.005)`. On BN-Inception they divide the embeddings by 4.
-        pytorch-metric-learning: the first pair of each class against the second samples of the
-            other classes, given as `tuples`; `distance=Cosine()`, `regularizer=None`.
+        pytorch-metric-learning: `NPairsLoss` compares the first pair of each class against the
+            second samples of the other classes, given as `tuples`; `distance=Cosine()`,
+            `regularizer=None`.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -59,23 +50,8 @@ class NPair(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
-        self.distance = distance or DotProduct()
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
+        super().__init__(miner, distance or DotProduct(), reducer, regularizer)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        loss = self.reducer(labels, pairs=pair_cross_entropy(similarities, pairs))
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        return {"pairs": pair_cross_entropy(similarities, pairs)}

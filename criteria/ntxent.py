@@ -3,27 +3,17 @@
 Also known as InfoNCE: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748.
 """
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import pair_cross_entropy
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class NTXent(nn.Module):
-    """Each positive pair must win a softmax against the negatives of its anchor.
+class NTXent(TupleLoss):
+    """NT-Xent loss, InfoNCE: a softmax of each positive pair against the negatives of its anchor.
 
     With s_ij the cosine similarity, each positive pair (a, p) has the loss
 
@@ -31,11 +21,11 @@ class NTXent(nn.Module):
 
     averaged over the positive pairs. A pair without negatives is 0 and counts; without pairs the
     mean is 0. In the paper each sample has one positive, another view of the same image; with more
-    of them, each competes with the negatives alone. The sums are by row: O(N M) memory.
+    of them, each is compared with the negatives alone. It takes O(N M) memory.
 
     Differences:
-        pytorch-metric-learning: no pair's loss exceeds 87.3 in float32, and near it the gradient
-            fades.
+        pytorch-metric-learning: `NTXentLoss`, where no pair's loss exceeds 87.3 in float32, and the
+            gradient vanishes near it.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -52,23 +42,12 @@ class NTXent(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.miner, self.temperature = miner, temperature
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
+        self.temperature = temperature
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        logits = self.distance.similarity(embeddings, references) / self.temperature
-        pairs = to_pairs(chosen, *logits.shape)
-        return self.reducer(labels, pairs=pair_cross_entropy(logits, pairs))
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        logits = batch.similarities() / self.temperature
+        pairs = batch.pairs()
+        return {"pairs": pair_cross_entropy(logits, pairs)}

@@ -14,19 +14,18 @@ from core.types import Embeddings, Scalar, Targets, Tuples
 
 
 class P2SGrad(nn.Module):
-    """Cosines with the classes are drawn to 1 for the own one and to 0 for the others.
+    """P2SGrad: regresses the cosine with the true class to 1 and with all other classes to 0.
 
         ½ Σ_c (cos θ_c - [c is the label])²
 
     with θ_c the angle between the embedding and the prototype of class c, the closest if it has
-    several; averaged over the batch, each sample weighted by how often `tuples` name it if they
-    are given. The paper states the gradient, Σ_c (cos θ_c - [c is the label]) ∇cos θ_c, of which
-    this is the integral; there is no scale and no margin. Soft labels stand in the place of the
-    bracket.
+    several; averaged over the batch. Given `tuples` weigh each sample by how often they name it.
+    The paper states the gradient, Σ_c (cos θ_c - [c is the label]) ∇cos θ_c, of which this is the
+    integral; there is no scale and no margin. Soft labels replace the bracket.
 
     Differences:
-        pytorch-metric-learning: the mean of the squares over the classes, in the place of half
-            their sum; `average=True`.
+        pytorch-metric-learning: `P2SGradLoss` takes the mean of the squares over the classes
+            instead of half their sum; `average=True`.
 
     Args:
         num_classes: labels are 0..num_classes-1.

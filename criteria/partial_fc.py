@@ -14,28 +14,29 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class PartialFC(nn.Module):
-    """Any objective with trained prototypes, over some of the classes where there are very many.
+    """Partial FC: computes a classification loss over a random part of very many classes.
 
-        objective(embeddings, labels), as if there were the classes of S only
+        loss(embeddings, labels), as if there were only the classes of S
         S = the classes of the batch, and others at random up to max(share · C, N) in all
 
     drawn anew for each batch in training mode, every other class equally likely, from a stream that
-    is part of the checkpoint; the same in several processes. Logits are (N, |S|) in the place of
-    (N, C), and only prototypes of S get a gradient and a share of the regularizer. In evaluation
-    mode all classes count, and so they do in `LastLayer(partial.objective)`. A number that an
-    objective takes from the count of classes, such as `scale=None`, stays that of all; what it
-    measures in the batch, as AdaCos does, it measures over S. Soft labels are an error.
+    is part of the checkpoint; the same in several processes. Logits are (N, |S|) instead of (N, C),
+    and only prototypes of S get a gradient and a share of the regularizer. In evaluation mode, and
+    in `LastLayer(partial.objective)`, all classes count. A number that a loss derives from the
+    number of classes, such as `scale=None`, is that of all classes; what it measures in the batch,
+    as AdaCos does, it measures over S. Soft labels are an error.
 
-    Prototypes, their gradient and the optimizer's memory of them stay whole, C x D each, in every
+    Prototypes, their gradient and the optimizer's state have their full size, C x D each, in every
     process; docs/scaling.md has the numbers.
 
     Differences:
         authors' code: each process keeps its own part of the prototypes and draws from that part;
-            the optimizer's memory of a prototype rests while it is not drawn.
+            the optimizer's state of a prototype does not change while it is not drawn.
 
     Args:
-        objective: with one or several trained prototypes per class, those of a class side by side.
-        share: of the classes, in (0, 1]; the paper's 0.1 loses little, 1 takes all.
+        objective: a loss with one or several trained prototypes per class, those of a class side by
+            side.
+        share: of the classes, in (0, 1]; the paper's 0.1 costs little accuracy; 1 takes all.
         seed: of the draws.
     """
 
@@ -75,7 +76,7 @@ class PartialFC(nn.Module):
         return first.topk(size, largest=False).indices.sort().values
 
     def _among(self, classes: Tensor, *batch: Tensor | Tuples | None) -> Tensor:
-        """The objective as if there were no other classes."""
+        """The loss as if there were no other classes."""
         prototypes = self.objective.get_parameter("prototypes")
         of_class = prototypes.reshape(self.num_classes, -1).index_select(0, classes)
         drawn = {"prototypes": of_class.reshape(-1, prototypes.shape[1])}

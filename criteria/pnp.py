@@ -3,23 +3,15 @@
 from collections.abc import Callable
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
     "O": lambda r, _alpha, _b: r,
@@ -30,18 +22,18 @@ VARIANTS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 }
 
 
-class PNP(nn.Module):
-    """Counts, smoothly, the negatives that come before each positive of an anchor.
+class PNP(TupleLoss):
+    """PNP loss: penalises the smooth number of negatives ranked before each positive of an anchor.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, R_j = Σ_{k ∈ N} σ((s_k - s_j) / T) negatives come before the positive j. The loss of
     the anchor is the mean over j ∈ P of
 
         O   R
-        Iu  (1 + R) log(1 + R)              slope increases with R, without bound
-        Ib  (b R - log(1 + b R)) / b²       slope increases with R, up to 1/b
-        Ds  log(1 + R)                      slope decreases with R
-        Dq  1 - 1 / (1 + R)^α               slope decreases faster, the more so the larger α
+        Iu  (1 + R) log(1 + R)              gradient increases with R, without bound
+        Ib  (b R - log(1 + b R)) / b²       gradient increases with R, up to 1/b
+        Ds  log(1 + R)                      gradient decreases with R
+        Dq  1 - 1 / (1 + R)^α               gradient decreases faster, even more with a larger α
 
     averaged over the anchors with positives. An anchor without negatives has the loss 0. The
     paper finds Ds and Dq best: a positive with many negatives before it may be of another cluster.
@@ -49,7 +41,7 @@ class PNP(nn.Module):
     Differences:
         Li et al.: in their code the query is one of its own positives, `include_query=True`, and
             all classes of a batch must be of one size.
-        pytorch-metric-learning: `include_query=True`.
+        pytorch-metric-learning: `PNPLoss` has `include_query=True`.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -73,33 +65,21 @@ class PNP(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if variant not in VARIANTS:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
         if min(alpha, b, temperature) <= 0:
             raise ValueError(
                 f"alpha, b and temperature must be positive, got {alpha}, {b}, {temperature}"
             )
-        self.miner, self.variant, self.alpha, self.b = miner, variant, alpha, b
+        self.variant, self.alpha, self.b = variant, alpha, b
         self.temperature, self.include_query = temperature, include_query
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        if self.include_query and references is None:
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        if self.include_query and batch.references is None:
             pairs = with_query(pairs)
         before = counts_before(similarities, pairs, Step(self.temperature)).negatives
         penalties = VARIANTS[self.variant](before, self.alpha, self.b)
         losses = mean_over_positives(penalties, pairs.positives)
-        return self.reducer(labels, anchors=loss_terms(losses, where=pairs.positives.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=pairs.positives.any(dim=1))}

@@ -1,42 +1,32 @@
 """Surrogate precision@k of open-metric-learning, https://github.com/OML-Team/open-metric-learning.
 
-It puts precision in the place of recall in Patel et al., https://arxiv.org/abs/2108.11179.
+It replaces the recall in Patel et al. by the precision, https://arxiv.org/abs/2108.11179.
 """
-
-from torch import nn
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
 from core.kernels.smooth_ranks import Step, counts_before, with_query
 from core.ranges import PositiveFloat, PositiveInt
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class PrecisionAtK(nn.Module):
-    """One minus the share of positives among an anchor's k nearest, step functions smoothed.
+class PrecisionAtK(TupleLoss):
+    """Precision@k loss: one minus a smooth precision@k of each anchor.
 
     With d the Euclidean distance to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j and the precision are
 
         r_j = Σ_{x ∈ P ∪ N} σ((d_j - d_x) / T),  1/min(k, |P|) Σ_{j ∈ P} σ((k - r_j) / T_k)
 
-    where j itself counts 1/2 in r_j, so that the k-th is well inside. The loss is averaged over
-    the anchors with positives.
+    where j itself counts 1/2 in r_j, so that the k-th is well within the list. The loss is averaged
+    over the anchors with positives.
 
     Differences:
-        open-metric-learning: the query is one of its own positives, which makes place k into
-            k + 1, `include_query=True`; it counts anchors that have no other, too.
+        open-metric-learning: the query is one of its own positives, so that k becomes k + 1,
+            `include_query=True`; it counts anchors that have no other positive, too.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -59,7 +49,7 @@ class PrecisionAtK(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(normalize=False), reducer)
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         if rank_temperature <= 0 or k_temperature <= 0:
@@ -67,27 +57,16 @@ class PrecisionAtK(nn.Module):
                 "rank_temperature and k_temperature must be positive, "
                 f"got {rank_temperature} and {k_temperature}"
             )
-        self.miner, self.k, self.include_query = miner, k, include_query
+        self.k, self.include_query = k, include_query
         self.rank_temperature, self.k_temperature = rank_temperature, k_temperature
-        self.distance = distance or Lp(normalize=False)
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs, k = to_pairs(chosen, *similarities.shape), self.k
-        if self.include_query and references is None:
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities = batch.similarities()
+        pairs, k = batch.pairs(), self.k
+        if self.include_query and batch.references is None:
             pairs, k = with_query(pairs), k + 1
         before = counts_before(similarities, pairs, Step(self.rank_temperature))
-        ranks, exist = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
-        found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
-        losses = 1 - found / exist.sum(dim=1).clamp(min=1, max=k)
-        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))
+        ranks, valid = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
+        found = ((k - ranks) / self.k_temperature).sigmoid().where(valid, 0).sum(dim=1)
+        losses = 1 - found / valid.sum(dim=1).clamp(min=1, max=k)
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

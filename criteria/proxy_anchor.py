@@ -17,21 +17,21 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class ProxyAnchor(nn.Module):
-    """One trained proxy per class is the anchor; the samples of the batch are what it compares.
+    """Proxy-Anchor loss: compares one trained proxy per class, the anchor, with all samples.
 
     With s the cosine similarity between a proxy p and a sample x,
 
         mean over the proxies with a sample in the batch of log(1 + Σ_own  exp(-α (s - margin))) +
         mean over all proxies                            of log(1 + Σ_others exp(α (s + margin)))
 
-    A proxy without others has 0 there. Each exponential is weighted by how often `tuples` name its
-    sample, divided by the count of the sample named most, if they are given. Rows of the reducer's
-    terms `positives` and `negatives` are the proxies, not the samples. The samples of a proxy need
-    one class each: soft labels are an error.
+    A proxy without others has 0 there. Given `tuples` weigh each exponential by how often they name
+    its sample, divided by the largest such number. Rows of the reducer's terms `positives` and
+    `negatives` are the proxies, not the samples. Each sample needs one class: soft labels are an
+    error.
 
     Differences:
-        pytorch-metric-learning: adds weight - 1 to the exponents instead of weighting the
-            exponentials; the same without tuples.
+        pytorch-metric-learning: `ProxyAnchorLoss` adds weight - 1 to the exponents instead of
+            weighting the exponentials; the same without tuples.
 
     Args:
         num_classes: labels are 0..num_classes-1.

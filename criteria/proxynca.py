@@ -15,23 +15,24 @@ from core.types import Embeddings, Labels, Scalar, Tuples
 
 
 class ProxyNCA(nn.Module):
-    """Neighbourhood component analysis against one trained proxy per class instead of samples.
+    """Proxy-NCA loss: neighbourhood component analysis with one trained proxy per class.
 
     With d_c the squared Euclidean distance between the embedding and the proxy of class c, both
     scaled to the same length,
 
         -log(exp(-d_y) / Σ_{c ≠ y} exp(-d_c))
 
-    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    The own proxy is not in the denominator, so the loss can be negative. Each sample has the proxy
-    of its class (static assignment); the paper's dynamic assignment, for labels that are only
+    averaged over the batch. Given `tuples` weigh each sample by how often they name it. The proxy
+    of the true class is not in the denominator, so the loss can be negative. Each sample has the
+    proxy of its class (static assignment); the paper's dynamic assignment, for labels that are only
     relative, is not offered. Soft labels are an error.
 
     Differences:
         ProxyNCA++: Teh et al., ECCV 2020, https://arxiv.org/abs/2004.01113: the denominator runs
             over all classes, so the loss is a cross-entropy, of temperature 1 / length²;
             `include_own=True`, or `loss=proxynca_pp`.
-        pytorch-metric-learning: as ProxyNCA++, of length 1; `include_own=True, length=1`.
+        pytorch-metric-learning: `ProxyNCALoss` is as ProxyNCA++, of length 1;
+            `include_own=True, length=1`.
         pytorch-online-metric-learning: proxies of length 1 that are not trained; `length=1, lr=0`.
 
     Args:

@@ -1,7 +1,7 @@
 """Quadruplet loss: Chen et al., CVPR 2017, https://arxiv.org/abs/1704.01719."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
@@ -9,34 +9,24 @@ from core.kernels.quadruplet_hinges import quadruplet_hinges
 from core.kernels.triplet_hinges import sum_by_anchor, triplet_hinges
 from core.random import SeededRandom
 from core.ranges import Seed
-from core.reducer import LossTerms, Mean, Reducer
-from core.tuples import drop_invalid, select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Distances,
-    Embeddings,
-    Labels,
-    Miner,
-    Pairs,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Triplets,
-    Tuples,
-)
+from core.reducer import LossTerms, Reducer
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.tuples import drop_invalid
+from core.types import Distance, Distances, Labels, Miner, Pairs, ReferenceLabels, Triplets
 
 
-class Quadruplet(nn.Module):
-    """A positive pair must also be closer than negative pairs that it has no sample in common with.
+class Quadruplet(TupleLoss):
+    """Quadruplet loss: a triplet loss that also compares positive with unrelated negative pairs.
 
     With d the squared Euclidean distance of unit vectors,
 
         mean of [d_ap - d_an + α₁]₊ over triplets (a, p, n)
         + mean of [d_ap - d_kn + α₂]₊ over quadruplets (a, p, k, n)
 
-    where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n
-    are of three classes: every one that the chosen pairs, or the pairs of the chosen triplets,
-    make. Their sum is exact, in O(N M) memory and O(N M log P) time for P positive pairs; classes
+    where a quadruplet is a positive pair (a, p) and a negative pair (k, n) such that a, k and n are
+    of three classes. All quadruplets of the chosen pairs, or of the pairs of the chosen triplets,
+    count. Their sum is exact, in O(N M) memory and O(N M log P) time for P positive pairs; classes
     of more than about √M samples, and all on an accelerator, take sorts of the distances instead,
     O(N M log N M). Without triplets or without quadruplets the mean over them is 0. The margins of
     the paper adapt to the batch: they are `margin` and `second_margin` times
@@ -56,7 +46,7 @@ class Quadruplet(nn.Module):
         adaptive: whether the margins are multiplied by the gap.
         seed: None takes all quadruplets. A number draws one k for each given or mined triplet
             (a, p, n), evenly among the references of other classes than a and n, with that seed;
-            with references this takes O(M²) memory. Chosen pairs are always crossed.
+            with references this takes O(M²) memory. Chosen pairs always make all quadruplets.
         distance: None is the squared Euclidean distance of unit vectors.
         reducer: of the terms `triplets` and `quadruplets`; None is the mean of each.
     """
@@ -71,42 +61,29 @@ class Quadruplet(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
+        super().__init__(miner, distance or Lp(power=2), reducer)
         self.margin, self.second_margin, self.adaptive = margin, second_margin, adaptive
         self.draw = None if seed is None else SeededRandom(seed)
-        self.distance = distance or Lp(power=2)
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        others = labels if reference_labels is None else reference_labels
-        pairs = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        labels, references, tuples = batch.labels, batch.references, batch.tuples
+        others = labels if batch.reference_labels is None else batch.reference_labels
+        distances, pairs = batch.distances(), batch.pairs()
         gap = gap_between_means(distances, pairs) if self.adaptive else 1.0
         second_margin = self.second_margin * gap
-        if self.draw is not None and isinstance(chosen, Triplets):
-            chosen = drop_invalid(chosen)  # one k is drawn for each
+        if self.draw is not None and isinstance(tuples, Triplets):
+            tuples = drop_invalid(tuples)  # one k is drawn for each
             among = distances if references is None else self.distance(references)
             third = draw_of_third_class(
-                labels[chosen.anchors], others[chosen.negatives], others, self.draw
+                labels[tuples.anchors], others[tuples.negatives], others, self.draw
             )
-            quadruplets = drawn_hinges(distances, among, chosen, second_margin, *third)
+            quadruplets = drawn_hinges(distances, among, tuples, second_margin, *third)
         else:
             quadruplets = quadruplet_hinges(distances, pairs, second_margin, labels, others)
-        return self.reducer(
-            labels,
-            triplets=triplet_hinges(distances, chosen, self.margin * gap),
-            quadruplets=quadruplets,
-        )
+        return {
+            "triplets": triplet_hinges(distances, tuples, self.margin * gap),
+            "quadruplets": quadruplets,
+        }
 
 
 def gap_between_means(distances: Distances, pairs: Pairs) -> Tensor:

@@ -1,40 +1,31 @@
 """Ranked list loss: Wang et al., CVPR 2019 and PAMI 2021, https://arxiv.org/abs/1903.03238."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Lp
 from core.ranges import Fraction, NonNegativeFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Mask,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Mask, Miner
 
 
-class RankedList(nn.Module):
-    """Positives belong into a ball around the anchor, negatives outside a larger one.
+class RankedList(TupleLoss):
+    """Ranked list loss: positives lie in a ball around the anchor, negatives outside a larger one.
 
-    With d the Euclidean distance of unit vectors, α the boundary and m the margin, pairs inside
-    their bounds are trivial and left out. Of the others of an anchor,
+    With d the Euclidean distance of unit vectors, α the boundary and m the margin, pairs within
+    their bounds are trivial and left out. Over the other pairs of an anchor,
 
         L⁺ = Σ w⁺ [d - (α - m)]₊ / Σ w⁺ over positives,  w⁺ = exp(T⁺ [d - (α - m)])
         L⁻ = Σ w⁻ [α - d]₊       / Σ w⁻ over negatives,  w⁻ = exp(T⁻ [α - d])
 
-    so that harder ones weigh more, and the loss is the mean of (1 - λ) L⁺ + λ L⁻ over all N
-    anchors. A side without nontrivial pairs contributes 0. A gradient flows through the weights.
+    so that harder pairs weigh more, and the loss is the mean of (1 - λ) L⁺ + λ L⁻ over all N
+    anchors. A side without nontrivial pairs contributes 0. The weights have a gradient, too.
 
     Differences:
-        pytorch-metric-learning: adds 1e-5 per pair to the sum of the weights; takes no tuples;
-            leaves out negatives at distance 0, the hardest.
+        pytorch-metric-learning: `RankedListLoss` adds 1e-5 per pair to the sum of the weights;
+            takes no tuples; leaves out negatives at distance 0, the hardest.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -58,36 +49,25 @@ class RankedList(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(), reducer)
         if not 0 <= margin <= boundary:
             raise ValueError(f"margin must be in 0..{boundary} (boundary), got {margin}")
         if not 0 <= balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {balance}")
-        self.miner, self.balance = miner, balance
+        self.balance = balance
         self.boundary, self.margin = boundary, margin
         self.positive_temperature = positive_temperature
         self.negative_temperature = negative_temperature
-        self.distance = distance or Lp()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives, negatives = to_pairs(chosen, *distances.shape)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances = batch.distances()
+        positives, negatives = batch.pairs()
         too_far = distances - (self.boundary - self.margin)
         too_close = self.boundary - distances
         pull = weighted_excess(too_far, positives, self.positive_temperature)
         push = weighted_excess(too_close, negatives, self.negative_temperature)
         losses = (1 - self.balance) * pull + self.balance * push
-        return self.reducer(labels, anchors=loss_terms(losses))
+        return {"anchors": loss_terms(losses)}
 
 
 def weighted_excess(excess: Tensor, where: Mask, temperature: float) -> Tensor:

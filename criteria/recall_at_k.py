@@ -5,29 +5,19 @@ from typing import Annotated
 
 import torch
 from annotated_types import MinLen
-from torch import nn
 
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.kernels.smooth_ranks import Step, counts_before
 from core.ranges import PositiveFloat, PositiveInt
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    Pairs,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner, Pairs
 
 
-class RecallAtK(nn.Module):
-    """One minus the share of an anchor's positives among its k nearest, step functions smoothed.
+class RecallAtK(TupleLoss):
+    """Recall@k surrogate loss: one minus a smooth recall@k of each anchor, averaged over several k.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j and the recall are
@@ -35,12 +25,12 @@ class RecallAtK(nn.Module):
         r_j = 1 + Σ_{x ∈ P ∪ N, x ≠ j} σ((s_x - s_j) / T),  R_k = 1/|P| Σ_{j ∈ P} σ((k - r_j) / T_k)
 
     and the loss is the mean of 1 - R_k over the k's, averaged over the anchors with positives. A
-    recall of 1 is beyond reach if k < |P|; `attainable` divides by min(k, |P|) instead.
+    recall of 1 is impossible if k < |P|; `attainable` divides by min(k, |P|) instead.
 
     Differences:
         Patel et al.: their code has `attainable=True` and leaves the query in its list, always
             first, which lowers all ranks by one, `include_query=True`. Their similarity mixup is
-            not part of this objective.
+            not part of this loss.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -64,7 +54,7 @@ class RecallAtK(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if not k or min(k) < 1:
             raise ValueError(f"k must be numbers of at least 1, got {list(k)}")
         if rank_temperature <= 0 or k_temperature <= 0:
@@ -72,32 +62,21 @@ class RecallAtK(nn.Module):
                 "rank_temperature and k_temperature must be positive, "
                 f"got {rank_temperature} and {k_temperature}"
             )
-        self.miner, self.k = miner, tuple(k)
+        self.k = tuple(k)
         self.rank_temperature, self.k_temperature = rank_temperature, k_temperature
         self.attainable, self.include_query = attainable, include_query
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        positives, rivals = to_pairs(chosen, *similarities.shape)
-        if self.include_query and references is None:
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities = batch.similarities()
+        positives, rivals = batch.pairs()
+        if self.include_query and batch.references is None:
             rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
         before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
-        ranks, exist = pack_positives(1 + before.positives + before.negatives, positives)
-        counts = exist.sum(dim=1).clamp(min=1)
+        ranks, valid = pack_positives(1 + before.positives + before.negatives, positives)
+        counts = valid.sum(dim=1).clamp(min=1)
         recalls = []
         for k in self.k:
-            found = ((k - ranks) / self.k_temperature).sigmoid().where(exist, 0).sum(dim=1)
+            found = ((k - ranks) / self.k_temperature).sigmoid().where(valid, 0).sum(dim=1)
             recalls.append(found / (counts.clamp(max=k) if self.attainable else counts))
         losses = 1 - torch.stack(recalls).mean(dim=0)
-        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

@@ -1,4 +1,4 @@
-"""An objective with a penalty on the embeddings."""
+"""Any loss with a penalty on the embeddings."""
 
 from torch import Tensor, nn
 
@@ -9,10 +9,15 @@ from core.types import Embeddings, Labels, ReferenceLabels, References, Scalar, 
 
 
 class Regularized(nn.Module):
-    """objective(embeddings, labels) + regularizer(embeddings).
+    """Regularized loss: adds a penalty on the embeddings to any loss.
+
+        loss(embeddings, labels) + regularizer(embeddings)
+
+    Differences:
+        pytorch-metric-learning: the argument `embedding_regularizer` of every loss.
 
     Args:
-        objective: any.
+        objective: any loss.
         regularizer: of the embeddings as the backbone gives them; carries its own weight.
     """
 

@@ -1,26 +1,16 @@
 """Smooth-AP: Brown et al., ECCV 2020, https://arxiv.org/abs/2007.12163."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class SmoothAP(nn.Module):
-    """One minus the average precision of each anchor's list, its step functions made sigmoids.
+class SmoothAP(TupleLoss):
+    """Smooth-AP loss: one minus a smooth average precision of each anchor.
 
     With s the cosine similarity to the anchor, σ the sigmoid and P, N the anchor's positives and
     negatives, the smooth rank of a positive j among the positives, and among all, is
@@ -34,8 +24,8 @@ class SmoothAP(nn.Module):
     Differences:
         Brown et al.: in their code the query is the first of its own positives,
             `include_query=True`; all classes of a batch must be of one size.
-        pytorch-metric-learning: as the authors' code; silently wrong unless the batch is sorted by
-            class.
+        pytorch-metric-learning: `SmoothAPLoss` is as the authors' code; it is silently wrong unless
+            the batch is sorted by class.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -53,29 +43,17 @@ class SmoothAP(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.miner, self.temperature, self.include_query = miner, temperature, include_query
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
+        self.temperature, self.include_query = temperature, include_query
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        if self.include_query and references is None:
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        if self.include_query and batch.references is None:
             pairs = with_query(pairs)
         before = counts_before(similarities, pairs, Step(self.temperature))
         rank_among_positives = 1 + before.positives
         precision = rank_among_positives / (rank_among_positives + before.negatives)
         losses = 1 - mean_over_positives(precision, pairs.positives)
-        return self.reducer(labels, anchors=loss_terms(losses, where=pairs.positives.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=pairs.positives.any(dim=1))}

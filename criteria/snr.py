@@ -3,28 +3,18 @@
 https://arxiv.org/abs/1904.02616
 """
 
-from torch import nn
-
 from core.distance import SNR
 from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
-from core.reducer import Mean, Reducer
+from core.reducer import Reducer
 from core.regularizer import Regularizer
-from core.tuples import select_tuples
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class SNRTriplet(nn.Module):
-    """A negative must be noisier than a positive, by a margin, with the anchor as the signal.
+class SNRTriplet(TupleLoss):
+    """SNR triplet loss: a triplet loss whose distance is the noise-to-signal ratio of a pair.
 
     For each triplet (a, p, n), with d_xy = Var(x - y) / Var(x), variances over the dimensions,
 
@@ -36,6 +26,8 @@ class SNRTriplet(nn.Module):
     triplets and contributes nothing.
 
     Differences:
+        pytorch-metric-learning: `TripletMarginLoss(distance=SNRDistance())` has unit vectors and
+            the mean of the losses above zero.
         Roth et al.: the mean of the non-zero hinges; no penalty with the miner `distance`, 0.005
             of it else; `reducer=NonZeroMean(), regularizer=None`.
 
@@ -55,24 +47,10 @@ class SNRTriplet(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or SNR(), reducer, regularizer)
         if margin < 0:
             raise ValueError(f"margin must not be negative, got {margin}")
-        self.miner, self.margin = miner, margin
-        self.distance = distance or SNR()
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        hinges = triplet_hinges(self.distance(embeddings, references), chosen, self.margin)
-        loss = self.reducer(labels, triplets=hinges)
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        return {"triplets": triplet_hinges(batch.distances(), batch.tuples, self.margin)}

@@ -3,37 +3,28 @@
 https://arxiv.org/abs/1904.02616
 """
 
-from torch import nn
-
 from core.distance import SNR
 from core.kernels.pack_positives import pack_positives
-from core.reducer import Mean, Reducer, loss_terms
+from core.reducer import Reducer, loss_terms
 from core.regularizer import Regularizer
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class SNRContrastive(nn.Module):
-    """Makes positives quiet and negatives noisy, each until a margin, with the anchor as signal.
+class SNRContrastive(TupleLoss):
+    """SNR contrastive loss: a contrastive loss whose distance is the noise-to-signal ratio.
 
     With d_xy = Var(x - y) / Var(x), x the anchor, variances over the dimensions,
 
         [d - m⁺]₊ of each positive pair + [m⁻ - d]₊ of each negative pair
 
-    where the positive and the negative pairs are averaged apart, zeros counted, plus the penalty
-    of `regularizer`. A kind of pair that the batch lacks contributes 0.
+    where positive and negative pairs are averaged separately, zeros counted, plus the penalty of
+    `regularizer`. A kind of pair that the batch lacks contributes 0.
 
     Differences:
-        pytorch-metric-learning: unit vectors, the mean of the non-zero terms, no penalty;
+        pytorch-metric-learning: `SignalToNoiseRatioContrastiveLoss` has unit vectors, the mean of
+            the losses above zero and no penalty;
             `distance=SNR(normalize=True), reducer=NonZeroMean(), regularizer=None`.
 
     Args:
@@ -54,29 +45,15 @@ class SNRContrastive(nn.Module):
         reducer: Reducer | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
-        super().__init__()
-        self.miner = miner
+        super().__init__(miner, distance or SNR(), reducer, regularizer)
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or SNR()
-        self.reducer = reducer or Mean()
-        self.regularizer = regularizer
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        pairs = to_pairs(chosen, *distances.shape)
-        of_positives, exist = pack_positives(distances, pairs.positives)
-        loss = self.reducer(
-            labels,
-            positives=loss_terms((of_positives - self.positive_margin).relu(), where=exist),
-            negatives=loss_terms((self.negative_margin - distances).relu(), where=pairs.negatives),
-        )
-        return loss if self.regularizer is None else loss + self.regularizer(embeddings)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        distances, pairs = batch.distances(), batch.pairs()
+        of_positives, valid = pack_positives(distances, pairs.positives)
+        return {
+            "positives": loss_terms((of_positives - self.positive_margin).relu(), where=valid),
+            "negatives": loss_terms(
+                (self.negative_margin - distances).relu(), where=pairs.negatives
+            ),
+        }

@@ -12,18 +12,18 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class NormalizedSoftmax(nn.Module):
-    """Classification by the cosine similarity to one trained prototype per class.
+    """Normalized softmax loss: classifies by the cosine similarity to trained class prototypes.
 
         -log softmax(cos(x, w_c) / T) at the label
 
-    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    With several prototypes per class, the cosine is that to the closest. This is the scaled
-    normalized linear layer, of scale 1/T; with T from the number of classes it is fixed AdaCos
-    (Zhang et al., CVPR 2019, https://arxiv.org/abs/1905.00292).
+    averaged over the batch. Given `tuples` weigh each sample by how often they name it. With
+    several prototypes per class, the cosine is that to the closest. This is the scaled normalized
+    linear layer, of scale 1/T; with T from the number of classes it is fixed AdaCos (Zhang et al.,
+    CVPR 2019, https://arxiv.org/abs/1905.00292).
 
     Differences:
         Roth et al.: normalise the prototypes only and rely on normalised embeddings.
-        pytorch-metric-learning: so too.
+        pytorch-metric-learning: `NormalizedSoftmaxLoss` does so, too.
         metric-learning-layers: `ScaledNormalizedLinear`; its `...Sqrt` has T = 1 / (scale √D).
 
     Args:

@@ -13,19 +13,19 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class SoftTriple(nn.Module):
-    """Classification by the cosines with several centers per class, closer centers counting more.
+    """SoftTriple loss: classifies by a soft maximum of the cosines with several centers per class.
 
         S_c = Σ_k softmax_k(cos(x, w_ck) / γ) cos(x, w_ck)
         -log softmax(λ (S_c - [c is the label] margin)) at the label, and once per batch
         τ Σ_c Σ_{s<t} |w_cs - w_ct| / (C K (K - 1)), of unit vectors
 
-    averaged over the batch, each sample weighted by how often `tuples` name it if they are given.
-    The last part merges centers that a class does not need. There is no margin in evaluation mode.
-    Soft labels take their share of the margin off each S_c.
+    averaged over the batch. Given `tuples` weigh each sample by how often they name it. The last
+    part merges centers that a class does not need. There is no margin in evaluation mode. With soft
+    labels, each S_c loses the margin times the share of its class.
 
     Differences:
         authors' code: relies on normalised embeddings; adds 1e-5 below the root of each distance.
-        pytorch-metric-learning: without the last part; `tau=0`.
+        pytorch-metric-learning: `SoftTripleLoss` has no last part; `tau=0`.
         Roth et al.: γ = 0.1 multiplies the cosines; `num_sub_centers=2, scale=8, gamma=10`. Their
             code cannot be constructed with its own options, and normalises and weighs the centers
             along the wrong axes.
@@ -40,7 +40,7 @@ class SoftTriple(nn.Module):
         tau: τ >= 0.
         lr: learning rate of the centers, and of a learned scale; they have no weight decay.
         learn_scale: whether λ is trained too.
-        regularizer: of the centers, in the place of the last part; None is that part, if τ > 0.
+        regularizer: of the centers, instead of the last part; None is that part, if τ > 0.
         reducer: of the term `samples`; None is the mean.
     """
 

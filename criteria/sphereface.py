@@ -20,21 +20,22 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class SphereFace(nn.Module):
-    """Classification by angle, where the angle θ to the own class is multiplied by a margin m.
+    """SphereFace, A-Softmax: classifies by angle; that of the true class is multiplied by a margin.
 
         -log softmax(s |x| [ψ(θ_c) if c is the label, else cos θ_c]) at the label
         ψ(θ) = (-1)^k cos(m θ) - 2k, for θ between k π/m and (k + 1) π/m: cos(m θ), ever falling
 
     with θ_c the angle between the embedding and the prototype of class c, the closest if it has
-    several; averaged over the batch, each sample weighted by how often `tuples` name it if they
-    are given. The length of the embedding counts, that of the prototype does not. There is no
-    margin in evaluation mode. A soft label puts (1 - share) cos θ + share ψ(θ) in the place of ψ.
+    several; averaged over the batch. Given `tuples` weigh each sample by how often they name it.
+    The length of the embedding counts, that of the prototype does not. There is no margin in
+    evaluation mode. A soft label replaces ψ by (1 - share) cos θ + share ψ(θ).
 
     Differences:
+        pytorch-metric-learning: `SphereFaceLoss` and `LargeMarginSoftmaxLoss`, the same.
         Large-margin softmax: Liu et al., ICML 2016, https://arxiv.org/abs/1612.02295: the length of
             the prototype counts too; `unit_prototypes=False`, or `loss=large_margin_softmax`.
-        authors' code: (λ cos θ + ψ(θ)) / (1 + λ) in the place of ψ, where λ falls from 1000 to 5 so
-            that training starts at all; `blend=5` holds it there.
+        authors' code: (λ cos θ + ψ(θ)) / (1 + λ) instead of ψ, where λ falls from 1000 to 5 so that
+            training starts at all; `blend=5` holds it there.
 
     Args:
         num_classes: labels are 0..num_classes-1.

@@ -2,28 +2,18 @@
 
 import math
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
 from core.ranges import Fraction, PositiveFloat
-from core.reducer import LossTerms, Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import LossTerms, Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class SupAP(nn.Module):
-    """An upper bound of one minus the average precision, and margins that hold across batches.
+class SupAP(TupleLoss):
+    """ROADMAP loss: SupAP, an upper bound of one minus the average precision, and a calibration.
 
     With s the cosine similarity to the anchor and P, N its positives and negatives, a positive j
     has the true rank r⁺_j = #{k ∈ P: s_k >= s_j} among the positives and, before it,
@@ -38,7 +28,8 @@ class SupAP(nn.Module):
         (1 - λ) (1 - 1/|P| Σ_j r⁺_j / (r⁺_j + r⁻_j)) + λ ([m⁺ - s]₊ + [s - m⁻]₊)
 
     where the lists of anchors with positives, the positive pairs and the negative pairs are each
-    averaged apart. Only the negatives move a rank: r⁺ has no gradient.
+    averaged separately. The second part, the calibration, has margins that hold across batches.
+    Only the negatives move a rank: r⁺ has no gradient.
 
     Differences:
         Ramzi et al.: their code has H(x) = ρ (x - δ) + 1.44 beyond δ, which is
@@ -51,8 +42,7 @@ class SupAP(nn.Module):
         temperature: T > 0, in units of the similarity.
         slope: ρ >= 0, ranks per unit of similarity.
         reach: δ >= 0, in units of the similarity.
-        offset: makes H(x) = ρ x + offset beyond δ, where H is o at δ for an offset of o - ρ δ; None
-            continues H there.
+        offset: makes H(x) = ρ x + offset beyond δ; None makes H continuous there.
         positive_margin: m⁺, the similarity that positive pairs should have.
         negative_margin: m⁻, the similarity that negative pairs should not have.
         balance: λ in [0, 1], the share of the calibration; 0 is SupAP alone.
@@ -75,44 +65,31 @@ class SupAP(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
         if not 0 <= balance <= 1:
             raise ValueError(f"balance must be between 0 and 1, got {balance}")
-        self.miner, self.balance, self.include_query = miner, balance, include_query
+        self.balance, self.include_query = balance, include_query
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
         continued = 1 / (1 + math.exp(-reach / temperature)) + 0.5
         height = continued if offset is None else slope * reach + offset
         self.step = Step(temperature, lift=0.5, reach=reach, slope=slope, height=height)
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        lists = with_query(pairs) if self.include_query and references is None else pairs
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        lists = with_query(pairs) if self.include_query and batch.references is None else pairs
         before = counts_before(similarities, lists, self.step, among_positives=Step(0))
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)
-        of_positives, exist = pack_positives(similarities, pairs.positives)
+        of_positives, valid = pack_positives(similarities, pairs.positives)
         pull = self.balance * (self.positive_margin - of_positives).relu()
         push = self.balance * (similarities - self.negative_margin).relu()
-        return self.reducer(
-            labels,
-            lists=LossTerms(
+        return {
+            "lists": LossTerms(
                 ((1 - self.balance) * (1 - precision)).where(listed, 0), listed, listed
             ),
-            positives=loss_terms(pull, where=exist),
-            negatives=loss_terms(push, where=pairs.negatives),
-        )
+            "positives": loss_terms(pull, where=valid),
+            "negatives": loss_terms(push, where=pairs.negatives),
+        }

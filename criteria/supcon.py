@@ -1,41 +1,31 @@
 """Supervised contrastive loss: Khosla et al., NeurIPS 2020, https://arxiv.org/abs/2004.11362."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class SupCon(nn.Module):
-    """A softmax over the others of the batch must give each positive of an anchor a high chance.
+class SupCon(TupleLoss):
+    """Supervised contrastive loss: a softmax of each positive against all other samples.
 
     With s_ij the cosine similarity, T the temperature and P_i, N_i the positives and negatives of
-    anchor i, the chance of j is p_ij = exp(s_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(s_ik / T), and
+    anchor i, the probability of j is p_ij = exp(s_ij / T) / Σ_{k ∈ P_i ∪ N_i} exp(s_ik / T), and
 
         L_i = -1/|P_i| Σ_{j ∈ P_i} log p_ij        the paper's L_out, the better one there
         L_i = -log(1/|P_i| Σ_{j ∈ P_i} p_ij)       its L_in, with `outside=False`
 
-    averaged over the anchors with positives; the others have no L_i. An anchor without negatives
-    still asks for equal chances of its positives.
+    averaged over the anchors with positives; the others do not count. An anchor without negatives
+    still has a loss, which is least for equal probabilities of its positives.
 
     Differences:
         Khosla et al.: their code starts at T = 0.07, and gives NaN if an anchor has no positives.
-        pytorch-metric-learning: the mean of the L_i above zero, `reducer=NonZeroMean()`; no loss
-            at all in a batch without negatives.
+        pytorch-metric-learning: `SupConLoss` takes the mean of the L_i above zero,
+            `reducer=NonZeroMean()`; it is 0 in a batch without negatives.
 
     Args:
         miner: chooses P and N; None takes all pairs.
@@ -53,30 +43,19 @@ class SupCon(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer)
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.miner, self.temperature, self.outside = miner, temperature, outside
-        self.distance = distance or Cosine()
-        self.reducer = reducer or Mean()
+        self.temperature, self.outside = temperature, outside
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        logits = self.distance.similarity(embeddings, references) / self.temperature
-        positives, negatives = to_pairs(chosen, *logits.shape)
-        of_positives, exist = pack_positives(logits, positives)
-        counts = exist.sum(dim=1).clamp(min=1).to(logits.dtype)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        logits = batch.similarities() / self.temperature
+        positives, negatives = batch.pairs()
+        of_positives, valid = pack_positives(logits, positives)
+        counts = valid.sum(dim=1).clamp(min=1).to(logits.dtype)
         if self.outside:
-            pull = of_positives.where(exist, 0).sum(dim=1) / counts
+            pull = of_positives.where(valid, 0).sum(dim=1) / counts
         else:
-            pull = log_sum_exp(of_positives, where=exist).squeeze(1) - counts.log()
+            pull = log_sum_exp(of_positives, where=valid).squeeze(1) - counts.log()
         losses = log_sum_exp(logits, where=positives | negatives).squeeze(1) - pull
-        return self.reducer(labels, anchors=loss_terms(losses, where=exist.any(dim=1)))
+        return {"anchors": loss_terms(losses, where=valid.any(dim=1))}

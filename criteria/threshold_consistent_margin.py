@@ -1,37 +1,28 @@
 """Threshold-consistent margin: Zhang et al., ICLR 2024, https://arxiv.org/abs/2307.04047."""
 
-from torch import nn
-
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
 from core.ranges import NonNegativeFloat
 from core.reducer import NonZeroMean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class ThresholdConsistentMargin(nn.Module):
-    """One threshold of similarity should tell positives from negatives in every class.
+class ThresholdConsistentMargin(TupleLoss):
+    """Threshold-consistent margin loss: pushes hard pairs beyond margins that all classes share.
 
     With s the cosine similarity,
 
         λ⁺ [m⁺ - s]₊ of each positive pair,  λ⁻ [s - m⁻]₊ of each negative pair
 
-    where each kind is averaged apart, and over its hard pairs only, those on the wrong side of
+    where each kind is averaged separately, and over its hard pairs only, those on the wrong side of
     their margin. Both margins are absolute, so they hold for all classes alike. The paper adds it
     to another loss. A kind without hard pairs contributes 0.
 
     Differences:
-        pytorch-metric-learning: takes references and ignores them.
+        pytorch-metric-learning: `ThresholdConsistentMarginLoss` accepts references and ignores
+            them.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -53,35 +44,21 @@ class ThresholdConsistentMargin(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Cosine(), reducer or NonZeroMean())
         if positive_weight < 0 or negative_weight < 0:
             raise ValueError(
                 "positive_weight and negative_weight must not be negative, "
                 f"got {positive_weight} and {negative_weight}"
             )
-        self.miner = miner
         self.positive_weight, self.negative_weight = positive_weight, negative_weight
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
-        self.distance = distance or Cosine()
-        self.reducer = reducer or NonZeroMean()
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        similarities = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *similarities.shape)
-        of_positives, exist = pack_positives(similarities, pairs.positives)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        similarities, pairs = batch.similarities(), batch.pairs()
+        of_positives, valid = pack_positives(similarities, pairs.positives)
         pull = self.positive_weight * (self.positive_margin - of_positives).relu()
         push = self.negative_weight * (similarities - self.negative_margin).relu()
-        return self.reducer(
-            labels,
-            positives=loss_terms(pull, where=exist),
-            negatives=loss_terms(push, where=pairs.negatives),
-        )
+        return {
+            "positives": loss_terms(pull, where=valid),
+            "negatives": loss_terms(push, where=pairs.negatives),
+        }

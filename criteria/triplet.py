@@ -1,26 +1,16 @@
 """Triplet loss: Schroff et al., FaceNet, CVPR 2015, https://arxiv.org/abs/1503.03832."""
 
-from torch import nn
-
 from core.distance import Lp
 from core.kernels.triplet_hinges import triplet_hinges
 from core.ranges import NonNegativeFloat
-from core.reducer import Mean, Reducer
-from core.tuples import select_tuples
-from core.types import (
-    Distance,
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Distance, Miner
 
 
-class TripletMargin(nn.Module):
-    """A negative must be farther from its anchor than a positive is, by a margin.
+class TripletMargin(TupleLoss):
+    """Triplet loss: a negative is farther from the anchor than a positive, by a margin.
 
     For each triplet (a, p, n), with d the squared Euclidean distance of unit vectors,
 
@@ -32,7 +22,8 @@ class TripletMargin(nn.Module):
     negatives has no triplets and contributes nothing.
 
     Differences:
-        pytorch-metric-learning: the mean of the non-zero ones, distances not squared, margin 0.05;
+        pytorch-metric-learning: `TripletMarginLoss` takes the mean of the losses above zero,
+            distances that are not squared, and the margin 0.05;
             `reducer=NonZeroMean(), distance=Lp(), margin=0.05`.
         pytorch-online-metric-learning: each sample is one of its own positives; the miner
             `batch_easy_hard` with `include_anchor=True`.
@@ -51,22 +42,10 @@ class TripletMargin(nn.Module):
         distance: Distance | None = None,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, distance or Lp(power=2), reducer)
         if margin < 0:
             raise ValueError(f"margin must not be negative, got {margin}")
-        self.miner, self.margin = miner, margin
-        self.distance = distance or Lp(power=2)
-        self.reducer = reducer or Mean()
+        self.margin = margin
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        return self.reducer(labels, triplets=triplet_hinges(distances, chosen, self.margin))
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        return {"triplets": triplet_hinges(batch.distances(), batch.tuples, self.margin)}

@@ -6,36 +6,32 @@ https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_W
 import math
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Cosine, safe_sqrt
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import PositiveFloat
-from core.reducer import Mean, Reducer, loss_terms
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    Miner,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.reducer import Reducer, loss_terms
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import NamedTerms, TupleLoss
+from core.types import Miner
 
 
-class TupletMargin(nn.Module):
-    """A positive, its angle relaxed by a margin, against all negatives of its anchor at once.
+class TupletMargin(TupleLoss):
+    """Tuplet margin loss: a softmax of each positive pair, with slack in its angle, over negatives.
 
     With θ the angle between two embeddings, s the scale and β the margin, each positive pair
     (a, p) makes a tuplet with the negatives n of its anchor and has the loss
 
         log(1 + Σ_n exp(s (cos θ_an - cos(θ_ap - β))))
 
-    averaged over the tuplets. The margin is slack: nearest to the negatives counts a positive at
-    the angle β, not at 0, so that the hardest positives do not govern the loss. A positive pair
-    whose anchor has no negatives has the loss 0. The paper adds the intra-pair variance loss.
+    averaged over the tuplets. The margin is a slack: the loss is least for a positive at the angle
+    β, not at 0, which keeps the hardest positives from dominating. A positive pair whose anchor has
+    no negatives has the loss 0. The paper adds the intra-pair variance loss.
+
+    Differences:
+        pytorch-metric-learning: `TupletMarginLoss`, the same.
 
     Args:
         miner: chooses the tuples; None takes all pairs.
@@ -51,29 +47,18 @@ class TupletMargin(nn.Module):
         scale: PositiveFloat = 64.0,
         reducer: Reducer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(miner, Cosine(), reducer)
         if scale <= 0:
             raise ValueError(f"scale must be positive, got {scale}")
-        self.miner, self.scale, self.margin = miner, scale, math.radians(margin)
-        self.distance = Cosine()
-        self.reducer = reducer or Mean()
+        self.scale, self.margin = scale, math.radians(margin)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(self.miner, embeddings, labels, tuples, references, reference_labels)
-        cosines = self.distance.similarity(embeddings, references)
-        pairs = to_pairs(chosen, *cosines.shape)
-        of_positives, exist = pack_positives(cosines, pairs.positives)
+    def formula(self, batch: TupleBatch) -> NamedTerms:
+        cosines = batch.similarities()
+        pairs = batch.pairs()
+        of_positives, valid = pack_positives(cosines, pairs.positives)
         of_negatives = log_sum_exp(self.scale * cosines, where=pairs.negatives)
         hardness = of_negatives - self.scale * self._relaxed(of_positives)
-        return self.reducer(labels, tuplets=loss_terms(F.softplus(hardness), where=exist))
+        return {"tuplets": loss_terms(F.softplus(hardness), where=valid)}
 
     def _relaxed(self, cosines: Tensor) -> Tensor:
         """cos(θ - β) = cos θ cos β + sin θ sin β, of finite slope everywhere."""

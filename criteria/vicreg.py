@@ -3,25 +3,19 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.distance import Lp, to_float32
 from core.ranges import NonNegativeFloat
-from core.tuples import select_tuples, to_pairs
-from core.types import (
-    Embeddings,
-    Labels,
-    ReferenceLabels,
-    References,
-    Scalar,
-    Tuples,
-)
+from core.tuple_batch import TupleBatch
+from core.tuple_loss import TupleLoss
+from core.types import Embeddings, Scalar
 
 EPSILON = 1e-4  # added to the variances, as in the paper
 
 
-class VICReg(nn.Module):
-    """Positives alike, every dimension spread out, no two dimensions alike; no negatives needed.
+class VICReg(TupleLoss):
+    """VICReg loss: variance, invariance and covariance regularization; it needs no negatives.
 
     Of the N embeddings Z as they are, of D dimensions, and the references Z', which are Z itself if
     there are none,
@@ -32,13 +26,13 @@ class VICReg(nn.Module):
 
     and the loss is λ s + μ (v(Z) + v(Z')) + ν (c(Z) + c(Z')); Var and Cov divide by N - 1. The
     paper has two views of each image, that is `references` of the same N labels, all different;
-    with labels every positive pair takes the place of two views. A batch without positives has
-    s = 0. Negatives play no part, so there is no miner; given tuples choose the positives.
+    with labels, every positive pair counts as two views. A batch without positives has s = 0.
+    Negatives do not count, so there is no miner; given tuples choose the positives.
 
     Differences:
         Bardes et al.: s of the text is a sum over dimensions, that of the algorithm and of the code
             a mean, as here; the code halves v, `variance=12.5`.
-        pytorch-metric-learning: as the authors' code, for two views without labels.
+        pytorch-metric-learning: `VICRegLoss` is as the authors' code, for two views without labels.
 
     Args:
         invariance: λ.
@@ -54,26 +48,16 @@ class VICReg(nn.Module):
         variance: NonNegativeFloat = 25.0,
         covariance: NonNegativeFloat = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(None, Lp(power=2, normalize=False))
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
-        self.distance = Lp(power=2, normalize=False)
 
-    def forward(
-        self,
-        embeddings: Embeddings,
-        labels: Labels,
-        tuples: Tuples | None = None,
-        *,
-        references: References | None = None,
-        reference_labels: ReferenceLabels | None = None,
-    ) -> Scalar:
-        chosen = select_tuples(None, embeddings, labels, tuples, references, reference_labels)
-        distances = self.distance(embeddings, references)
-        positives = to_pairs(chosen, *distances.shape).positives
+    def formula(self, batch: TupleBatch) -> Scalar:
+        distances = batch.distances()
+        positives = batch.pairs().positives
         apart = distances.where(positives, 0).sum() / positives.sum().clamp(min=1)
-        own = self._spread(embeddings)
-        other = own if references is None else self._spread(references)
-        return self.invariance * apart / embeddings.shape[1] + own + other
+        own = self._spread(batch.embeddings)
+        other = own if batch.references is None else self._spread(batch.references)
+        return self.invariance * apart / batch.embeddings.shape[1] + own + other
 
     def _spread(self, embeddings: Embeddings) -> Tensor:
         """μ v + ν c."""

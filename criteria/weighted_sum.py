@@ -1,4 +1,4 @@
-"""Several objectives at once, each with its own miner and weight."""
+"""A sum of several losses, each with its own miner and weight."""
 
 from collections.abc import Mapping
 
@@ -10,16 +10,21 @@ from core.types import Embeddings, Labels, ReferenceLabels, References, Scalar, 
 
 
 class WeightedSum(nn.Module):
-    """Σ_i weight_i · objective_i(embeddings, labels).
+    """Weighted sum: adds up several losses.
 
-    Every objective mines for itself, unless `tuples` are given, which then serve all of them.
+        Σ_i weight_i · loss_i(embeddings, labels)
+
+    Every loss uses its own miner, unless `tuples` are given, which then serve all of them.
+
+    Differences:
+        pytorch-metric-learning: `MultipleLosses`.
 
     Args:
-        objectives: by name.
-        weights: of the objectives named; the others weigh 1.
+        objectives: losses by name.
+        weights: of the losses named; the others weigh 1.
 
     Raises:
-        ValueError: there is no objective, or a weight names none.
+        ValueError: there is no loss, or a weight names none.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class WeightedSum(nn.Module):
         tuples: Tuples | None = None,
         **references: References | ReferenceLabels | None,
     ) -> Scalar:
-        """`references` and `reference_labels` are for objectives over tuples only."""
+        """`references` and `reference_labels` are for losses over tuples only."""
         return torch.stack(
             [
                 weight * self.objectives[name](embeddings, labels, tuples, **references)

@@ -1,5 +1,10 @@
-"""Losses and miners as their YAML builds them, in a run of 6 classes and 8 dimensions."""
+"""Losses and miners as their YAML builds them, in a run of 6 classes and 8 dimensions.
 
+Where DML_CONFIG_DIR names a folder, as `main.py --config-dir` takes one, its components take the
+place of those in conf/: so the tests of all components can be run on one outside the repository.
+"""
+
+import os
 from functools import cache
 from pathlib import Path
 
@@ -11,11 +16,16 @@ from torch import nn
 from core.types import Miner
 
 CONF = Path(__file__).parents[1] / "conf"
-RUN = ("num_classes=6", "backbone.embedding_dim=8")
+GIVEN = os.environ.get("DML_CONFIG_DIR")
+TESTED = Path(GIVEN).absolute() if GIVEN else CONF
+RUN = (
+    *("num_classes=6", "backbone.embedding_dim=8"),
+    *([f"hydra.searchpath=['file://{TESTED}']"] if GIVEN else []),
+)
 
 
 def choices(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return sorted(path.stem for path in (TESTED / group).glob("*.yaml"))
 
 
 @cache

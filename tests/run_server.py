@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ for line in sys.stdin:
         os.setsid()  # a group of its own, as a terminal gives it
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have ignored it
         os.environ.update(order["variables"])
+        sys.path += order["variables"].get("PYTHONPATH", "").split(os.pathsep)
         if order["limit"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
         sys.argv = ["main.py", *order["arguments"]]
@@ -64,8 +65,11 @@ class Runs:
 
     def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
         """The process; `limit` is the largest file that it may write, in bytes."""
-        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
-        order = {"arguments": arguments, "log": str(self.log)}
+        return self.send([f"paths.runs={self.folder}", *RUN, *overrides], limit, variables)
+
+    def send(self, arguments: Sequence[str], limit: int, variables: Mapping[str, str]) -> int:
+        """The process of `python main.py <arguments>`."""
+        order: dict[str, object] = {"arguments": arguments, "log": str(self.log)}
         order |= {"limit": limit, "variables": variables}
         assert self.server.stdin
         self.server.stdin.write(json.dumps(order) + "\n")

@@ -1,4 +1,4 @@
-"""Every key of a row against every value of it: hinges summed, none listed."""
+"""Sums of hinges over all pairs of a key and a value of a row, without listing the pairs."""
 
 import math
 from typing import Any
@@ -48,11 +48,11 @@ class _Crossed(autograd.Function):
 
     @staticmethod
     @autograd.function.once_differentiable
-    def backward(ctx: Any, slopes: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         order, buckets, counts = ctx.saved_tensors
-        downwards = slopes.gather(1, order).double().flip(1).cumsum(dim=1).flip(1).neg_()
-        of_buckets = F.pad(downwards, (0, 1)).to(slopes.dtype)
-        return slopes * counts, of_buckets.gather(1, buckets)
+        downwards = gradients.gather(1, order).double().flip(1).cumsum(dim=1).flip(1).neg_()
+        of_buckets = F.pad(downwards, (0, 1)).to(gradients.dtype)
+        return gradients * counts, of_buckets.gather(1, buckets)
 
 
 def _up_to_each_key(weights: Tensor, buckets: Tensor, keys: Tensor) -> Tensor:

@@ -43,10 +43,10 @@ class _SquaredEuclidean(autograd.Function):
         return _squared(*_shifted(x, y, shift))
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
         x, y, shift = ctx.saved_tensors
         x, y = _shifted(x, y, shift)
-        return _gradients(2 * x, None if y is None else 2 * y, slopes, ctx.needs_input_grad)
+        return _gradients(2 * x, None if y is None else 2 * y, gradients, ctx.needs_input_grad)
 
 
 class _Euclidean(autograd.Function):
@@ -60,12 +60,12 @@ class _Euclidean(autograd.Function):
         return distances
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
         x, y, shift, distances = ctx.saved_tensors
         smallest = torch.finfo(distances.dtype).tiny
         # 1/d, but 0 where d is 0; a boolean mask would take as long as a product of matrices
         inverse = distances / distances.square().clamp_(min=smallest)
-        return _gradients(*_shifted(x, y, shift), slopes * inverse, ctx.needs_input_grad)
+        return _gradients(*_shifted(x, y, shift), gradients * inverse, ctx.needs_input_grad)
 
 
 def _to_zero_mean(x: Tensor) -> Tensor:

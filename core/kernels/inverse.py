@@ -1,4 +1,4 @@
-"""The inverse of a symmetric positive definite matrix, at half the cost of any other's."""
+"""Inverse of a symmetric positive definite matrix, at half the cost of a general inverse."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor, autograd
 
 
 def inverse_of_positive_definite(matrix: Tensor) -> Tensor:
-    """A^-1 of a symmetric positive definite A, (n, n); nothing sensible of any other matrix.
+    """A^-1 of a symmetric positive definite A, (n, n); the result is wrong for other matrices.
 
     On the CPU from its Cholesky factor. That makes the host wait for an accelerator, where a
     general inverse does not.
@@ -17,7 +17,7 @@ def inverse_of_positive_definite(matrix: Tensor) -> Tensor:
 
 
 class _Inverse(autograd.Function):
-    """The slope by A is -A^-1 G A^-1 however the inverse was found."""
+    """The gradient with respect to A is -A^-1 G A^-1, however the inverse was found."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:  # noqa: ANN401
@@ -29,6 +29,6 @@ class _Inverse(autograd.Function):
         return inverse
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor) -> Tensor:  # noqa: ANN401
         inverse: Tensor = ctx.saved_tensors[0]
-        return -(inverse @ slopes @ inverse)
+        return -(inverse @ gradients @ inverse)

@@ -34,14 +34,14 @@ class _Unit(autograd.Function):
     @staticmethod
     def backward(
         ctx: Any,  # noqa: ANN401
-        slopes: Tensor | None,
+        gradients: Tensor | None,
         slopes_of_lengths: Tensor | None,
     ) -> Tensor | None:
         vectors, lengths = ctx.saved_tensors
         gradient = None
-        if slopes is not None:
-            along = (slopes * vectors).sum(dim=1, keepdim=True)
-            gradient = (slopes - along * vectors) / lengths
+        if gradients is not None:
+            along = (gradients * vectors).sum(dim=1, keepdim=True)
+            gradient = (gradients - along * vectors) / lengths
         if slopes_of_lengths is not None:  # of second derivatives only
             of_lengths = slopes_of_lengths * vectors
             gradient = of_lengths if gradient is None else gradient + of_lengths

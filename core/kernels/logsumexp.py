@@ -1,4 +1,4 @@
-"""Soft maxima over the marked entries of each row: the smooth hinges of many objectives."""
+"""Masked log-sum-exp over rows: the soft maxima of many losses."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def log_sum_exp(logits: Tensor, where: Mask, dim: int = 1) -> Tensor:
 
 
 class _LogSumExp(autograd.Function):
-    """With one copy of the logits, where autograd keeps several: most of the time of many."""
+    """Keeps one copy of the logits, where autograd keeps several: most of a loss's time."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, where: Mask, dim: int, plus_one: bool) -> Tensor:  # noqa: ANN401
@@ -46,11 +46,11 @@ class _LogSumExp(autograd.Function):
 
     @staticmethod
     @autograd.function.once_differentiable
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         exponentials, sums = ctx.saved_tensors
         empty = sums == 0
-        slopes = slopes.masked_fill(empty, 0) / sums.masked_fill(empty, 1)
-        return exponentials * slopes, None, None, None
+        gradients = gradients.masked_fill(empty, 0) / sums.masked_fill(empty, 1)
+        return exponentials * gradients, None, None, None
 
 
 def pair_cross_entropy(logits: Tensor, pairs: Pairs) -> LossTerms:
@@ -59,6 +59,6 @@ def pair_cross_entropy(logits: Tensor, pairs: Pairs) -> LossTerms:
     Only rows are summed, so that it takes no more memory than the logits s, (N, M). A pair whose
     anchor has no negatives is 0.
     """
-    of_positives, exist = pack_positives(logits, pairs.positives)
+    of_positives, valid = pack_positives(logits, pairs.positives)
     hardness = log_sum_exp(logits, where=pairs.negatives) - of_positives
-    return loss_terms(F.softplus(hardness), where=exist)
+    return loss_terms(F.softplus(hardness), where=valid)

@@ -1,4 +1,4 @@
-"""The positives of each anchor side by side: few columns, where the batch has many."""
+"""Packs the positives of each anchor into as few columns as possible."""
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ def pack_positives(values: Tensor, positives: Mask) -> tuple[Tensor, Mask]:
     """
     if not can_read_without_sync(positives):
         return values, positives
-    columns, exist = pack_indices(positives)
-    return values.gather(1, columns), exist
+    columns, valid = pack_indices(positives)
+    return values.gather(1, columns), valid
 
 
 def pack_positive_indices(positives: Mask) -> tuple[Tensor, Mask]:

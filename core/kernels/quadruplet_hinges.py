@@ -49,16 +49,16 @@ def _by_lookup(
     others: ReferenceLabels,
 ) -> tuple[Tensor, Tensor]:
     """Losses and active quadruplets of each anchor."""
-    of_positives, exist = pack_positives(distances, pairs.positives)
-    keys = torch.where(exist, of_positives, -torch.inf) + margin
+    of_positives, valid = pack_positives(distances, pairs.positives)
+    keys = torch.where(valid, of_positives, -torch.inf) + margin
     negatives = torch.where(pairs.negatives, distances, torch.inf)
     found = [
         x.view(keys.shape) for x in all_pairs_hinge_sum(keys.view(1, -1), negatives.view(1, -1))
     ]
     losses, active = (x.sum(dim=1) for x in found)
     for classes, rows, times in _excluded_rows(negatives, labels, others):
-        members, exist = _members(classes, labels)
-        of_class = torch.where(exist[..., None], keys[members], -torch.inf)
+        members, valid = _members(classes, labels)
+        of_class = torch.where(valid[..., None], keys[members], -torch.inf)
         found = [x.view(of_class.shape) for x in all_pairs_hinge_sum(of_class.flatten(1), rows)]
         excluded = (x.sum(dim=2).flatten() for x in found)
         losses, active = (

@@ -65,8 +65,8 @@ def with_query(pairs: Pairs) -> Pairs:
 
 def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
     """Mean of the values of the positives of each anchor, (N, M) -> (N,); 0 without positives."""
-    own, exist = pack_positives(values, positives)
-    return own.where(exist, 0).sum(dim=1) / exist.sum(dim=1).clamp(min=1)
+    own, valid = pack_positives(values, positives)
+    return own.where(valid, 0).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
 
 @library.custom_op("dml::counts_before", mutates_args=())
@@ -145,11 +145,11 @@ def _slots(positives: Tensor, most: Tensor | None = None) -> Tensor:
     An accelerator need not be waited for where P, the most of an anchor, is known to the host.
     """
     if most is None or positives.device.type == "cpu":
-        columns, exist = pack_indices(positives)
+        columns, valid = pack_indices(positives)
     else:
         marks, columns = positives.byte().topk(int(most), dim=1)
-        exist = marks.bool()
-    return columns.masked_fill(~exist, positives.shape[1])
+        valid = marks.bool()
+    return columns.masked_fill(~valid, positives.shape[1])
 
 
 def _at(matrix: Tensor, slots: Tensor) -> Tensor:
@@ -185,9 +185,9 @@ def _count_gradient(own: Tensor, rivals: Tensor, step: Step, by: Tensor) -> tupl
     falls, rises = torch.empty_like(own), torch.zeros_like(rivals)
     for block in _blocks(own, rivals):
         gaps = rivals[:, None, :] - own[:, block, None]
-        slopes = _slope(gaps, step).mul_(by[:, block, None])
-        falls[:, block] = slopes.sum(dim=2)
-        rises += slopes.sum(dim=1)
+        gradients = _slope(gaps, step).mul_(by[:, block, None])
+        falls[:, block] = gradients.sum(dim=2)
+        rises += gradients.sum(dim=1)
     return falls, rises
 
 
@@ -214,5 +214,5 @@ def _slope(x: Tensor, step: Step) -> Tensor:
         return torch.zeros_like(x)
     beyond = x > step.reach
     curve = x.div_(step.temperature).sigmoid_()
-    slopes = curve.addcmul_(curve, curve, value=-1).div_(step.temperature)
-    return slopes if step.reach == math.inf else slopes.masked_fill_(beyond, step.slope)
+    gradients = curve.addcmul_(curve, curve, value=-1).div_(step.temperature)
+    return gradients if step.reach == math.inf else gradients.masked_fill_(beyond, step.slope)

@@ -1,4 +1,4 @@
-"""Hinge losses over triplets, listed one by one or every positive crossed with every negative."""
+"""Hinge losses over triplets: listed triplets, or all pairs of a positive and a negative."""
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ def _listed(distances: Distances, triplets: Triplets, margin: float | Tensor) ->
 def sum_by_anchor(
     losses: Tensor, where: Tensor | None, anchors: Tensor, num_anchors: int
 ) -> LossTerms:
-    """Losses of T tuples, all of them or the marked ones, (T,), as terms by anchor."""
+    """Losses (T,) of T tuples, all or those that `where` marks, summed by anchor."""
     counts = torch.ones_like(losses)
     if where is not None:
         losses, counts = losses.where(where, 0), where.to(losses.dtype)
@@ -40,7 +40,7 @@ def sum_by_anchor(
 
 
 def _crossed(distances: Distances, pairs: Pairs, margin: float | Tensor) -> LossTerms:
-    """Over all triplets: d + margin of a positive has a hinge with each negative below it."""
+    """All triplets: a positive at distance d has a hinge with each negative below d + margin."""
     of_positives, exist = pack_positives(distances, pairs.positives)
     keys = torch.where(exist, of_positives, -torch.inf) + margin
     sums, active = all_pairs_hinge_sum(keys, torch.where(pairs.negatives, distances, torch.inf))

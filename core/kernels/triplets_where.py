@@ -1,4 +1,4 @@
-"""Triplets that satisfy a condition, found in blocks: no array is larger than the chosen ones."""
+"""Triplets that satisfy a condition, found in blocks of bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from torch import nn
 
 from core.tuples import all_pairs, to_pairs
 from core.types import Miner, Pairs, Triplets, Tuples
@@ -13,7 +12,7 @@ from tests.batches import LABELS, batch, listed
 from tests.configured import build_miner, choices
 
 MINERS = [miner for miner in choices("batchminer") if miner != "none"]
-DRAWING = [miner for miner in MINERS if isinstance(build_miner(miner), nn.Module)]
+DRAWING = [miner for miner in MINERS if getattr(build_miner(miner), "state_dict", dict)()]
 SWITCHING = {"rho_distance": {"p_switch": 0.0}}  # breaks the rules of tuples on purpose
 UNLAWFUL = {"intra_random", "label_shuffled"}  # break them by definition
 APART = {"hdc", "pair_margin", "uniform_histogram"}  # positives whether or not there are negatives
