@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,9 +73,9 @@ def followed(
     page: str,
     server: "subprocess.Popen[str]",  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Followed]:
+) -> Followed:
     folder = tmp_path_factory.mktemp(page)
-    yield follow(
+    return follow(
         PAGES / f"{page}.md", Runs(server, folder / "runs", folder / "log"), folder / "mine"
     )
 
