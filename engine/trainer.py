@@ -10,7 +10,14 @@ from lightning_fabric import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
-from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
+from engine.build import (
+    build_backbone,
+    build_fabric,
+    build_images,
+    load_table,
+    sampler_of,
+    shutdown,
+)
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
 from engine.config.selection import check_patience
@@ -43,7 +50,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
-    sampler = instantiate(config.sampler)(labels=train.labels)
+    sampler = sampler_of(config, train.labels)
 
     config.num_classes = len(train.class_names)
     schedule = schedule_from(trainer, len(sampler))

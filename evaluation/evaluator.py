@@ -15,7 +15,7 @@ from core.types import Embeddings, Labels
 from evaluation.averages import Averages
 from evaluation.clustering.kmeans import kmeans
 from evaluation.embedded_set import Clustering, EmbeddedSet, SearchConfig
-from evaluation.metrics.metric import Metric, depth_of, direction_of, needs_of
+from evaluation.metrics.metric import Metric, check_value, depth_of, direction_of, needs_of
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.per_query import SCORES, PerQuery, rows
 from evaluation.query_scores import QueryScores, score_queries
@@ -172,9 +172,13 @@ class Evaluator:
         given = {need: getattr(measured, need) for need in needs - {"clusters"}}
         if "neighbors" in needs:
             given["neighbors"] = given["neighbors"].first(self.depths[name])
-        if "clusters" not in needs:
-            return {name: self.metrics[name](**given)}
-        found = [self.metrics[name](clusters=c, **given) for c in measured.clusterings]
+        metric = partial(self.metrics[name], **given)
+        several = "clusters" in needs
+        found = [metric(clusters=c) for c in measured.clusterings] if several else [metric()]
+        for value in found:
+            check_value(name, value, "a tensor: one number, or a vector of them")
+        if not several:
+            return {name: found[0]}
         values = torch.stack(found)
         spread = [values.std(dim=0)] if len(values) > 1 else []
         return dict(zip(self._names(name), [values.mean(dim=0), *spread], strict=True))

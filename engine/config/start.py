@@ -17,6 +17,7 @@ from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
 from engine.config.values import Content, check_complete, content_of
+from engine.contracts import check_miner_call, check_sampler_call
 
 
 def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -31,6 +32,8 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
+    check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
+    check_sampler_call(resolve(content["sampler"]["_target_"]))
     check_optimizer(config)
     check_selection(config)
     check_devices(config.trainer)
