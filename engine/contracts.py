@@ -5,6 +5,7 @@ Miners and metrics are checked where they are called, `core.tuples` and `evaluat
 
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pandas as pd
 import torch
@@ -68,7 +69,7 @@ def check_sampler(sampler: BatchSampler, num_images: int) -> None:
 def _first_batch(sampler: BatchSampler) -> object:
     sampler.set_epoch(0)
     assert isinstance(sampler, Iterable)
-    batch = next(iter(sampler), None)
+    batch: Any = next(iter(sampler), None)
     return batch.tolist() if hasattr(batch, "tolist") else batch
 
 
