@@ -11,9 +11,11 @@ import math
 import torch
 from torch import Tensor
 
+from core.errors import ComponentError
 from core.types import (
     Embeddings,
     Labels,
+    Miner,
     Pairs,
     ReferenceLabels,
     References,
@@ -84,10 +86,32 @@ def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> 
 
 def check_tuples(tuples: Tuples, num_anchors: int, num_references: int) -> None:
     """Raise unless the tuples fit `num_anchors` anchors and `num_references` references."""
+    _check_form(tuples, num_anchors, num_references)
+    if isinstance(tuples, Triplets):
+        _check_range(tuples, num_anchors, num_references)
+
+
+def check_mined(miner: Miner, tuples: Tuples, num_anchors: int, num_references: int) -> None:
+    """Raise unless a miner returned tuples of this batch; kinds, dtypes and shapes, no values.
+
+    Raises:
+        ComponentError: names the miner, what is wrong, and what a miner returns.
+    """
+    try:
+        _check_form(tuples, num_anchors, num_references)
+    except (TypeError, ValueError, AttributeError) as error:
+        name = getattr(miner, "__qualname__", type(miner).__qualname__)
+        raise ComponentError(
+            f"the miner {name} returned no tuples of the batch: {error}; a miner returns "
+            "core.types.Pairs(positives, negatives) or Triplets(anchors, positives, negatives)"
+        ) from error
+
+
+def _check_form(tuples: Tuples, num_anchors: int, num_references: int) -> None:
     if isinstance(tuples, Pairs):
         _check_masks(tuples, num_anchors, num_references)
     elif isinstance(tuples, Triplets):
-        _check_indices(tuples, num_anchors, num_references)
+        _check_index_types(tuples)
     else:
         raise TypeError(f"tuples must be Pairs or Triplets, got {type(tuples).__name__}")
 
@@ -118,22 +142,27 @@ def _check_masks(pairs: Pairs, num_anchors: int, num_references: int) -> None:
             )
 
 
-def _check_indices(triplets: Triplets, num_anchors: int, num_references: int) -> None:
+def _check_index_types(triplets: Triplets) -> None:
     *parts, valid = triplets
-    limits = (num_anchors, num_references, num_references)
-    for name, indices, limit in zip(Triplets._fields, parts, limits, strict=False):
+    for name, indices in zip(Triplets._fields, parts, strict=False):
         if indices.dtype != torch.long or indices.shape != triplets.anchors.shape[:1]:
             raise ValueError(
                 f"tuples.{name} must be int64 indices of shape (T,), "
                 f"got {indices.dtype} of shape {tuple(indices.shape)}"
             )
-        if can_read_without_sync(indices) and ((indices < 0) | (indices >= limit)).any():
-            raise ValueError(f"tuples.{name} must be in 0..{limit - 1}")
     if valid is not None and (valid.dtype != torch.bool or valid.shape != parts[0].shape):
         raise ValueError(
             f"tuples.valid must be None or a boolean mask of shape {tuple(parts[0].shape)}, "
             f"got {valid.dtype} of shape {tuple(valid.shape)}"
         )
+
+
+def _check_range(triplets: Triplets, num_anchors: int, num_references: int) -> None:
+    limits = (num_anchors, num_references, num_references)
+    for name, indices, limit in zip(Triplets._fields, triplets, limits, strict=False):
+        assert indices is not None
+        if can_read_without_sync(indices) and ((indices < 0) | (indices >= limit)).any():
+            raise ValueError(f"tuples.{name} must be in 0..{limit - 1}")
 
 
 def _all_finite(vectors: Tensor) -> bool:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from core.batch_checks import can_read_without_sync, check_inputs, check_tuples
+from core.batch_checks import can_read_without_sync, check_inputs, check_mined, check_tuples
 from core.types import (
     Embeddings,
     Labels,
@@ -25,14 +25,17 @@ def select_tuples(
     references: References | None = None,
     reference_labels: ReferenceLabels | None = None,
 ) -> Tuples:
-    """The tuples given, else the miner's choice, else every pair; the inputs are checked first."""
+    """The tuples given, else the miner's choice, else every pair; inputs and tuples are checked."""
     check_inputs(embeddings, labels, references, reference_labels)
+    others = embeddings if references is None else references
     if tuples is not None:
-        others = embeddings if references is None else references
         check_tuples(tuples, len(embeddings), len(others))
         return tuples
     if miner is not None:
-        return miner(embeddings, labels, references, reference_labels)
+        chosen = miner(embeddings, labels, references, reference_labels)
+        if not torch.compiler.is_compiling():
+            check_mined(miner, chosen, len(embeddings), len(others))
+        return chosen
     return all_pairs(labels, reference_labels)
 
 

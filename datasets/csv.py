@@ -8,10 +8,9 @@ from core.files import write_text_atomically
 from datasets.folders import check_files
 from datasets.image_path import is_inline
 from datasets.index_file import read_rows
-from datasets.table import Counts, DatasetError, Table, check_counts, make_table, read_from
+from datasets.table import SPLITS, Counts, DatasetError, Table, check_counts, make_table, read_from
 
 REQUIRED = ("path", "label", "split")
-SPLITS = ("train", "val", "test")
 FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
 
 

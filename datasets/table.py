@@ -27,6 +27,7 @@ Table = pd.DataFrame
 # such as {"train": {"classes": 100, "images": 5864}, ...}
 Counts = Mapping[str, Mapping[str, NonNegativeInt | None]]
 TEXT = ("path", "label", "split", "category")
+SPLITS = ("train", "val", "test")
 NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 

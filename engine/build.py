@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from core.types import BatchSampler
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
 from engine.config.errors import ConfigurationError
+from engine.contracts import check_embeddings, check_sampler, check_table
 
 
 def build_fabric(trainer: DictConfig) -> Fabric:
@@ -44,8 +47,17 @@ def shutdown(fabric: Fabric) -> None:
 
 def load_table(config: DictConfig) -> Table:
     """Every image of the dataset; what the run sets aside for validation is split `val`."""
-    table: Table = instantiate(config.validation)(instantiate(config.dataset, _convert_="all"))
+    read = instantiate(config.dataset, _convert_="all")
+    check_table(read, str(config.dataset._target_))
+    table: Table = instantiate(config.validation)(read)
     return table
+
+
+def sampler_of(config: DictConfig, labels: np.ndarray) -> BatchSampler:
+    """The sampler of a run, which draws from its training images."""
+    sampler: BatchSampler = instantiate(config.sampler)(labels=labels)
+    check_sampler(sampler, len(labels))
+    return sampler
 
 
 def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Images]]:
@@ -73,17 +85,18 @@ def build_backbone(config: DictConfig, train: Images) -> nn.Module:
         ConfigurationError: it embeds images of other sizes only.
     """
     model: nn.Module = instantiate(config.backbone)
-    check_size(model, train[0, 0][0])
+    embeddings = check_size(model, train[0, 0][0])
+    check_embeddings(config.backbone, embeddings)
     return model
 
 
 @torch.no_grad()
-def check_size(model: nn.Module, image: Tensor) -> None:
-    """Embed one image as in evaluation, which changes nothing."""
+def check_size(model: nn.Module, image: Tensor) -> object:
+    """Embed one image as in evaluation, which changes nothing; the embedding."""
     training = model.training
     try:
         with torch.random.fork_rng(devices=[]):
-            model.eval()(image[None])
+            return model.eval()(image[None])
     except (AssertionError, RuntimeError, ValueError) as error:
         size = "x".join(map(str, image.shape[1:]))
         raise ConfigurationError(

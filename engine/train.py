@@ -12,7 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
 from datasets.images import Images
-from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
+from engine.build import (
+    build_backbone,
+    build_fabric,
+    build_images,
+    load_table,
+    sampler_of,
+    shutdown,
+)
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
 from engine.config.selection import check_patience
@@ -52,7 +59,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
-    sampler = instantiate(config.sampler)(labels=train.labels)
+    sampler = sampler_of(config, train.labels)
 
     config.num_classes = len(train.class_names)
     schedule = schedule_from(config.trainer, len(sampler))

@@ -15,7 +15,7 @@ from core.types import Embeddings, Labels
 from evaluation.averages import Averages
 from evaluation.clustering.kmeans import kmeans
 from evaluation.embedded_set import Clustering, EmbeddedSet, SearchConfig
-from evaluation.metrics.metric import Metric, depth_of, direction_of, inputs_of
+from evaluation.metrics.metric import Metric, check_value, depth_of, direction_of, inputs_of
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.per_query import SCORES, PerQuery, query_table
 from evaluation.query_scores import QueryScores, score_queries
@@ -172,9 +172,13 @@ class Evaluator:
         }
         if "neighbors" in inputs:
             arguments["neighbors"] = arguments["neighbors"].first(self.depths[name])
-        if "clusters" not in inputs:
-            return {name: self.metrics[name](**arguments)}
-        found = [self.metrics[name](clusters=c, **arguments) for c in embedded_set.clusterings]
+        metric = partial(self.metrics[name], **arguments)
+        several = "clusters" in inputs
+        found = [metric(clusters=c) for c in embedded_set.clusterings] if several else [metric()]
+        for value in found:
+            check_value(name, value, "a tensor: one number, or a vector of them")
+        if not several:
+            return {name: found[0]}
         values = torch.stack(found)
         spread = [values.std(dim=0)] if len(values) > 1 else []
         return dict(zip(self._names(name), [values.mean(dim=0), *spread], strict=True))

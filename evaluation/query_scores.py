@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.types import Scores
 from evaluation.embedded_set import EmbeddedSet
-from evaluation.metrics.metric import Metric
+from evaluation.metrics.metric import Metric, check_value
 
 
 class QueryScores(NamedTuple):
@@ -30,6 +30,8 @@ def score_queries(embedded_set: EmbeddedSet, metrics: Mapping[str, Metric]) -> Q
     for some, ranking in embedded_set.rankings() if metrics else ():
         queries.append(some)
         for name, metric in metrics.items():
-            scores[name].append(metric(ranking=ranking))
+            score = metric(ranking=ranking)
+            check_value(name, score, f"one score per query, ({len(some)},)", (len(some),))
+            scores[name].append(score)
     found, order = torch.cat(queries).sort()
     return QueryScores(found, {name: torch.cat(parts)[order] for name, parts in scores.items()})

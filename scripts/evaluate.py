@@ -3,6 +3,8 @@
     run=<run folder or checkpoint> [split=val] [dataset=...] [metric=[...]] [any other key=value]
     [trust=[mypackage]]     of a run whose config.yaml names objects of a package of your own
 
+`--config-dir=<folder>` in front adds a folder of configuration files, as in main.py.
+
 Writes metrics.json, one row per query, pictures and the hardest classes into
 <run>/evaluation/<name>/ and ends with the path of metrics.json. conf/evaluate.yaml has the keys
 of its own, all others are those of the run; docs/evaluation.md explains the files.
@@ -30,6 +32,7 @@ from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import build_fabric, check_size, load_table, splits_of
 from engine.config.check import check
+from engine.config.compose import composing
 from engine.config.dataset import data_root, dataset_name
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
@@ -74,8 +77,8 @@ class Own:
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         raise SystemExit(__doc__)
-    with user_errors_as_one_line():
-        evaluate(arguments)
+    with user_errors_as_one_line(), composing(arguments) as options:
+        evaluate(options.overrides)
 
 
 def evaluate(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -39,9 +39,13 @@ for line in sys.stdin:
         sys.path += order["variables"].get("PYTHONPATH", "").split(os.pathsep)
         if order["limit"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
-        sys.argv = ["main.py", *order["arguments"]]
+        for place in reversed(order.get("path", [])):  # as PYTHONPATH does, behind the script's own
+            sys.path.insert(1, place)
+        os.chdir(order.get("folder", "."))
+        sys.argv = [order.get("script", "main.py"), *order["arguments"]]
         sys.orig_argv = ["python", *sys.argv]
-        runpy.run_path("main.py", run_name="__main__")
+        run = runpy.run_module if order.get("module") else runpy.run_path
+        run(order.get("module", sys.argv[0]), run_name="__main__")
         sys.exit()
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
@@ -50,6 +54,19 @@ for line in sys.stdin:
 
 def children(pid: int) -> Sequence[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def words(line: str, folder: Path, variables: Mapping[str, str]) -> list[str]:
+    """What a shell makes of a line in a folder: the command and its arguments."""
+    done = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"],
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split("\0")[:-1]
 
 
 class Ended(NamedTuple):
@@ -65,12 +82,28 @@ class Runs:
 
     def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
         """The process; `limit` is the largest file that it may write, in bytes."""
-        return self.send([f"paths.runs={self.folder}", *RUN, *overrides], limit, variables)
+        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
+        return self._order(arguments=arguments, limit=limit, variables=variables)
 
     def send(self, arguments: Sequence[str], limit: int, variables: Mapping[str, str]) -> int:
         """The process of `python main.py <arguments>`."""
-        order: dict[str, object] = {"arguments": arguments, "log": str(self.log)}
-        order |= {"limit": limit, "variables": variables}
+        return self._order(arguments=arguments, limit=limit, variables=variables)
+
+    def command(self, line: str, folder: Path, **variables: str) -> Ended:
+        """`python <script or -m module> <arguments>`, as a shell runs it in that folder."""
+        python, name, *arguments = words(line, folder, variables)
+        assert python == "python", line
+        order: dict[str, Any] = {"script": name}
+        if name == "-m":
+            order["module"], *arguments = arguments
+        path = [str(folder / place) for place in variables.get("PYTHONPATH", "").split(":")]
+        self._order(
+            arguments=arguments, folder=str(folder), path=path, variables=variables, **order
+        )
+        return self.end()
+
+    def _order(self, **order: object) -> int:
+        order = {"limit": 0, "log": str(self.log), **order}
         assert self.server.stdin
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()

@@ -25,6 +25,7 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
     """
     _check_additions(config, overrides)
     content = content_of(config)
+    _check_metrics(content)
     check_values(content, RunSettings)
     _check_miner(content)
 
@@ -54,6 +55,15 @@ def is_group(key: str) -> bool:
     at_work = GlobalHydra.instance()
     elsewhere = at_work.is_initialized() and at_work.config_loader().get_group_options(key)
     return (CONF / key).is_dir() or bool(elsewhere)
+
+
+def _check_metrics(content: Content) -> None:
+    metrics = content.get("metric")
+    if isinstance(metrics, dict) and isinstance(metrics.get("_target_"), str):
+        raise ConfigurationError(
+            f"metric: {metrics['_target_']} has no name; a YAML of conf/metric says "
+            "name: {_target_: ..., _partial_: true}"
+        )
 
 
 def _check_miner(content: Content) -> None:

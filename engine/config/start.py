@@ -21,6 +21,7 @@ from engine.config.values import Content, check_complete, content_of
 from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
 
 log = logging.getLogger(__name__)
+from engine.contracts import check_miner_call, check_sampler_call
 
 
 def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -36,6 +37,8 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
+    check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
+    check_sampler_call(resolve(content["sampler"]["_target_"]))
     check_optimizer(config)
     check_selection(config)
     check_devices(config.trainer)

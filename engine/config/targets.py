@@ -9,6 +9,7 @@ import sys
 import types
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any
 
@@ -38,10 +39,13 @@ def resolve(name: object, key: str = "") -> Callable[..., Any]:
     if name not in STANDARD and (not dot or package in sys.stdlib_module_names):
         raise ConfigurationError(f"{where}={name}: is no component; {package} is not imported")
     if find_spec(package) is None:
-        raise ConfigurationError(f"{where}: there is no {name}; no package {package} is installed")
+        raise ConfigurationError(
+            f"{where}: there is no {name}; no package {package} is installed or in a "
+            "folder of PYTHONPATH"
+        )
     found = _located(name, where)
     if found is None:
-        raise ConfigurationError(f"{where}: there is no {name}{_meant(name)}")
+        raise ConfigurationError(f"{where}: there is no {name}{_meant(name) or _hidden(name)}")
     if isinstance(found, types.ModuleType) or not callable(found):
         raise ConfigurationError(f"{where}={name}: is no class or function")
     return found
@@ -53,6 +57,19 @@ def _located(name: str, where: str) -> object:
     except ErrorDuringImport as error:
         reason = in_one_line(error.value)
         raise ConfigurationError(f"{where}: cannot import {error.filename}: {reason}") from error
+
+
+def _hidden(name: str) -> str:
+    """Which folder would have it, were it not hidden by another package of the same name."""
+    package, *inner = name.split(".")[:-1]
+    taken = find_spec(package)
+    origins = [str(place) for place in (taken and taken.submodule_search_locations) or ()]
+    for place in map(Path, sys.path):
+        file = place.joinpath(package, *inner).with_suffix(".py")
+        if file.is_file() and str(file.parents[len(inner) - 1]) not in origins:
+            used = ", ".join(origins)
+            return f" in {used}, which hides {file}; give your package another name"
+    return ""
 
 
 def _meant(name: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
+from core.errors import ComponentError
 from core.types import BatchSampler
 from datasets.images import Images
 from engine.data.gpu_decode import Decoder, EncodedImages, collate
@@ -47,10 +48,18 @@ class SeededBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         self.sampler.set_epoch(self.epoch)
         rng = np.random.default_rng((self.seed, self.epoch, AUGMENTATION))
+        drawn = 0
         for number, batch in enumerate(self.sampler):  # type: ignore[arg-type, var-annotated]
+            drawn = number + 1
             seeds = rng.integers(2**63, size=len(batch)).tolist()
             if number >= self.start:
                 yield self._part(list(zip(batch, seeds, strict=True)))
+
+        if drawn != len(self.sampler):  # the next epoch would begin in the middle of this one
+            raise ComponentError(
+                f"the sampler {type(self.sampler).__qualname__} yields {drawn} batches in epoch "
+                f"{self.epoch}, and its __len__ says {len(self.sampler)}"
+            )
 
     def _part(self, batch: list[Draw]) -> list[Draw]:
         size, rest = divmod(len(batch), self.world_size)

@@ -21,6 +21,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from core.errors import ComponentError
+
 Metric = Callable[..., Tensor]
 
 METRIC_INPUTS = {  # whether a metric of it is better when higher
@@ -42,12 +44,29 @@ def inputs_of(name: str, metric: Metric) -> set[str]:
     needs = {p.name for p in parameters if p.default is inspect.Parameter.empty}
     if not needs or needs - set(METRIC_INPUTS):
         wanted = ", ".join(sorted(needs - set(METRIC_INPUTS))) or "nothing"
-        raise TypeError(
-            f"metric {name} asks for {wanted}; there is {', '.join(sorted(METRIC_INPUTS))}"
+        raise ComponentError(
+            f"metric {name} asks for {wanted}; there is {', '.join(sorted(METRIC_INPUTS))}; every other "
+            "argument needs a value in the metric's YAML"
         )
     if "ranking" in needs and len(needs) > 1:
-        raise TypeError(f"metric {name} scores queries by their ranking and can ask for no more")
+        raise ComponentError(
+            f"metric {name} scores queries by their ranking and can ask for no more"
+        )
     return needs
+
+
+def check_value(
+    name: str, value: object, wanted: str, shape: tuple[int, ...] | None = None
+) -> None:
+    """Raise unless a metric returned a tensor, of this shape if there is one.
+
+    Raises:
+        ComponentError: names the metric, and what it should return.
+    """
+    if isinstance(value, Tensor) and shape in (None, tuple(value.shape)):
+        return
+    got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    raise ComponentError(f"metric {name} must return {wanted}, got {got}")
 
 
 def direction_of(needs: set[str]) -> bool | None:
@@ -60,5 +79,7 @@ def depth_of(name: str, metric: Metric) -> int:
     """How many neighbours a metric of the neighbours looks at: its `k`."""
     k = inspect.signature(metric).parameters.get("k")
     if k is None or not isinstance(k.default, int):
-        raise TypeError(f"metric {name} asks for neighbors and must say how many by an argument k")
+        raise ComponentError(
+            f"metric {name} asks for neighbors and must say how many by an argument k"
+        )
     return k.default

@@ -1,0 +1,113 @@
+"""What a run asks of the components that it builds, checked once, before the first step.
+
+Miners and metrics are checked where they are called, `core.tuples` and `evaluation.metrics.metric`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from core.errors import ComponentError
+from core.types import BatchSampler
+from datasets.table import SPLITS, TEXT, DatasetError
+
+REFERENCES = ("embeddings", "labels", "references", "reference_labels")
+COLUMNS = (*TEXT, "is_query", "is_gallery")
+
+
+def check_miner_call(target: Callable[..., object] | None) -> None:
+    """A miner that is a class takes the four arguments with which a loss calls it."""
+    if not inspect.isclass(target):
+        return
+    call = target.forward if issubclass(target, nn.Module) else target.__call__
+    try:
+        inspect.signature(call).bind(None, *REFERENCES)
+    except TypeError as error:
+        raise ComponentError(
+            f"batchminer {target.__qualname__}: is called as miner({', '.join(REFERENCES)}), the "
+            f"last two None where there are no references: {error}"
+        ) from error
+
+
+def check_sampler_call(target: Callable[..., object]) -> None:
+    """A sampler is told the labels."""
+    parameters = inspect.signature(target).parameters
+    if "labels" not in parameters and not any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    ):
+        raise ComponentError(
+            f"sampler {target.__qualname__}: takes no labels; it is built with labels=, the class "
+            "of every training image, and the values of its YAML, which says _partial_: true"
+        )
+
+
+def check_sampler(sampler: BatchSampler, num_images: int) -> None:
+    """A sampler has its three methods, and its first batch is right, and the same when repeated."""
+    name = f"sampler {type(sampler).__qualname__}"
+    methods = ("set_epoch", "__len__", "__iter__")
+    if missing := [method for method in methods if not hasattr(sampler, method)]:
+        raise ComponentError(f"{name}: has no {' and no '.join(missing)}")
+    if len(sampler) < 1:
+        raise ComponentError(f"{name}: an epoch has no batch of {num_images} images")
+    first, again = (_first_batch(sampler) for _ in range(2))
+    if not isinstance(first, list) or not first:
+        raise ComponentError(f"{name}: must yield lists of indices, got {_shown(first)}")
+    if not all(0 <= index < num_images for index in first):
+        raise ComponentError(f"{name}: yields indices beyond 0..{num_images - 1}, those of images")
+    if first != again:
+        raise ComponentError(
+            f"{name}: epoch 0 begins with other images when it is drawn again; an epoch depends on "
+            "the seed and the number of the epoch alone, numpy.random.default_rng((seed, epoch))"
+        )
+
+
+def _first_batch(sampler: BatchSampler) -> object:
+    sampler.set_epoch(0)
+    assert isinstance(sampler, Iterable)
+    batch: Any = next(iter(sampler), None)
+    return batch.tolist() if hasattr(batch, "tolist") else batch
+
+
+def check_table(table: object, name: str) -> None:
+    """A dataset is a table with the columns and the splits that all datasets have.
+
+    Raises:
+        DatasetError: names what is missing, and what makes it.
+    """
+    made = "datasets.table.make_table(path, label, split) makes the table"
+    if not isinstance(table, pd.DataFrame):
+        raise DatasetError(f"dataset {name}: must return a table, got {_shown(table)}; {made}")
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise DatasetError(f"dataset {name}: the table has no {', '.join(missing)}; {made}")
+    if unknown := sorted(set(map(str, table["split"])) - set(SPLITS)):
+        raise DatasetError(f"dataset {name}: splits are {', '.join(SPLITS)}, got {unknown[:3]}")
+    if not all(isinstance(label, str) for label in table["label"]):
+        raise DatasetError(f"dataset {name}: labels must be text; {made}")
+
+
+def check_embeddings(backbone: DictConfig, embeddings: object) -> None:
+    """A backbone embeds one image as one row of floating-point numbers, as many as its YAML says.
+
+    Raises:
+        ComponentError: names what it made instead.
+    """
+    name, dim = f"backbone {backbone._target_}", backbone.get("embedding_dim")
+    wanted = f"(1, {dim or 'D'})"
+    if not isinstance(embeddings, torch.Tensor):
+        raise ComponentError(
+            f"{name}: must make embeddings {wanted} of one image, got {_shown(embeddings)}"
+        )
+    shape = tuple(embeddings.shape)
+    if len(shape) != 2 or shape[0] != 1 or (dim is not None and shape[1] != dim):
+        raise ComponentError(f"{name}: must make embeddings {wanted} of one image, got {shape}")
+    if not embeddings.is_floating_point():
+        raise ComponentError(f"{name}: embeddings must be floating point, got {embeddings.dtype}")
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {str(value)[:40]}".strip()
