@@ -13,6 +13,7 @@ from core.files import write_text_atomically
 from engine.build import build_backbone, build_fabric, build_images, load_table, shutdown
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
+from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import SourceConfig, open_or_build_cache
@@ -128,6 +129,7 @@ def describe(
 ) -> None:
     """What is done here, where, by which code, with images read from where."""
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_json(folder.overrides, {"overrides": command_line_overrides()})
     origin = {"protocol": claim and claim.record(), "images": sources}
     folder.write_json(folder.environment, environment() | origin)
     folder.write_json(folder.plan, asdict(schedule))

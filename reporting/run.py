@@ -1,7 +1,7 @@
 """A run as tables and figures need it, wherever it was read from."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class Run:
         dataset, group, seed: the last three parts of its folder.
         state: `finished`, or why there is no summary: `running`, `failed`, ...
         config: resolved, as plain containers.
+        overrides: of the command that made it; empty where they were not recorded.
         readings: last, selected, oracle; None where the run has no such reading.
         records: what it measured, in order.
         cost: `seconds`, `images_per_second`, `peak_memory_gib`, `gpu_hours`, ...; may be empty.
@@ -50,6 +51,7 @@ class Run:
     seed: int
     state: str = "finished"
     config: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
     readings: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     cost: Mapping[str, Any] = field(default_factory=dict)

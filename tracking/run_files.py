@@ -49,6 +49,12 @@ class Environment(BaseModel):
     protocol: Claim | None = None
 
 
+class Overrides(BaseModel):
+    """`overrides.json`: what was written after `python main.py`."""
+
+    overrides: list[str] = []
+
+
 class Cost(BaseModel):
     """`cost.json`, and `cost` in `summary.json`."""
 

@@ -25,6 +25,7 @@ ADVICE = {  # what to do about a damaged file
     "cost.json": f"{AGAIN} counts time from here",
     "plan.json": f"{AGAIN} writes it again",
     "environment.json": f"{AGAIN} writes it again",
+    "overrides.json": "delete it; tables then find the run's command from config.yaml",
 }
 RESTORE = "put it back, or give the run's command again with force=true"
 CHECKED = ("config.yaml", "metrics.jsonl", "summary.json")  # what numbers are read from
@@ -40,6 +41,7 @@ class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
 
         config.yaml       the resolved configuration
+        overrides.json    the overrides that made it, without those of a machine or user
         status.json       running, finished, interrupted or failed, with the traceback; of a
                           finished run also checksums of the files that its numbers are read from
         metrics.jsonl     every record, one per line
@@ -68,6 +70,7 @@ class RunFolder:
     def __init__(self, path: Path, data_root: Path | None = None) -> None:
         self.path, self.data_root, self.failure = path, data_root, ""
         self.config, self.status = path / "config.yaml", path / "status.json"
+        self.overrides = path / "overrides.json"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
         self.plan = path / "plan.json"
