@@ -16,7 +16,7 @@ from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
-from engine.data.image_source import SourceConfig, open_or_build_cache
+from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.data.prefetch import Batch
 from engine.fit import Evaluate, fit, run_worker
@@ -49,8 +49,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     config.num_classes = len(train.class_names)
     schedule = schedule_from(trainer, len(sampler))
     workers = worker_count(trainer.workers, trainer.devices)
-    choice = SourceConfig(trainer.source, Path(config.paths.cache), trainer.cache_gib, workers)
-    sources = open_or_build_cache(choice, train, splits, schedule)
+    choice = SourceConfig(source_of(trainer), Path(config.paths.cache), workers)
+    sources = open_or_build_cache(choice, train, splits)
     if fabric.is_global_zero:
         describe(config, folder, schedule, claim, sources)
 

@@ -16,7 +16,7 @@ from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
-from engine.config.run_overrides import MACHINE_SPECIFIC, portable_overrides
+from engine.config.run_overrides import is_portable, portable_overrides
 from reporting.run import HASHED, Run
 from sweeps.run_config import run_folder
 
@@ -30,7 +30,7 @@ GROUPS = (  # config groups of one choice, found by their _target_
     "scheduler",
 )
 UNKNOWN = "# no command found; its config.yaml has everything"
-LEFT_OUT = (*MACHINE_SPECIFIC, "metric", "evaluation.measure.metrics")  # a choice sets metrics
+OF_METRICS = ("metric", "evaluation.measure.metrics")  # set by the choice of metrics
 NOT_COMPOSED = (UserError, HydraException, OmegaConfBaseException)
 
 
@@ -146,7 +146,7 @@ def fixed(run: Run) -> list[str]:
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
     """Dotted key -> value of what a command can set and a result can depend on; lists are whole."""
-    if key in LEFT_OUT or (key == "trainer.source" and node != "device"):
+    if key in OF_METRICS or not is_portable(key, node):
         return
     if isinstance(node, Mapping) and node:
         for name, child in node.items():

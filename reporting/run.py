@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.config.run_overrides import is_portable
 from tracking.console import READINGS
 from tracking.metrics_log import Record
 from tracking.summary import best_of, evaluations
@@ -15,17 +16,7 @@ DAMAGED = "damaged"  # the state of a run that cannot be used: a file of it is n
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 MOST = 3  # keys that may tell two configurations of one name apart
-ELSEWHERE = (  # keys that repeat others, change no result, or name a machine
-    "seed",
-    "force",
-    "group",
-    "num_classes",
-    "paths.",
-    "tracker.",
-    "dataset.",
-    "evaluation.measure.metrics.",
-    "loss.miner.",
-)
+REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # said elsewhere
 
 
 @dataclass(frozen=True)
@@ -142,7 +133,9 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flat(config)
-        if not f"{key}.".startswith(ELSEWHERE) and not key.endswith(".seed")
+        if is_portable(key, value)
+        and not f"{key}.".startswith(REPEATED)
+        and not key.endswith(".seed")
     }
 
 

@@ -35,11 +35,13 @@ def portable_overrides(overrides: Sequence[str]) -> list[str]:
     return [str(override.input_line) for override in parsed if _is_portable(override)]
 
 
+def is_portable(key: str, value: object) -> bool:
+    """Whether a setting is the same for a run on every machine and for every seed."""
+    if key == "trainer.source":  # of all sources, only the device rounds differently
+        return value == "device"
+    return not any(f"{key}.".startswith(f"{left_out}.") for left_out in MACHINE_SPECIFIC)
+
+
 def _is_portable(override: Override) -> bool:
     key = override.key_or_group.replace("/", ".")
-    if key == "trainer.source":  # of all sources, only the device rounds differently
-        return bool(override.value() == "device")
-    names = (key, override.package or "")
-    return not any(
-        f"{name}.".startswith(f"{left_out}.") for name in names for left_out in MACHINE_SPECIFIC
-    )
+    return is_portable(key, override.value()) and is_portable(override.package or "", None)
