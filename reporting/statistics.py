@@ -100,9 +100,9 @@ def not_worse(
     Each other method is tested against the best by a paired t-test, Holm-corrected for their
     number. A method that cannot be tested, for lack of common seeds, is not in the set.
 
-    Dunnett's test (scipy.stats.dunnett) assumes independent groups of one variance. Here all
-    methods share the seeds, hence initialization and batches, which pairing makes use of; methods
-    differ in variance; and some lack seeds.
+    Dunnett's test (scipy.stats.dunnett) is not used: it assumes independent groups of one variance.
+    Here methods share their seeds, and in results/omniglot the largest standard deviation over
+    seeds is 6 times (Recall@1) to 18 times (NMI) the smallest.
     """
     best = ranked(columns, higher_is_better)[0]
     others = [name for name in columns if name != best]
