@@ -1,7 +1,7 @@
 """Reducers: turn the losses of many tuples into one number.
 
-A loss gives its reducer named `LossTerms`, with one row or entry per anchor; the reducer reduces each
-term and adds up the results. A sum over nothing is 0 with a gradient of 0.
+A loss gives its reducer named `LossTerms`, with one row or entry per anchor; the reducer reduces
+each term and adds up the results. A sum over nothing is 0 with a gradient of 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

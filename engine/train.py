@@ -22,9 +22,10 @@ from engine.build import (
 )
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
+from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
-from engine.data.image_source import SourceConfig, open_or_build_cache
+from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
@@ -64,10 +65,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     config.num_classes = len(train.class_names)
     schedule = schedule_from(config.trainer, len(sampler))
     workers = worker_count(config.trainer.workers, config.trainer.devices)
-    source = SourceConfig(
-        config.trainer.source, Path(config.paths.cache), config.trainer.cache_gib, workers
-    )
-    sources = open_or_build_cache(source, train, splits, schedule)
+    source = SourceConfig(source_of(config.trainer), Path(config.paths.cache), workers)
+    sources = open_or_build_cache(source, train, splits)
     if fabric.is_global_zero:
         describe(config, folder, schedule, claim, sources)
 
@@ -172,6 +171,7 @@ def describe(
         sources: where the images of each split are read from.
     """
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_json(folder.overrides, {"overrides": command_line_overrides()})
     origin = {"protocol": claim and claim.record(), "images": sources}
     folder.write_json(folder.environment, environment() | origin)
     folder.write_json(folder.plan, asdict(schedule))

@@ -1,4 +1,4 @@
-"""The command that makes a run again, found from its configuration and checked against it."""
+"""The command that makes a run again: the one that it recorded, else one found from its config."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,14 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from core.errors import UserError
 from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
+from engine.config.run_overrides import is_portable, portable_overrides
 from reporting.run import HASHED, Run
+from sweeps.run_config import run_folder
 
 GROUPS = (  # config groups of one choice, found by their _target_
     "validation",
@@ -26,28 +29,46 @@ GROUPS = (  # config groups of one choice, found by their _target_
     "batchminer",
     "scheduler",
 )
-IGNORED_KEYS = ("seed", "force", "paths", "tracker", "num_classes", "metric")  # keys told elsewhere
-MACHINE_GROUPS = ("dataset.root", "trainer.workers", "trainer.accelerator", "trainer.progress")
 UNKNOWN = "# no command found; its config.yaml has everything"
+OF_METRICS = ("metric", "evaluation.measure.metrics")  # set by the choice of metrics
+NOT_COMPOSED = (UserError, HydraException, OmegaConfBaseException)
 
 
 def command(run: Run, seeds: Sequence[int]) -> str:
     """`python main.py -m ... seed=0,1`, of all seeds of the run's group.
 
-    The choices are those whose YAML names the run's objects, the rest is set key by key. What
-    comes out is composed again; only if it is the run's configuration it is returned. A run that
-    names other code than this project's has none: nobody should paste what a stranger wrote.
+    The overrides are those that the run recorded, or of older runs, which recorded none, derived
+    from the configuration. They are composed again, and returned only if they make the run. A run
+    that names other code than this project's has no command: nobody should paste it unread.
     """
     try:
         check_targets(run.config)
-        found = experiment(run) or choices(run)
-    except (ConfigurationError, HydraException, OmegaConfBaseException):
+        found = recorded(run) or experiment(run) or derived(run)
+    except NOT_COMPOSED:
         return UNKNOWN
     if found is None or not "".join(found).isprintable():
         return UNKNOWN
     multirun = ["-m"] if len(seeds) > 1 else []
     words = ["python", "main.py", *multirun, *found, f"seed={','.join(map(str, sorted(seeds)))}"]
     return shlex.join(words)
+
+
+def recorded(run: Run) -> list[str] | None:
+    """The recorded overrides, if they give the run its folder, whose hash covers every setting."""
+    if not run.overrides:
+        return None
+    try:
+        overrides = portable_overrides(run.overrides)
+        whole = compose_run([*overrides, *fixed(run)], return_hydra_config=True)
+        config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        check_targets(OmegaConf.to_container(config, resolve=True))
+        folder = run_folder(config, whole.hydra.runtime.choices).path
+    except NOT_COMPOSED:
+        return None
+    return overrides if folder.parts[-3:-1] == (run.dataset, run.group) else None
+
+
+# Runs without recorded overrides
 
 
 def experiment(run: Run) -> list[str] | None:
@@ -60,15 +81,22 @@ def experiment(run: Run) -> list[str] | None:
     return None
 
 
-def choices(run: Run) -> list[str] | None:
-    """The choices of the groups, then the keys that still differ; None if that is not the run."""
-    overrides = [f"dataset={run.dataset}", *metrics(run)]
-    for step in (losses, objects, keys, nothing):
-        more = step(run, overrides)
-        if more is None:
-            return None
-        overrides += more
-    return overrides
+def derived(run: Run) -> list[str] | None:
+    """The choices whose YAML names the run's objects, then each key that still differs.
+
+    None if these overrides do not make the run.
+    """
+    loss = choice("loss", run)  # it brings its miner
+    overrides = [f"dataset={run.dataset}", *metrics(run), f"loss={loss}"]
+    base = composed(run, overrides)
+    changed = [name for name in GROUPS if target(run.config.get(name)) != target(base.get(name))]
+    overrides += [f"{name}={choice(name, run)}" for name in changed]
+    values = dict(leaves(run.config))
+    differing = differences(run, overrides)
+    if not values.keys() >= set(differing):
+        return None
+    overrides += [f"{key}={written(values[key])}" for key in differing]
+    return None if differences(run, overrides) else overrides
 
 
 def metrics(run: Run) -> list[str]:
@@ -80,49 +108,23 @@ def metrics(run: Run) -> list[str]:
     return [f"metric=[{','.join(f.stem for f in files if set(content(f)) <= measured)}]"]
 
 
-def losses(run: Run, _: Sequence[str]) -> list[str] | None:
-    """The loss, which brings its miner."""
-    found = choice("loss", target(run.config.get("loss")), run)
-    return None if found is None else [f"loss={found}"]
+def choice(group: str, run: Run) -> str:
+    """The YAML of a group that names the run's object; one in the name of the run comes first.
 
-
-def objects(run: Run, overrides: Sequence[str]) -> list[str] | None:
-    """The choice of every group whose object is another one than composed."""
-    base = composed(run, overrides)
-    wanted = {name: target(run.config.get(name)) for name in GROUPS}
-    changed = [name for name in GROUPS if wanted[name] != target(base.get(name))]
-    found = {name: choice(name, wanted[name], run) for name in changed}
-    return None if None in found.values() else [f"{k}={v}" for k, v in found.items()]
-
-
-def choice(group: str, wanted: str | None, run: Run) -> str | None:
-    """The YAML of a group that names an object; one that the run is named after comes first."""
-    named = HASHED.sub("", run.group).split("-")
+    Raises:
+        ConfigurationError: no YAML names it.
+    """
+    wanted, named = target(run.config.get(group)), HASHED.sub("", run.group).split("-")
     fits = [f.stem for f in sorted((CONF / group).glob("*.yaml")) if target(content(f)) == wanted]
-    return min(fits, key=lambda stem: (stem not in named, fits.index(stem)), default=None)
-
-
-def keys(run: Run, overrides: Sequence[str]) -> list[str] | None:
-    changed = differences(run, overrides)
-    if changed is None or any(key not in dict(leaves(run.config)) for key in changed):
-        return None
-    values = dict(leaves(run.config))
-    return [f"{key}={written(values[key])}" for key in changed]
-
-
-def nothing(run: Run, overrides: Sequence[str]) -> list[str] | None:
-    """No more overrides, if these make the run."""
-    return None if differences(run, overrides) else []
+    if not fits:
+        raise ConfigurationError(f"{group}: no file of conf/{group}/ names {wanted}")
+    return min(fits, key=lambda stem: stem not in named)
 
 
 def differences(run: Run, overrides: Sequence[str]) -> list[str]:
     """Keys in which the composed configuration is not the run's, but for those made of others."""
-    try:
-        config = composed(run, overrides, resolve=False)
-        resolved = composed(run, overrides)
-    except (HydraException, OmegaConfBaseException):
-        return ["cannot be composed"]
-    ours, theirs, raw = dict(leaves(resolved)), dict(leaves(run.config)), dict(leaves(config))
+    raw = dict(leaves(composed(run, overrides, resolve=False)))
+    ours, theirs = dict(leaves(composed(run, overrides))), dict(leaves(run.config))
     differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     owned = {key for key in differing if key in raw and "${" not in str(raw[key])}
     return sorted(owned or differing)
@@ -130,16 +132,21 @@ def differences(run: Run, overrides: Sequence[str]) -> list[str]:
 
 def composed(run: Run, overrides: Sequence[str], resolve: bool = True) -> dict[str, Any]:
     """The configuration of `main.py <overrides>`, with the seed and classes of the run."""
-    told = [*overrides, f"seed={run.seed}", f"num_classes={run.config.get('num_classes', 0)}"]
-    config = compose_run([*told, "paths.data=data"])
+    config = compose_run([*overrides, *fixed(run)])
     content = OmegaConf.to_container(config, resolve=resolve)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
 
+def fixed(run: Run) -> list[str]:
+    """What no recorded override says: the seed, the number of classes, and any data folder."""
+    classes = run.config.get("num_classes", 0)
+    return [f"seed={run.seed}", f"num_classes={classes}", "paths.data=data"]
+
+
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
     """Dotted key -> value of what a command can set and a result can depend on; lists are whole."""
-    if key in IGNORED_KEYS or key in MACHINE_GROUPS or key.startswith("evaluation.measure.metrics"):
+    if key in OF_METRICS or not is_portable(key, node):
         return
     if isinstance(node, Mapping) and node:
         for name, child in node.items():

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from engine.config.run_name import MACHINE_KEYS
 from reporting.run import DAMAGED, Run, scientific
 
 OF_A_SEED = ("num_classes", "num_clusters")  # wherever the resolved configuration repeats them
-IGNORED_KEYS = {"optimizer.fused", "trainer.source", *(f"trainer.{name}" for name in MACHINE_KEYS)}
 
 
 def mark_differing(runs: Sequence[Run]) -> list[Run]:
@@ -44,7 +42,7 @@ def settings(run: Run) -> dict[str, str]:
     return {
         key: str(value)
         for key, value in scientific(run.config).items()
-        if key not in IGNORED_KEYS and key.rpartition(".")[2] not in OF_A_SEED
+        if key.rpartition(".")[2] not in OF_A_SEED
     }
 
 

@@ -1,12 +1,13 @@
 """A run as tables and figures need it, wherever it was read from."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from engine.config.run_overrides import is_portable
 from tracking.console import READINGS
 from tracking.metrics_log import Record
 from tracking.summary import best_of, evaluations
@@ -15,17 +16,7 @@ DAMAGED = "damaged"  # the state of a run that cannot be used: a file of it is n
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 MOST = 3  # keys that may tell two configurations of one name apart
-ELSEWHERE = (  # keys that repeat others, change no result, or name a machine
-    "seed",
-    "force",
-    "group",
-    "num_classes",
-    "paths.",
-    "tracker.",
-    "dataset.",
-    "evaluation.measure.metrics.",
-    "loss.miner.",
-)
+REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # said elsewhere
 
 
 @dataclass(frozen=True)
@@ -36,6 +27,7 @@ class Run:
         dataset, group, seed: the last three parts of its folder.
         state: `finished`, or why there is no summary: `running`, `failed`, ...
         config: resolved, as plain containers.
+        overrides: of the command that made it; empty where they were not recorded.
         readings: last, selected, oracle; None where the run has no such reading.
         records: what it measured, in order.
         cost: `seconds`, `images_per_second`, `peak_memory_gib`, `gpu_hours`, ...; may be empty.
@@ -50,6 +42,7 @@ class Run:
     seed: int
     state: str = "finished"
     config: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
     readings: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     cost: Mapping[str, Any] = field(default_factory=dict)
@@ -140,7 +133,9 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flat(config)
-        if not f"{key}.".startswith(ELSEWHERE) and not key.endswith(".seed")
+        if is_portable(key, value)
+        and not f"{key}.".startswith(REPEATED)
+        and not key.endswith(".seed")
     }
 
 

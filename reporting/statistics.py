@@ -1,12 +1,13 @@
-"""What seeds can tell: spread, intervals, paired tests, ranks over datasets."""
+"""Statistics over seeds and datasets: spread, intervals, paired tests, ranks."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan, sqrt
 from typing import NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, studentized_range, t  # type: ignore[attr-defined]
+from scipy.stats import friedmanchisquare, sem, studentized_range, t, ttest_1samp  # type: ignore[attr-defined]
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
@@ -15,7 +16,7 @@ BySeed = Mapping[int, float]
 
 
 class Difference(NamedTuple):
-    """Of two methods on the seeds that both have: mean, its t-interval and two-sided p-value."""
+    """Mean difference of two methods over their common seeds, its t-interval, two-sided p-value."""
 
     mean: float
     low: float
@@ -47,44 +48,41 @@ class Ranks(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> float:
-    """Sample standard deviation, divisor n - 1; NaN of one value."""
+    """Sample standard deviation, divisor n - 1; NaN for one value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def half_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
-    """Half the width of the t-interval of the mean: t_{n-1} s / √n; NaN of one value."""
+    """Half the width of the t-interval of the mean: t_{n-1} s / √n; NaN for one value."""
     n = len(values)
-    if n < 2:
-        return float("nan")
-    return float(t.ppf((1 + confidence) / 2, n - 1)) * spread(values) / sqrt(n)
+    return float(t.ppf((1 + confidence) / 2, n - 1) * sem(values)) if n > 1 else float("nan")
 
 
 def paired(first: BySeed, second: BySeed, confidence: float = CONFIDENCE) -> Difference:
-    """Paired t-test over seeds of `first - second`.
+    """Paired t-test over seeds of `first - second`: a one-sample test of the differences.
 
     The p-value is NaN for fewer than two common seeds. Where all differences are the same, it is 1
     if they are zero and 0 otherwise.
     """
     seeds = sorted(first.keys() & second.keys())
-    differences = [first[seed] - second[seed] for seed in seeds]
-    mean = float(np.mean(differences)) if seeds else float("nan")
-    half = half_interval(differences, confidence)
-    return Difference(mean, mean - half, mean + half, p_value(differences), len(seeds))
-
-
-def p_value(differences: Sequence[float]) -> float:
-    """Two-sided, that the mean of the differences is zero."""
-    n = len(differences)
-    if n < 2:
-        return float("nan")
-    mean, error = float(np.mean(differences)), spread(differences) / sqrt(n)
-    if error == 0:
-        return float(mean == 0)
-    return float(2 * t.sf(abs(mean) / error, n - 1))
+    differences = np.array([first[seed] - second[seed] for seed in seeds])
+    mean = float(differences.mean()) if seeds else float("nan")
+    if len(seeds) < 2:
+        return Difference(mean, float("nan"), float("nan"), float("nan"), len(seeds))
+    if np.ptp(differences) == 0:  # no t statistic
+        return Difference(mean, mean, mean, float(mean == 0), len(seeds))
+    with catch_warnings():  # of differences that are equal but for their rounding
+        simplefilter("ignore", RuntimeWarning)
+        test = ttest_1samp(differences, 0)
+    low, high = test.confidence_interval(confidence)
+    return Difference(mean, float(low), float(high), float(test.pvalue), len(seeds))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of one family of tests (Holm 1979); NaN is no test and stays."""
+    """Adjusted p-values of one family of tests (Holm 1979); NaN is no test and stays NaN.
+
+    scipy.stats has no Holm correction; statsmodels has, and would be a requirement for ten lines.
+    """
     adjusted = [float("nan")] * len(p_values)
     tested = sorted((p, index) for index, p in enumerate(p_values) if p == p)
     largest = 0.0
@@ -97,10 +95,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def not_worse(
     columns: Mapping[str, BySeed], higher_is_better: bool, level: float = LEVEL
 ) -> set[str]:
-    """The methods that the seeds cannot tell from the best one, it among them.
+    """The best method and those that are not significantly worse.
 
     Each other method is tested against the best by a paired t-test, Holm-corrected for their
     number. A method that cannot be tested, for lack of common seeds, is not in the set.
+
+    Dunnett's test (scipy.stats.dunnett) is not used: it assumes independent groups of one variance.
+    Here methods share their seeds, and in results/omniglot the largest standard deviation over
+    seeds is 6 times (Recall@1) to 18 times (NMI) the smallest.
     """
     best = ranked(columns, higher_is_better)[0]
     others = [name for name in columns if name != best]

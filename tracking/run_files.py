@@ -50,6 +50,12 @@ class EnvironmentFile(BaseModel):
     protocol: ClaimRecord | None = None
 
 
+class OverridesFile(BaseModel):
+    """`overrides.json`: what was written after `python main.py`."""
+
+    overrides: list[str] = []
+
+
 class CostFile(BaseModel):
     """`cost.json`, and `cost` in `summary.json`."""
 

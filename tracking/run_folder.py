@@ -1,6 +1,5 @@
 """The folder of one run: the truth about it, whatever else shows it."""
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -12,7 +11,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import DamagedFileError, read_json, remove_leftovers, write_text_atomically
@@ -25,8 +26,10 @@ ADVICE = {  # what to do about a damaged file
     "cost.json": f"{AGAIN} counts time from here",
     "plan.json": f"{AGAIN} writes it again",
     "environment.json": f"{AGAIN} writes it again",
+    "overrides.json": "delete it; tables then find the run's command from config.yaml",
 }
 RESTORE = "put it back, or give the run's command again with force=true"
+LOOK = 0.2  # seconds to wait for the lock, which a process that reads `holder` has for an instant
 CHECKED = ("config.yaml", "metrics.jsonl", "summary.json")  # what numbers are read from
 
 
@@ -40,6 +43,7 @@ class RunFolder:
     """`runs/<dataset>/<group>/seed<k>/`
 
         config.yaml       the resolved configuration
+        overrides.json    the overrides that made it, without those of a machine or user
         status.json       running, finished, interrupted or failed, with the traceback; of a
                           finished run also checksums of the files that its numbers are read from
         metrics.jsonl     every record, one per line
@@ -54,8 +58,8 @@ class RunFolder:
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
-    Every file is written whole or not at all. A lock, which the system releases when its process
-    dies, keeps two processes from writing one run.
+    Every file is written whole or not at all. A lock keeps two processes from writing one run. The
+    system releases it when its process dies, even if a worker that was forked outlives it.
 
     Args:
         path: the folder.
@@ -68,6 +72,7 @@ class RunFolder:
     def __init__(self, path: Path, data_root: Path | None = None) -> None:
         self.path, self.data_root, self.failure = path, data_root, ""
         self.config, self.status = path / "config.yaml", path / "status.json"
+        self.overrides, self.lock = path / "overrides.json", path / ".lock"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
         self.plan = path / "plan.json"
@@ -99,16 +104,13 @@ class RunFolder:
     @property
     def lock_owner(self) -> str | None:
         """Who writes this run now, `process <pid> on <host>`; None if nobody does."""
-        lock = self.path / ".lock"
-        if not lock.exists():
+        if not self.lock.exists():
             return None
-        with lock.open("a+", errors="replace") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                return file.read()
-        return None
+        try:
+            with FileLock(self.lock, timeout=0):
+                return None
+        except Timeout:
+            return self.lock.read_text(errors="replace")
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """A JSON file of this run; empty if it is absent.
@@ -138,20 +140,16 @@ class RunFolder:
             RunLockedError: another process holds it; names which.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+", errors="replace") as file:
-            if not _acquired(file):
-                file.seek(0)
-                raise RunLockedError(f"{self.path} is being written by {file.read()}")
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            _held.add(file)
-            try:
-                for folder in (self.path, self.checkpoints):
-                    remove_leftovers(folder)
-                yield
-            finally:
-                _held.discard(file)
+        try:
+            held = FileLock(self.lock).acquire(timeout=LOOK, poll_interval=LOOK / 20)
+        except Timeout:
+            owner = self.lock.read_text(errors="replace")
+            raise RunLockedError(f"{self.path} is being written by {owner}") from None
+        with held:
+            self.lock.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            for folder in (self.path, self.checkpoints):
+                remove_leftovers(folder)
+            yield
 
     @contextmanager
     def running(self, explain: Callable[[BaseException], str] = str) -> Iterator[None]:
@@ -206,30 +204,6 @@ class RunFolder:
         seconds = round(max(0.0, time.time() - started), 1)  # somebody may set the clock back
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
-
-
-_held: set[IO[str]] = set()  # locks of this process
-
-
-def _let_go() -> None:
-    """A loader's worker outlives a killed run for seconds, and must not keep it meanwhile."""
-    for lock in _held:
-        lock.close()
-
-
-os.register_at_fork(after_in_child=_let_go)
-
-
-def _acquired(file: IO[str]) -> bool:
-    """Try for a moment: whoever only looks at the lock, as `lock_owner`, has it for an instant."""
-    for _ in range(20):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
 
 
 def _one_line(error: BaseException, explain: Callable[[BaseException], str]) -> str:

@@ -125,12 +125,20 @@ class WandbLogger:
         return f"; to upload it: wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
 
     def _origin(self) -> dict[str, Any]:
-        """The commit and the claimed study of the run, from environment.json."""
-        file = self.folder / "environment.json"
-        content = json.loads(file.read_text()) if file.exists() else {}
-        claim = (content.get("protocol") or {}).get("claim")
-        commit = content.get("commit") and content["commit"] + "+" * bool(content.get("dirty"))
-        return {name: v for name, v in (("commit", commit), ("claim", claim)) if v}
+        """The commit of the code, the study that the run follows, and its overrides in JSON."""
+        environment, recorded = (
+            json.loads(file.read_text()) if file.exists() else {}
+            for file in (self.folder / "environment.json", self.folder / "overrides.json")
+        )
+        claim = (environment.get("protocol") or {}).get("claim")
+        commit = environment.get("commit")
+        overrides = recorded.get("overrides")
+        origin = {
+            "commit": commit and commit + "+" * bool(environment.get("dirty")),
+            "claim": claim,
+            "overrides": overrides and json.dumps(overrides),
+        }
+        return {name: value for name, value in origin.items() if value}
 
     def _start(self, **options: Any) -> None:  # noqa: ANN401
         import wandb

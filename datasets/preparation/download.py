@@ -1,4 +1,8 @@
-"""A file of the web on disk: continued where it broke off, checked, whole or absent."""
+"""Download a file: continued where it broke off, checked, whole or absent.
+
+pooch is not used: after a broken connection it asks for all bytes again, and a downloader of one's
+own is handed a temporary file that is deleted on failure, so that no later call can continue.
+"""
 
 import hashlib
 import os
@@ -6,7 +10,6 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from datasets.preparation.lock import lock_file
 from datasets.preparation.transfer import ConnectionLostError, HttpFile, ShowProgress, length
 from datasets.table import DatasetError
 
@@ -21,28 +24,27 @@ def download(
     attempts: int = 5,
     wait: float = 1.0,
 ) -> None:
-    """Fetch `url` into `<file>.part`, which takes the name `file` once it is whole and right.
+    """Download `url` to `<file>.part`, which is renamed to `file` once its content is verified.
 
-    What a broken connection or an earlier call left in the part is continued (HTTP Range), if the
-    server can do that. Without a checksum an earlier call's part is not: nothing would show that
-    the file has changed since.
+    The part that a broken connection or an earlier call left is continued (HTTP Range), if the
+    server supports it. Without a checksum an earlier call's part is discarded, because a file that
+    has changed since could not be noticed.
 
     Args:
         url: http or https.
-        file: where to; its folder must exist.
-        show: is told how far it is.
+        file: the target; its folder must exist, and no other process may download to it.
+        show: called with the bytes so far and in total.
         size: bytes, if known.
         checksum: `md5:<hex>`, `sha256:<hex>` or another one of hashlib's, if known.
-        attempts: in a row that bring not one byte, then it gives up.
-        wait: seconds before the next attempt, doubled with each one in vain.
+        attempts: consecutive attempts without a single byte after which the download fails.
+        wait: seconds before the next attempt, doubled after each attempt without a byte.
 
     Raises:
-        DatasetError: the server refuses, is gone for too long, or gives another file than the
-            known one; or another process is writing the part.
+        DatasetError: the server refuses, does not answer for too long, or sends another file than
+            the known one.
     """
     part = file.with_name(f"{file.name}.part")
     with part.open("ab") as target:
-        lock_file(target)
         if checksum is None or (size is not None and length(target) > size):
             target.truncate(0)
         if size is None or length(target) < size:
@@ -58,10 +60,10 @@ def download(
 
 
 def verify(file: Path, size: int | None, checksum: str | None) -> None:
-    """Insist on a file's size and checksum, as far as they are known."""
-    found = file.stat().st_size
-    if size is not None and found != size:
-        raise DatasetError(f"{file} has {found:,} bytes, expected {size:,}")
+    """Raise a DatasetError if a file has not the known size and checksum."""
+    actual = file.stat().st_size
+    if size is not None and actual != size:
+        raise DatasetError(f"{file} has {actual:,} bytes, expected {size:,}")
     if checksum is not None:
         algorithm, _, expected = checksum.partition(":")
         with file.open("rb") as content:
@@ -71,16 +73,16 @@ def verify(file: Path, size: int | None, checksum: str | None) -> None:
 
 
 def fill(target: BinaryIO, url: str, show: ShowProgress, attempts: int, wait: float) -> None:
-    """Append to the target what it lacks, over as many connections as that takes."""
-    source, in_vain = HttpFile(url), 0
+    """Append the missing bytes to the target, over as many connections as necessary."""
+    source, failures = HttpFile(url), 0
     while True:
         before = length(target)
         try:
             return source.append_to(target, show)
         except ConnectionLostError as error:
-            in_vain = 0 if length(target) > before else in_vain + 1
-            if in_vain == attempts:
+            failures = 0 if length(target) > before else failures + 1
+            if failures == attempts:
                 raise DatasetError(
                     f"cannot download {url}: {error}; the same command continues where it stopped"
                 ) from error
-            time.sleep(wait * 2**in_vain)
+            time.sleep(wait * 2**failures)

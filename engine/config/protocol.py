@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.config.compose import compose_run
-from engine.config.run_name import MACHINE_KEYS
+from engine.config.run_overrides import is_portable
 
 UNPINNED_GROUPS = ("loss", "batchminer")  # what protocol= leaves to the run
-IGNORED_KEYS = (  # changes no number, or only which of the runs of the study this is
-    *("seed", "force", "group", "num_classes", "paths", "tracker", "dataset.root"),
-    *("validation.index", "evaluation.batch_size", "evaluation.measure.backend"),
+IGNORED_KEYS = (  # besides machine settings; they change no number, or only tell runs apart
+    *("group", "validation.index", "evaluation.batch_size", "evaluation.measure.backend"),
     *("evaluation.measure.memory", "trainer.log_every", "trainer.checkpoint_every"),
-    *("trainer.storage_metrics", *(f"trainer.{key}" for key in MACHINE_KEYS)),
+    "trainer.storage_metrics",
 )
 ABSENT = "(absent)"
 REASONS = {  # the usual reasons why two published numbers do not compare
@@ -124,7 +123,8 @@ def _left_open(overrides: Sequence[str], name: str) -> list[str]:
 
 
 def _differences(study: object, run: object, key: str = "") -> Iterator[Deviation]:
-    if key in IGNORED_KEYS or study == run:
+    of_the_machine = not (is_portable(key, study) or is_portable(key, run))
+    if key in IGNORED_KEYS or of_the_machine or study == run:
         return
     if not (isinstance(study, dict) and isinstance(run, dict)):
         yield Deviation(key, _named(study), _named(run))

@@ -35,7 +35,7 @@ class TrainerSettings(Settings):
     chunk_size: PositiveInt | None
     workers: Literal["auto"] | NonNegativeInt
     source: ImageSource
-    cache_gib: NonNegativeFloat
+    cache_gib: NonNegativeFloat | None
     compile: bool
     head_lr: NonNegativeFloat | None
     max_grad_norm: PositiveFloat | None

@@ -18,10 +18,10 @@ from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
 from engine.config.values import Content, check_complete, content_of
+from engine.contracts import check_miner_call, check_sampler_call
 from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
 
 log = logging.getLogger(__name__)
-from engine.contracts import check_miner_call, check_sampler_call
 
 
 def check_start(config: DictConfig, overrides: Sequence[str]) -> None:

@@ -1,124 +1,88 @@
 """From where the images of a split are read: their files, or a cache of what was read once."""
 
+import logging
 import shutil
-import time
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Dataset
 
+from core.process_rank import is_first_process
 from datasets.cache import Cache, name_of, write
-from datasets.preparation.lock import lock_file
 from datasets.images import Images
-from datasets.table import DatasetError
-from engine.schedule import TrainingSchedule
 from engine.progress import watched
 
+log = logging.getLogger(__name__)
 ImageSource = Literal["auto", "files", "cache", "device"]
-SAMPLE = 16  # images that are read to learn what reading costs
-PAYS = 0.8  # share of the time with files that a run with a cache may take, the building included
-GIB = 2**30
-
-
-class Costs(NamedTuple):
-    """Of one image, on average: seconds of one process, and bytes in a cache."""
-
-    read: float  # its file, and the fixed steps
-    back: float  # the same from a cache in memory
-    finish: float  # the drawn steps
-    size: float
-
-    def pays(self, readings: float) -> bool:
-        """Whether a cache is worth building for so many readings of every image."""
-        from_files = readings * (self.read + self.finish)
-        from_cache = self.read + self.back + readings * (self.back + self.finish)
-        return from_cache < PAYS * from_files
 
 
 class SourceConfig(NamedTuple):
-    """Of a source.
+    """A source and what it needs.
 
     Args:
-        source: as conf/trainer explains it; `auto` reads a few images and builds a cache if the
-            run is shorter with it.
+        source: `files` reads and decodes each image each time; `cache` decodes every image once;
+            `device` decodes on the GPU.
         caches: folder of all caches.
-        limit_gib: the largest cache that `auto` builds.
         num_workers: processes that read while a cache is built.
     """
 
     source: ImageSource
     caches: Path
-    limit_gib: float
     num_workers: int
 
 
-def open_or_build_cache(
-    choice: SourceConfig, train: Images, splits: Mapping[str, Images], plan: TrainingSchedule
-) -> dict[str, str]:
-    """Have all images of a run read from where they should be; say from where, in a few words.
+def source_of(trainer: DictConfig) -> ImageSource:
+    """`trainer.source`; deprecated settings are named once and have no effect."""
+    source: ImageSource = trainer.source
+    if source == "auto":
+        source = "files"
+        _deprecate(
+            "trainer.source=auto is deprecated and means files, the default; trainer.source=cache "
+            "decodes every image once"
+        )
+    if trainer.cache_gib is not None:
+        _deprecate(
+            "trainer.cache_gib is deprecated and has no effect; a cache is as large as it is"
+        )
+    return source
+
+
+def _deprecate(message: str) -> None:
+    if is_first_process():
+        log.warning(message)
+
+
+def open_or_build_cache(choice: SourceConfig, train: Images, splits: Mapping[str, Images]) -> dict[str, str]:
+    """Read all images of a run from the chosen source; returns the source of each split as text.
 
     A cache holds the same pixels: it changes the time of a run and none of its results.
 
     Raises:
-        DatasetError: an image cannot be read, or a cache that was asked for has no room.
+        DatasetError: an image cannot be read, or the disk has no room for a cache.
     """
-    readings = {"training": (train, plan.epoch(plan.total_steps))}
-    readings |= {name: (images, plan.evaluations) for name, images in splits.items()}
-    return {name: choose(choice, *of_split) for name, of_split in readings.items()}
+    return {name: choose(choice, images) for name, images in {"training": train, **splits}.items()}
 
 
-def choose(choice: SourceConfig, images: Images, readings: float) -> str:
-    """The source of one split, each of whose images will be read so many times."""
+def choose(choice: SourceConfig, images: Images) -> str:
+    """Read the images of one split from the chosen source; returns it as text."""
     images.on_device = choice.source == "device"
-    if choice.source in ("files", "device"):
+    if choice.source != "cache":
         return choice.source
     folder = choice.caches / name_of(images.paths, images.transform.fixed)
-    if choice.source == "auto" and not folder.exists():
-        costs = costs_of(images)
-        gib = costs.size * len(images) / GIB
-        if not costs.pays(readings) or gib > min(choice.limit_gib, room(choice.caches)):
-            return f"files, {1000 * (costs.read + costs.finish):.1f} ms per image"
     images.cache = cache_of(images, folder, choice.num_workers)
     return f"cache {folder.name}"
 
 
-def costs_of(images: Images) -> Costs:
-    """Measured on a few images from all over the split; draws nothing that would be missed."""
-    images.prepared(0)  # opens what stays open
-    chosen = np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).astype(int).tolist()
-    started = time.perf_counter()
-    arrays = [np.asarray(images.prepared(number)) for number in chosen]
-    read = time.perf_counter()
-    for array in arrays:
-        zlib.crc32(array.tobytes())
-        Image.fromarray(array).copy()
-    back = time.perf_counter()
-    for number in chosen:
-        images[number, 0]
-    whole = time.perf_counter() - back
-    n = len(chosen)
-    size = sum(array.nbytes for array in arrays) / n
-    reading = (read - started) / n
-    return Costs(reading, (back - read) / n, max(0.0, whole / n - reading), size)
-
-
-def room(folder: Path) -> float:
-    """GiB that may be taken where `folder` is or will be: half of what is free."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return shutil.disk_usage(there).free / GIB / 2
-
-
 def cache_of(images: Images, folder: Path, num_workers: int) -> Cache:
-    """The cache at `folder`, built unless it exists; of several processes, by the first."""
+    """The cache at `folder`, built unless it exists; of several processes, the first builds it."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("ab") as lock:
-            lock_file(lock, wait=True)
+        with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
                 remove_abandoned(folder.parent)
                 loader = DataLoader(
@@ -129,10 +93,9 @@ def cache_of(images: Images, folder: Path, num_workers: int) -> Cache:
 
 
 def remove_abandoned(caches: Path) -> None:
-    """Remove what processes that were killed left of caches; what one is writing now is locked."""
+    """Remove the unfinished caches of killed processes; a cache that is being written is locked."""
     for part in caches.glob("*.part"):
-        with part.with_suffix(".lock").open("ab") as lock, suppress(DatasetError):
-            lock_file(lock)
+        with suppress(Timeout), FileLock(part.with_suffix(".lock"), timeout=0):
             shutil.rmtree(part, ignore_errors=True)
 
 

@@ -45,8 +45,8 @@ def inputs_of(name: str, metric: Metric) -> set[str]:
     if not needs or needs - set(METRIC_INPUTS):
         wanted = ", ".join(sorted(needs - set(METRIC_INPUTS))) or "nothing"
         raise ComponentError(
-            f"metric {name} asks for {wanted}; there is {', '.join(sorted(METRIC_INPUTS))}; every other "
-            "argument needs a value in the metric's YAML"
+            f"metric {name} asks for {wanted}; there is {', '.join(sorted(METRIC_INPUTS))}; every "
+            "other argument needs a value in the metric's YAML"
         )
     if "ranking" in needs and len(needs) > 1:
         raise ComponentError(

@@ -19,6 +19,7 @@ from tracking.metrics_log import Record
 from tracking.run_files import (
     CostFile,
     EnvironmentFile,
+    OverridesFile,
     StatusFile,
     SummaryFile,
     read_config,
@@ -89,6 +90,7 @@ def read_whole(folder: RunFolder) -> Run:
         *place_of(folder),
         state="interrupted" if state == "finished" and not finished else state,
         config=config,
+        overrides=read_json(folder.overrides, OverridesFile).get("overrides", []),
         readings={name: summary.get(name) for name in READINGS},
         records=records,
         cost=summary.get("cost") or cost or {"seconds": ended.get("seconds")},

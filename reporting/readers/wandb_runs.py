@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import UserError
 from core.files import DamagedFileError, write_atomically
@@ -222,7 +222,7 @@ def rest_of(schema: pa.Schema, file: Path) -> dict[str, Any]:
     rest = json.loads(schema.metadata[b"run"])
     check_fields(rest, Rest, str(file))
     check_config(rest["config"], str(file))
-    return rest | {"config": with_new_targets(rest["config"])}
+    return {**rest, "config": with_new_targets(rest["config"])}
 
 
 def stored(file: Path) -> Run:
@@ -249,12 +249,21 @@ def stored(file: Path) -> Run:
         seed=rest["seed"],
         state=rest["state"],
         config=config,
+        overrides=overrides_in(summary),
         readings={name: readings.get(name) for name in READINGS},
         records=rows,
         cost=below(summary, "cost"),
         claim=summary.get("claim"),
         commit=rest["commit"],
     )
+
+
+def overrides_in(summary: Mapping[str, Any]) -> list[str]:
+    """The overrides that the run recorded; none of an older run, or where they are no list."""
+    try:
+        return TypeAdapter(list[str]).validate_json(str(summary.get("overrides", "[]")))
+    except ValidationError:
+        return []
 
 
 def below(summary: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A download over a server that breaks off, stalls, forgets, changes its mind or is gone."""
 
-import fcntl
 import hashlib
 import os
 import signal
@@ -225,10 +224,3 @@ def test_nobody_at_the_address(tmp_path: Path) -> None:
 def test_an_address_of_another_kind(tmp_path: Path, url: str) -> None:
     with pytest.raises(DatasetError, match="cannot download"):
         download(url, tmp_path / "a.zip", unseen)
-
-
-def test_two_processes_do_not_write_one_part(server: FileServer, file: Path) -> None:
-    with part_of(file).open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(DatasetError, match="another process is at work on"):
-            fetch(server, file)

@@ -1,6 +1,5 @@
 """Honest, damaged and malicious archives: an honest one is unpacked, of the others nothing is."""
 
-import fcntl
 import io
 import stat
 import tarfile
@@ -201,13 +200,6 @@ def test_what_a_killed_call_left_is_no_part_of_the_folder(folder: Path) -> None:
     unpack(archive, folder)
     assert sorted(folder.parent.iterdir()) == [folder, archive]
     assert not (folder / "half.jpg").exists()
-
-
-def test_two_processes_do_not_unpack_at_once(folder: Path) -> None:
-    archive = tar_of(folder.parent / "birds.tar")
-    with archive.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        refused(archive, folder, "another process is at work on")
 
 
 def test_a_folder_that_is_there_is_kept(folder: Path) -> None:

@@ -7,27 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from filelock import FileLock
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
 from datasets import images as images_module
 from datasets.cub200 import cub200
 from datasets.images import Images
-from datasets.preparation.lock import lock_file
 from datasets.table import DatasetError, Table, make_table
 from datasets.transforms import Transforms, base, musgrave, small
+from engine.config.run_name import CONF
 from engine.data import image_source as source_module
 from engine.data.gpu_decode import Decoder, EncodedImages, collate
 from engine.data.image_source import (
-    Costs,
     ImageSource,
     SourceConfig,
     choose,
-    costs_of,
     open_or_build_cache,
+    source_of,
 )
 from engine.data.loader import SeededBatches, evaluation_loader, training_loader
-from engine.schedule import TrainingSchedule
 
 CPU = torch.device("cpu")
 
@@ -38,8 +39,8 @@ def train(cub200_tree: Path) -> Images:
     return Images(table[table["split"] == "train"], base(32, 40).train)
 
 
-def choice(source: ImageSource, folder: Path, limit_gib: float = 8) -> SourceConfig:
-    return SourceConfig(source, folder / "caches", limit_gib, num_workers=0)
+def choice(source: ImageSource, folder: Path) -> SourceConfig:
+    return SourceConfig(source, folder / "caches", num_workers=0)
 
 
 class Twice:
@@ -64,7 +65,7 @@ def test_a_cache_has_the_pixels_of_the_files(
 ) -> None:
     train.transform = transforms.train
     from_files = epoch(train)
-    assert choose(choice("cache", tmp_path), train, readings=1).startswith("cache ")
+    assert choose(choice("cache", tmp_path), train).startswith("cache ")
     monkeypatch.setattr(images_module, "read_image", None)  # no file is read any more
     for (images, labels), (others, other_labels) in zip(from_files, epoch(train), strict=True):
         assert images.equal(others)
@@ -74,10 +75,9 @@ def test_a_cache_has_the_pixels_of_the_files(
 def test_a_cache_is_built_once(
     train: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = choose(choice("cache", tmp_path), train, 1)
+    first = choose(choice("cache", tmp_path), train)
     monkeypatch.setattr(source_module, "write", None)
-    assert choose(choice("cache", tmp_path), train, 1) == first
-    assert choose(choice("auto", tmp_path), train, 1) == first, "what is there is taken"
+    assert choose(choice("cache", tmp_path), train) == first
 
 
 def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path: Path) -> None:
@@ -86,9 +86,8 @@ def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path
     for part in (left, busy):
         part.mkdir(parents=True)
         (part / "pixels.bin").touch()
-    with busy.with_suffix(".lock").open("ab") as lock:
-        lock_file(lock)
-        choose(choice("cache", tmp_path), train, 1)
+    with FileLock(busy.with_suffix(".lock")):
+        choose(choice("cache", tmp_path), train)
     assert not left.exists()
     assert busy.exists()
 
@@ -97,14 +96,14 @@ def test_another_size_is_another_cache(train: Images, tmp_path: Path) -> None:
     names = set()
     for size in (40, 41):
         train.transform, train.cache = musgrave(32, size).train, None
-        names.add(choose(choice("cache", tmp_path), train, 1))
+        names.add(choose(choice("cache", tmp_path), train))
         assert min(train.prepared(0).size) == size
     assert len(names) == 2
 
 
 def build(images: Images, folder: Path, gate: "multiprocessing.Barrier") -> None:
     gate.wait()
-    choose(choice("cache", folder), images, 1)
+    choose(choice("cache", folder), images)
 
 
 def test_several_processes_build_one_cache(train: Images, tmp_path: Path) -> None:
@@ -119,46 +118,36 @@ def test_several_processes_build_one_cache(train: Images, tmp_path: Path) -> Non
     folders = [path for path in (tmp_path / "caches").iterdir() if path.is_dir()]
     assert len(folders) == 1
     from_files = [np.asarray(train.prepared(number)) for number in range(len(train))]
-    choose(choice("cache", tmp_path), train, 1)
+    choose(choice("cache", tmp_path), train)
     assert train.cache is not None
     kept = [np.asarray(train.prepared(number)) for number in range(len(train))]
     assert all((a == b).all() for a, b in zip(from_files, kept, strict=True))
 
 
-def test_auto_takes_a_cache_where_it_saves_time() -> None:
-    slow, fast = Costs(10e-3, 1e-4, 1e-3, 1.0), Costs(2e-4, 1e-4, 5e-3, 1.0)
-    assert slow.pays(150)
-    assert not slow.pays(1), "an image that is read once is read once anyway"
-    assert not fast.pays(150), "the drawn steps take the time"
-
-
-def test_auto_says_what_it_measured(
-    train: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("setting", "warning"),
+    [
+        ({"source": "auto"}, "trainer.source=auto is deprecated and means files, the default"),
+        ({"cache_gib": 8}, "trainer.cache_gib is deprecated and has no effect"),
+    ],
+)
+def test_a_deprecated_setting_is_taken_and_named(
+    setting: dict[str, object], warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(source_module, "costs_of", lambda _: Costs(2e-3, 1e-3, 5e-4, 2**30))
-    assert choose(choice("auto", tmp_path), train, 100) == "files, 2.5 ms per image"  # 16 GiB
-    assert train.cache is None
-    monkeypatch.setattr(source_module, "costs_of", lambda _: Costs(9e-3, 1e-4, 5e-4, 100))
-    assert choose(choice("auto", tmp_path), train, 100).startswith("cache")
-    assert train.cache is not None
-
-
-def test_measuring_draws_nothing_and_finds_the_size(train: Images) -> None:
-    before = torch.get_rng_state()
-    costs = costs_of(train)
-    assert torch.get_rng_state().equal(before)
-    width, height = train.prepared(0).size
-    assert costs.size == 3 * width * height
-    assert costs.read > 0
+    defaults = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text())
+    assert source_of(OmegaConf.create(defaults)) == "files"
+    assert not caplog.messages
+    assert source_of(OmegaConf.create(defaults | setting)) == "files"
+    (message,) = caplog.messages
+    assert message.startswith(warning)
 
 
 def test_every_split_has_its_own_source(train: Images, tmp_path: Path) -> None:
     test = Images(table_of(train), base(32, 40).eval)
-    plan = TrainingSchedule(2, total_steps=4, evaluate_every=2, log_every=1, checkpoint_every=1)
-    told = open_or_build_cache(choice("cache", tmp_path), train, {"test": test}, plan)
+    told = open_or_build_cache(choice("cache", tmp_path), train, {"test": test})
     assert list(told) == ["training", "test"]
     assert told["training"] != told["test"]
-    assert open_or_build_cache(choice("files", tmp_path), train, {}, plan) == {"training": "files"}
+    assert open_or_build_cache(choice("files", tmp_path), train, {}) == {"training": "files"}
 
 
 def table_of(images: Images) -> Table:
@@ -168,7 +157,7 @@ def table_of(images: Images) -> Table:
 def test_no_room_is_one_error(train: Images, tmp_path: Path) -> None:
     (tmp_path / "caches").write_text("a file where the folder should be")
     with pytest.raises((DatasetError, OSError)):
-        choose(choice("cache", tmp_path), train, 1)
+        choose(choice("cache", tmp_path), train)
 
 
 @pytest.mark.parametrize("transforms", [base(32, 40), musgrave(32, 40)])
@@ -182,7 +171,7 @@ def test_a_device_draws_the_same_and_rounds_otherwise(
         Image.fromarray(np.roll(photo, 5 * number, axis=1)).save(path, quality=95)
     train.transform = transforms.train
     on_host = epoch(train)
-    assert choose(choice("device", tmp_path), train, 1) == "device"
+    assert choose(choice("device", tmp_path), train) == "device"
     for (images, labels), (others, other_labels) in zip(on_host, epoch(train), strict=True):
         assert labels.equal(other_labels)
         assert others.shape == images.shape
@@ -221,10 +210,10 @@ def test_a_lock_dies_with_its_process(train: Images, tmp_path: Path) -> None:
     process.join(60)
     assert process.exitcode == -9
     assert list((tmp_path / "caches").glob("*.part"))
-    assert choose(choice("cache", tmp_path), train, 1).startswith("cache")
+    assert choose(choice("cache", tmp_path), train).startswith("cache")
     assert not list((tmp_path / "caches").glob("*.part"))
 
 
 def die_building(images: Images, folder: Path) -> None:
     images.prepared = lambda _: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
-    choose(choice("cache", folder), images, 1)
+    choose(choice("cache", folder), images)

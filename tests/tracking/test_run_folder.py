@@ -21,9 +21,8 @@ from pathlib import Path
 from tracking.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 with folder.locked(), folder.running():
-    worker = os.fork()  # outlives its parent, and must not keep the run
-    if worker:
-        print(worker, flush=True)
+    if os.fork() == 0:  # a worker that outlives its parent, and must not keep the run
+        print(os.getpid(), flush=True)
     time.sleep(600)
 """
 

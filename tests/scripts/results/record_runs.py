@@ -25,6 +25,7 @@ def record(folder: RunFolder, mode: str, seed: int, rows: int, killed: bool) -> 
     config = {"seed": seed, "evaluation": {"select_on": "val/recall@1"}, "loss": {"margin": 0.2}}
     folder.path.mkdir(parents=True)
     folder.config.write_text(yaml.safe_dump(config))
+    folder.write_json(folder.overrides, {"overrides": ["loss.margin=0.2", "group='a b'"]})
     folder.write_json(folder.environment, {"commit": "1234567890", "dirty": False})
     with (
         folder.running(),

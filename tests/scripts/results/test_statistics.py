@@ -6,7 +6,7 @@ import statistics as plain
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import t, ttest_rel
 
 from reporting import statistics
 
@@ -29,6 +29,32 @@ def test_a_paired_test_uses_the_seeds_that_both_have() -> None:
     assert found.p == pytest.approx(ttest_rel([5.0, 6.5, 7.0], [4.0, 6.0, 6.5]).pvalue)
     assert found.high - found.mean == pytest.approx(found.mean - found.low)
     assert found.low == pytest.approx(found.mean - statistics.half_interval([1.0, 0.5, 0.5]))
+
+
+def by_hand(first: dict[int, float], second: dict[int, float]) -> tuple[float, float, float]:
+    """Lower and upper end of the 95 % interval and the p-value, from the textbook's formulas."""
+    differences = [first[seed] - second[seed] for seed in first]
+    n, mean = len(differences), plain.mean(differences)
+    error = plain.stdev(differences) / math.sqrt(n)
+    half = t.ppf(0.975, n - 1) * error
+    return mean - half, mean + half, 2 * t.sf(abs(mean) / error, n - 1)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_a_paired_test_is_the_formula(n: int) -> None:
+    draw = np.random.default_rng(n)
+    for shift in (0.0, 0.5, 20.0):
+        first = dict(enumerate(draw.normal(60, 2, n)))
+        second = dict(enumerate(draw.normal(60 + shift, 1, n)))
+        found = statistics.paired(first, second)
+        assert (found.low, found.high, found.p) == pytest.approx(by_hand(first, second), rel=1e-12)
+
+
+def test_equal_differences_that_rounding_separates_are_no_warning() -> None:
+    first = {seed: 60 + seed / 10 for seed in range(5)}
+    found = statistics.paired(first, {seed: value - 0.1 for seed, value in first.items()})
+    assert found.p < 1e-50
+    assert found.low == pytest.approx(found.high) == pytest.approx(0.1)
 
 
 def test_pairs_that_cannot_be_tested_say_so() -> None:

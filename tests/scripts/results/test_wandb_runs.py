@@ -109,6 +109,7 @@ def test_what_was_recorded_is_what_comes_back(folder: Path, tmp_path: Path) -> N
         }
         assert there.readings["selected"] is None
         assert (there.cost, there.commit) == (here.cost, here.commit)
+        assert there.overrides == here.overrides == ["loss.margin=0.2", "group='a b'"]
         assert there.config["loss"] == here.config["loss"]
     assert remote["digits/margin_1a2b3c4d/seed2"].state == "running"
 
