@@ -15,9 +15,10 @@ from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, Positiv
 from core.types import Miner
 from engine.config.names import FolderSettings, Text
 from engine.config.values import Settings
-from engine.data.image_source import ImageSource
 from evaluation.evaluator import Evaluator
 
+# of the images; here and not in engine.data.image_source, which imports torchvision and so torch._dynamo
+Source = Literal["auto", "files", "cache", "device"]
 Made = Callable[..., Any]  # called again by the run, with what it waits for
 
 
@@ -34,7 +35,7 @@ class TrainerSettings(Settings):
     strategy: Text
     chunk_size: PositiveInt | None
     workers: Literal["auto"] | NonNegativeInt
-    source: ImageSource
+    source: Source
     cache_gib: NonNegativeFloat
     compile: bool
     head_lr: NonNegativeFloat | None

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,8 +18,8 @@ from datasets.images import Images
 from datasets.table import DatasetError
 from engine.schedule import TrainingSchedule
 from engine.progress import watched
+from engine.config.settings import ImageSource
 
-ImageSource = Literal["auto", "files", "cache", "device"]
 SAMPLE = 16  # images that are read to learn what reading costs
 PAYS = 0.8  # share of the time with files that a run with a cache may take, the building included
 GIB = 2**30
