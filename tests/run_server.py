@@ -64,13 +64,16 @@ class Runs:
 
     def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
         """The process; `limit` is the largest file that it may write, in bytes."""
-        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
-        order = {"arguments": arguments, "log": str(self.log)}
+        order = {"arguments": self.command(*overrides), "log": str(self.log)}
         order |= {"limit": limit, "variables": variables}
         assert self.server.stdin
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
         return int(self._answer())
+
+    def command(self, *overrides: str) -> list[str]:
+        """What follows `python main.py`."""
+        return [f"paths.runs={self.folder}", *RUN, *overrides]
 
     def end(self) -> Ended:
         return Ended(int(self._answer()), self.log.read_text())
