@@ -5,6 +5,7 @@ help is there at once.
 """
 
 import ast
+import json
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -106,13 +107,13 @@ def help_text(words: Sequence[str] = (), config_dir: str | None = None) -> str:
 
 def _overview(folders: Sequence[Path]) -> str:
     defaults = _default_choices()
-    lines = ["groups, with their number of choices (* is the default)"]
-    for group in GROUPS:
-        lines.append(_group_line(group, defaults.get(group, []), list(_choices(group, folders))))
-    lines += ["", "keys, with their defaults"]
-    for key, meaning in KEYS.items():
-        lines.append(f"  {key + _default(key, defaults):36} {meaning}")
-    return "\n".join([USAGE, *lines, "", OPTIONS])
+    groups = [
+        _group_line(group, defaults.get(group, []), list(_choices(group, folders)))
+        for group in GROUPS
+    ]
+    keys = [f"  {key + _default(key, defaults):36} {meaning}" for key, meaning in KEYS.items()]
+    lines = [USAGE, "groups, with their number of choices (* is the default)", *groups]
+    return "\n".join([*lines, "", "keys, with their defaults", *keys, "", OPTIONS])
 
 
 def _group_line(group: str, defaults: Sequence[str], choices: Sequence[str]) -> str:
@@ -144,15 +145,12 @@ def _default_choices() -> dict[str, list[str]]:
 def _default(key: str, defaults: dict[str, list[str]]) -> str:
     """`=value` as the YAML of the default choice has it; nothing for what depends on others."""
     group, _, rest = key.partition(".")
-    file = (
-        CONF / group / f"{defaults[group][0]}.yaml" if group in defaults else CONF / "config.yaml"
-    )
+    in_group = group in defaults
+    file = CONF / (f"{group}/{defaults[group][0]}.yaml" if in_group else "config.yaml")
     value: Any = yaml.safe_load(file.read_text())
-    for name in (rest if group in defaults else key).split("."):
+    for name in (rest if in_group else key).split("."):
         value = value[name]
-    text = (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+    text = value if isinstance(value, str) else json.dumps(value)
     return "" if "${" in text else f"={text}"
 
 
