@@ -124,6 +124,7 @@ def summary(done: Sequence[Measured]) -> dict[str, Any]:
         "seconds_min": f"{min(seconds):.3g}" if seconds else "",
         "seconds_median": f"{statistics.median(seconds):.3g}" if seconds else "",
         "cpu_seconds_min": f"{min(cpu):.3g}" if cpu else "",
+        "cpu_seconds_median": f"{statistics.median(cpu):.3g}" if cpu else "",
         "peak_gib": f"{max(peaks):.2f}" if peaks else "",
         "rounds": len(done),
         "failure": next((one.failure for one in done if one.failure), ""),

@@ -7,7 +7,7 @@ to <out>/<what>_<device>.csv, one row per size and side, with the hardware, vers
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import criteria, evaluation, scaling, training
+from benchmarks import criteria, evaluation, scaling, start, training
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     evaluation.add_to(subjects)
     training.add_to(subjects)
     scaling.add_to(subjects)
+    start.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 

@@ -82,8 +82,9 @@ class Runs:
 
     def start(self, *overrides: str, limit: int = 0, **variables: str) -> int:
         """The process; `limit` is the largest file that it may write, in bytes."""
-        arguments = [f"paths.runs={self.folder}", *RUN, *overrides]
-        return self._order(arguments=arguments, limit=limit, variables=variables)
+        return self._order(
+            arguments=self.arguments(*overrides), limit=limit, variables=variables
+        )
 
     def send(self, arguments: Sequence[str], limit: int, variables: Mapping[str, str]) -> int:
         """The process of `python main.py <arguments>`."""
@@ -108,6 +109,10 @@ class Runs:
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
         return int(self._answer())
+
+    def arguments(self, *overrides: str) -> list[str]:
+        """The arguments of `python main.py` for a run of this server."""
+        return [f"paths.runs={self.folder}", *RUN, *overrides]
 
     def end(self) -> Ended:
         return Ended(int(self._answer()), self.log.read_text())

@@ -1,4 +1,4 @@
-"""Checks of the command line before Hydra composes it."""
+"""Checks a command line before Hydra composes the configuration; torch is not needed."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from tracking.run_files import GROUPS
 
-SEVERAL = "metric"  # the one group of which a run has several choices
+SEVERAL = "metric"  # the only group of which a run may have several choices
 
 
 def parsed(arguments: Sequence[str]) -> Namespace:
-    """Hydra's options, such as `config_dir`, and `overrides`.
+    """Parse Hydra's options, such as `config_dir`, and the `overrides`.
 
     Raises:
-        UserError: an option is unknown, or lacks its value.
+        UserError: an option is unknown, or its value is missing.
     """
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
@@ -29,30 +29,32 @@ def parsed(arguments: Sequence[str]) -> Namespace:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise UserError(f"{message}; first options, then values as key=value; --help lists both")
+    raise UserError(f"{message}; options come before key=value; --help lists both")
 
 
-def check_command_line(arguments: Sequence[str]) -> None:
-    """The options exist, and each group is given the name of a file.
+def check_command_line(arguments: Sequence[str]) -> Namespace:
+    """Parse a command line and check that its options and the choices of its groups can be meant.
 
     Raises:
-        UserError: an option is unknown, or a choice is no name.
+        UserError: an option is unknown, or a choice is not the name of a file.
     """
-    check_choices(parsed(arguments).overrides)
+    options = parsed(arguments)
+    check_choices(options.overrides)
+    return options
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Every group is given the name of one file, the metrics at least one.
+    """Check that each group has one choice, and the group metric at least one.
 
     Raises:
-        ConfigurationError: the choice of a group is no name, or names several files where a run
-            has one.
+        ConfigurationError: a choice is not the name of a file, or a group has several choices of
+            which a run takes one.
     """
     try:
-        said = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException:  # Hydra says what it cannot read
+        given = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException:  # Hydra raises it again, in its own words
         return
-    for override in said:
+    for override in given:
         if (CONF / (override.key_or_group or "?")).is_dir() and not override.is_delete():
             value = override.value()
             for choice in value.list if isinstance(value, ChoiceSweep) else [value]:

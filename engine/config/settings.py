@@ -15,9 +15,10 @@ from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, Positiv
 from core.types import Miner
 from engine.config.names import FolderSettings, Text
 from engine.config.values import Settings
-from engine.data.image_source import ImageSource
 from evaluation.evaluator import Evaluator
 
+# of the images; here and not in engine.data.image_source, which imports torchvision and so torch._dynamo
+ImageSource = Literal["auto", "files", "cache", "device"]
 Made = Callable[..., Any]  # called again by the run, with what it waits for
 
 

@@ -11,7 +11,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 from torch import nn
 
-from engine.build import build_fabric
 from engine.config.check import check
 from engine.config.errors import ConfigurationError
 from engine.config.selection import check_selection
@@ -106,6 +105,9 @@ def check_devices(trainer: DictConfig) -> None:
             f"trainer.num_nodes={trainer.num_nodes}: this command was not started on several "
             "machines; start it with torchrun or SLURM, see docs/devices.md, or choose 1"
         )
+    # imports torch._dynamo, which takes a second; a wrong value is told before
+    from engine.build import build_fabric
+
     with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below
         warnings.simplefilter("ignore")
         fabric, cores = build_fabric(trainer), os.cpu_count() or 1

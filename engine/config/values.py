@@ -63,6 +63,9 @@ def check_values(content: Content, settings: type[Settings]) -> None:
             argument is unknown or missing, or a `_target_` names nothing.
     """
     own = [name for name in inspect.signature(settings).parameters if name in content]
+    hints = get_type_hints(settings)
+    # trainer and evaluation before components, whose modules take seconds to import
+    own.sort(key=lambda name: not _is_settings(hints.get(name)))
     _arguments("", settings, {name: content[name] for name in [*own, *content]})
 
 

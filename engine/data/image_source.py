@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -16,9 +16,9 @@ from core.process_rank import is_first_process
 from datasets.cache import Cache, name_of, write
 from datasets.images import Images
 from engine.progress import watched
+from engine.config.settings import ImageSource
 
 log = logging.getLogger(__name__)
-ImageSource = Literal["auto", "files", "cache", "device"]
 
 
 class SourceConfig(NamedTuple):
