@@ -4,7 +4,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done),python3)
 BIN := .venv/bin
 
-.PHONY: run test install check clean
+.PHONY: run test install check docs docs-serve clean
 
 run: .venv/installed
 	$(BIN)/python main.py dataset=digits
@@ -20,6 +20,13 @@ check: .venv/installed-test
 
 install: .venv/installed
 
+# The documentation site; without a warning, or not at all.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
+
 .venv/bin/python:
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
@@ -32,5 +39,9 @@ install: .venv/installed
 	$(BIN)/pip install -q -r requirements-test.txt
 	touch $@
 
+.venv/installed-docs: requirements-docs.txt .venv/installed | .venv/bin/python
+	$(BIN)/pip install -q -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
