@@ -44,4 +44,4 @@ docs-serve: .venv/installed-docs
 	touch $@
 
 clean:
-	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
