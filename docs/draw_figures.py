@@ -20,12 +20,12 @@ def omniglot() -> Figure:
     table = pd.read_csv(RESULTS / "omniglot" / "table.csv", comment="#")
     recall = table[table["column"] == "recall@1"].sort_values("mean", ascending=False)
     names = [name.removesuffix("-convnet") for name in recall["method"]]
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(8.6, 4.4), layout="constrained")
     axes = figure.add_subplot(title="Recall@1 on Omniglot, alphabets that no network has seen")
     colours = [GREY if name == "untrained" else BLUE for name in names]
     for place, (mean, spread) in enumerate(zip(recall["mean"], recall["spread"], strict=True)):
-        axes.errorbar(place, mean, yerr=spread, fmt="o", color=colours[place], markersize=4)
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7.5)
+        axes.errorbar(place, mean, yerr=spread, fmt="o", color=colours[place], markersize=3)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_xlim(-1, len(names))
     axes.set_ylabel("percent, mean ± sd of 5 seeds")
     axes.grid(visible=False, axis="x")
