@@ -146,6 +146,12 @@ def joined(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines()).strip()
 
 
+def escaped(text: str) -> str:
+    """Prose in which Markdown finds no emphasis: `s_ij` and `a * b` stay as they are."""
+    kept = r"`[^`]*`|https?://\S+"
+    return re.sub(rf"{kept}|[_*]", lambda m: m[0] if len(m[0]) > 1 else f"\\{m[0]}", text)
+
+
 def first_paragraph(text: str) -> str:
     return joined(text.split("\n\n")[0])
 

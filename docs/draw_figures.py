@@ -79,7 +79,7 @@ def training_speed() -> Figure:
     rows = table.query("batch == 112 and precision == '32-true'")
     rows = rows[rows["side"].isin(["floor", "ours", "plain"]) & rows["seconds_median"].notna()]
     words = {"floor": "backbone only", "ours": "a run", "plain": "a plain loop"}
-    names = [f"{row.backbone}, {words[row.side]}" for row in rows.itertuples()][::-1]
+    names = [f"{row.backbone}, {words[str(row.side)]}" for row in rows.itertuples()][::-1]
     colours = [BLUE if side == "ours" else GREY for side in rows["side"]][::-1]
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     bars(

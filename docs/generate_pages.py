@@ -15,6 +15,7 @@ from docs.components import (
     differences,
     docstring,
     elsewhere,
+    escaped,
     first_paragraph,
     is_owner,
     module_docstring,
@@ -83,6 +84,7 @@ PACKAGES = {  # package -> what it holds
     "tracking": "Run folders and loggers",
     "sweeps": "Sweeps and hyperparameter search",
 }
+PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
 API = "api"
 FIGURES = "results/omniglot/figures"
 
@@ -113,14 +115,12 @@ def pages() -> dict[str, str]:
 
 def index(group: Group) -> str:
     """One row for each choice."""
-    heads = ["name", "what it does", "source"]
-    heads += ["default miner"] if group.group == "loss" else []
-    rows = [[link(choice), choice.summary, choice.source] for choice in choices(group.group)]
-    if group.group == "loss":
-        rows = [
-            [*row, f"`{choice.default_miner}`"]
-            for row, choice in zip(rows, choices(group.group), strict=True)
-        ]
+    heads, rows = ["name", "what it does"], []
+    heads += {"loss": ["default miner", "source"], "batchminer": ["source"]}.get(group.group, [])
+    for choice in choices(group.group):
+        row = [link(choice), escaped(choice.summary)]
+        row += [f"`{choice.default_miner}`"] if group.group == "loss" else []
+        rows.append(row + ([linked(choice.source)] if group.group != "metric" else []))
     parts = [f"# {group.title}", group.intro, table(heads, rows)]
     if group.group == "metric":
         parts += ["## Same name, different number", same_names()]
@@ -130,10 +130,10 @@ def index(group: Group) -> str:
 def page(choice: Choice) -> str:
     """Source, use, definition and numbers of one choice."""
     parts = [f"# {choice.name}"]
-    if choice.source:
+    if choice.source and choice.group != "metric":  # a metric names its source in its docstring
         parts.append(f"**Source:** {choice.source}")
     if not is_owner(choice):
-        parts.append(choice.comment)
+        parts.append(escaped(choice.comment))
     parts += ["## Use", f"```bash\n{commands(choice)}\n```"]
     parts += [python_use(choice)] if choice.group != "metric" else [numbers(choice)]
     parts += ["## Definition", *(define(choice, target) for target in choice.targets)]
@@ -201,7 +201,7 @@ def yaml_block(file: Path) -> str:
 def differences_page() -> str:
     """Everything that other code computes under the same name, on one page."""
     rows = [
-        [f"[{choice.name}](../{folder}/{choice.name}.md)", who, what]
+        [f"[{choice.name}](../{folder}/{choice.name}.md)", who, escaped(what)]
         for group, folder in (("loss", "losses"), ("batchminer", "miners"))
         for choice in choices(group)
         if is_owner(choice)
@@ -220,7 +220,7 @@ def differences_page() -> str:
 
 def same_names() -> str:
     rows = [
-        [link(choice), elsewhere(docstring(target))]
+        [link(choice), escaped(elsewhere(docstring(target)))]
         for choice in choices("metric")
         if is_owner(choice)
         for target in choice.targets
@@ -232,29 +232,26 @@ def same_names() -> str:
 def api_pages() -> Iterator[tuple[str, str]]:
     """One page for each package, with its modules in a table, and one for each module."""
     yield f"{API}/index.md", api_index()
-    for package, holds in PACKAGES.items():
-        modules = modules_of(package)
-        rows = [
-            [f"[{module}]({module}.md)", first_paragraph(module_docstring(f"{module}.x"))]
-            for module in modules
-        ]
-        body = [f"# {package}", f"{holds}.", table(["module", "what it holds"], rows)]
-        if not modules:
-            body = body[:2]
-        elsewhere_on_site = {
-            "criteria": "losses",
-            "batch_mining": "miners",
-            "evaluation": "metrics",
-        }
-        if folder := elsewhere_on_site.get(package):
-            body.insert(2, f"The [{folder}](../{folder}/index.md) themselves have their own pages.")
-        yield f"{API}/{package}.md", "\n\n".join(body) + "\n"
-        for module in modules:
-            yield f"{API}/{module}.md", f"# {module}\n\n::: {module}\n"
+    for package in PACKAGES:
+        yield f"{API}/{package}/index.md", package_page(package)
+        options = "    options: { show_root_heading: false, heading_level: 2 }"
+        for module in modules_of(package):
+            yield f"{API}/{package}/{module}.md", f"# {module}\n\n::: {module}\n{options}\n"
+
+
+def package_page(package: str) -> str:
+    parts = [f"# {package}", f"{PACKAGES[package]}."]
+    if folder := PAGES_OF.get(package):
+        parts.append(f"Each of the [{folder}](../../{folder}/index.md) has its own page.")
+    rows = [
+        [f"[{module}]({module}.md)", escaped(first_paragraph(module_docstring(f"{module}.x")))]
+        for module in modules_of(package)
+    ]
+    return "\n\n".join([*parts, table(["module", "what it holds"], rows)] if rows else parts) + "\n"
 
 
 def api_index() -> str:
-    rows = [[f"[{package}]({package}.md)", holds] for package, holds in PACKAGES.items()]
+    rows = [[f"[{package}]({package}/index.md)", holds] for package, holds in PACKAGES.items()]
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `sweeps`, which uses "
         "`engine`, `tracking`, the components, and `core`. The components (`criteria`, "
@@ -277,7 +274,7 @@ def modules_of(package: str) -> list[str]:
 
 def navigation() -> list[Any]:
     """The tree at the side; it names the pages that exist, so that a new one appears by itself."""
-    how_to = [f"how_to/{path.name}" for path in sorted((DOCS / "how_to").glob("*.md"))]
+    how_to = sorted((DOCS / "how_to").glob("*.md"), key=lambda path: (path.stem != "index", path))
     groups = [
         {
             group.title: [
@@ -289,7 +286,12 @@ def navigation() -> list[Any]:
         for group in GROUPS
     ]
     api = [
-        {package: [f"{API}/{package}.md", *(f"{API}/{m}.md" for m in modules_of(package))]}
+        {
+            package: [
+                f"{API}/{package}/index.md",
+                *(f"{API}/{package}/{module}.md" for module in modules_of(package)),
+            ]
+        }
         for package in PACKAGES
     ]
     return [
@@ -297,7 +299,7 @@ def navigation() -> list[Any]:
         {
             "How to": [
                 "how_to.md",
-                *how_to,
+                *(f"how_to/{path.name}" for path in how_to),
                 "data.md",
                 "sweeps.md",
                 "results.md",
@@ -325,6 +327,12 @@ def navigation() -> list[Any]:
 
 def link(choice: Choice) -> str:
     return f"[{choice.name}]({choice.name}.md)"
+
+
+def linked(source: str) -> str:
+    """A source whose address, at its end, is behind its words."""
+    words, comma, address = source.rstrip(".").rpartition(", http")
+    return f"[{words}](http{address})" if comma else source
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:

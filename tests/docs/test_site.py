@@ -133,7 +133,10 @@ def test_sections_of_a_docstring_become_markdown() -> None:
     assert legible(text) == (
         "One.\n\nDifferences:\n    - **A**: x y\n    - **B**: z\n\n**Elsewhere:** other."
     )
-    assert legible("    a = b\n\nArgs:\n    k: one") == "    a = b\n\nArgs:\n    k: one"
+    formula_and_argument = "    a_i = b\n\nArgs:\n    k_p: one"
+    assert legible(formula_and_argument) == formula_and_argument
+    assert legible("Args:\n    k: > 0") == "Args:\n    k: \\> 0"
+    assert legible("r_j = `s_k` of https://a.b/c_d") == "r\\_j = `s_k` of https://a.b/c_d"
 
 
 def test_the_navigation_reaches_every_page_and_no_other(made: dict[str, str]) -> None:
