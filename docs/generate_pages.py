@@ -147,7 +147,8 @@ def commands(choice: Choice) -> str:
     """Commands that use it; each works as it stands."""
     run = "python main.py dataset=digits"
     if choice.group == "metric":
-        return f"{run} metric=[{choice.name}]"
+        beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch
+        return f"{run} metric=[{beside}{choice.name}]"
     if choice.group == "batchminer":
         loss = "triplet" if choice.name != "multisimilarity" else "multisimilarity"
         return f"{run} loss={loss} batchminer={choice.name}"
@@ -275,6 +276,7 @@ def modules_of(package: str) -> list[str]:
 def navigation() -> list[Any]:
     """The tree at the side; it names the pages that exist, so that a new one appears by itself."""
     how_to = sorted((DOCS / "how_to").glob("*.md"), key=lambda path: (path.stem != "index", path))
+    additions = [{"Add a component": [f"how_to/{path.name}" for path in how_to]}] if how_to else []
     groups = [
         {
             group.title: [
@@ -299,7 +301,7 @@ def navigation() -> list[Any]:
         {
             "How to": [
                 "how_to.md",
-                *(f"how_to/{path.name}" for path in how_to),
+                *additions,
                 "data.md",
                 "sweeps.md",
                 "results.md",

@@ -23,6 +23,7 @@ from docs.components import (
 from docs.generate_pages import DOCS, GROUPS, Group, differences_page, navigation, pages
 from docs.griffe_sections import legible
 from engine.config.compose import compose_run
+from engine.config.start import check_start
 from evaluation.metrics.metric import OFFERED, direction_of
 
 TARGETS = sorted(owners())
@@ -158,11 +159,34 @@ def test_the_text_of_the_pages_names_files_and_modules_that_exist() -> None:
     """A path in backticks that begins with a folder of the repository is there."""
     folders = "conf|criteria|batch_mining|docs|engine|evaluation|core|results|scripts|tests"
     path = re.compile(rf"`((?:{folders})/[\w./]+\.(?:py|yaml|md|csv|sh|tex))`")
-    texts = [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    texts = [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     for text in texts:
         for name in path.findall(text.read_text()):
             if "my_" not in name:
                 assert (ROOT / name).exists(), f"{text.name} names {name}"
+
+
+def test_the_readme_is_short_and_its_rows_are_those_of_the_table() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 150
+    table = (ROOT / "results" / "omniglot" / "table.md").read_text()
+    plain = re.sub(r"[*†]|</?ins>|-convnet", "", table).splitlines()
+    rows = [line for line in readme.splitlines() if "±" in line and line.startswith("| ")]
+    assert len(rows) == 8
+    assert set(rows) <= set(plain)
+
+
+@pytest.mark.slow
+def test_every_command_of_a_page_is_a_valid_configuration(made: dict[str, str]) -> None:
+    """All of the generated pages; of the written ones those without placeholders and options."""
+    pattern = re.compile(r"^python main.py ([\w.@/=,\[\] ]+)(?:#.*)?$", re.MULTILINE)
+    written = [path.read_text() for path in (ROOT / "README.md", *DOCS.glob("*.md"))]
+    pages_and_files = [*made.values(), *written]
+    commands = {found.strip() for page in pages_and_files for found in pattern.findall(page)}
+    assert len(commands) > 120
+    for command in sorted(commands):
+        arguments = [word for word in command.split() if not word.startswith("trainer.devices")]
+        check_start(compose_run(arguments), arguments)
 
 
 @pytest.mark.slow
