@@ -10,7 +10,7 @@ BIN := .venv/bin
 PINS = $(if $(LOCKED),-c requirements-lock.txt)
 TORCH_FROM = $(if $(findstring ://,$(TORCH_INDEX)),--index-url,--no-index --find-links) '$(TORCH_INDEX)'
 
-.PHONY: run test install check lock clean
+.PHONY: run test install check docs docs-serve lock clean
 
 run: .venv/installed
 	$(BIN)/python main.py dataset=digits
@@ -25,6 +25,13 @@ check: .venv/installed-test
 	$(BIN)/lint-imports
 
 install: .venv/installed
+
+# The documentation site; without a warning, or not at all.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 .venv/bin/python:
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12"; exit 1; }
@@ -65,6 +72,9 @@ print("# Elsewhere, or to install the run's packages alone, use it for versions 
 print("# pip install -r requirements.txt -c requirements-lock.txt, or make run LOCKED=1.")
 endef
 export LOCK_HEADER
+.venv/installed-docs: requirements-docs.txt .venv/installed | .venv/bin/python
+	$(BIN)/pip install -q -r requirements-docs.txt
+	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

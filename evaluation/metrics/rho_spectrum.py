@@ -25,6 +25,10 @@ def rho_spectrum(spectrum: Spectrum, m: int) -> Scalar | Spectrum:
     CPU, and does neither on a GPU; the two differ by a fifth and more. Others centre first, which
     is `rho_spectrum_centered`.
 
+    Args:
+        m: the first |m| - 1 values are left out; its sign is the direction of the divergence, and
+            0 returns the spectrum itself.
+
     Raises:
         UndefinedError: nothing is left after the first |m| - 1 values, or only zeros.
     """
@@ -47,6 +51,9 @@ def rho_spectrum_centered(centered_spectrum: Spectrum, m: int) -> Scalar | Spect
 
     With the mean gone no singular value is special, and m = 1 looks at all of them. Range [0, ∞],
     no better direction. Not a published number; the ρ of Roth et al. 2020 is not centred.
+
+    Args:
+        m: as in `rho_spectrum`.
 
     Raises:
         UndefinedError: all embeddings are the same, or nothing is left after the first |m| - 1.

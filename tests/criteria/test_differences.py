@@ -1,7 +1,7 @@
 """What the pages say that pytorch-metric-learning computes otherwise, it does compute otherwise.
 
-Each specimen has their number and ours; a user who compares the two finds the reason in
-docs/criteria.md.
+Each test has their number and ours; a user who compares the two finds the reason in the
+section `Differences:` of the docstring, which the page of the loss shows.
 """
 
 import math
