@@ -36,7 +36,7 @@ def composed() -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.usefixtures("composed")
 def test_every_configuration_keeps_its_folder() -> None:
     moved = {}

@@ -44,7 +44,7 @@ def assert_one_line(ended: Ended, *parts: str) -> None:
         assert part in line
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> None:
     rng = random.Random(0)
     killed = done = 0

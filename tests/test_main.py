@@ -147,7 +147,7 @@ TREES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("dataset", "backbone"), list(zip(TREES, ["resnet50", "bninception"] * 2, strict=True))
 )
@@ -176,7 +176,7 @@ def test_official_layouts_train_and_evaluate(
     assert all(math.isfinite(r["train/loss"]) for r in records(folder) if "train/loss" in r)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_real_handwriting_is_learned(omniglot_root: str, tmp_path: Path) -> None:
     """A third of the default run: far above the 0.41 of random weights."""
     folder = finished(

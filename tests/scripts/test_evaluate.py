@@ -17,7 +17,6 @@ import pytest
 import torch
 from PIL import Image
 
-from architectures.timm import timm_model
 from datasets.digits import digits
 from scripts.evaluate import main
 
@@ -261,6 +260,8 @@ def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user evaluated a vision transformer for 224 pixels with `transform=small`."""
+    from architectures.timm import timm_model  # takes seconds
+
     transformer = timm_model("vit_tiny_patch16_224", pretrained=False)
     monkeypatch.setattr("scripts.evaluate.backbone", lambda *_: transformer)
     with pytest.raises(SystemExit) as ended:
