@@ -1,6 +1,6 @@
 import importlib
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def build(name: str, **choices: object) -> Embedder:
     return getattr(importlib.import_module(module), function)(**{**config, **choices})
 
 
-def package(name: str) -> Any:
+def package(name: str) -> ModuleType:
     """A package that takes seconds to import, which no worker that runs other tests shall pay."""
     return importlib.import_module(name)
 
