@@ -1,4 +1,5 @@
-# `make run` trains and evaluates on a real, embedded dataset; `make test` checks everything.
+# `make run` trains and evaluates on a real, embedded dataset; `make test` checks what a change may break,
+# `make test-all` everything.
 #
 # make run TORCH_INDEX=<url or folder>   torch and torchvision come from this package index, or from
 #                                        the wheels in this folder, such as those of the CPU build
@@ -10,13 +11,18 @@ BIN := .venv/bin
 PINS = $(if $(LOCKED),-c requirements-lock.txt)
 TORCH_FROM = $(if $(findstring ://,$(TORCH_INDEX)),--index-url,--no-index --find-links) '$(TORCH_INDEX)'
 
-.PHONY: run test install check docs docs-serve lock clean
+.PHONY: run test test-all install check docs docs-serve lock clean
 
 run: .venv/installed
 	$(BIN)/python main.py dataset=digits
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
+
 test: .venv/installed-test check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
+	$(PYTEST) -m "not extended"
+
+test-all: test
+	$(PYTEST) -m extended
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

@@ -28,6 +28,8 @@ COMPONENTS = sorted(
     if path.name != "__init__.py"
 )
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
+GROUPS = sorted({path.relative_to(ROOT / "conf").parts[0] for path in CONFIGS})
+every_group = pytest.mark.parametrize("group", GROUPS)
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.splitlines()
@@ -35,6 +37,11 @@ TRACKED = subprocess.run(
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def configs(group: str) -> list[Path]:
+    """conf/config.yaml is a group of its own."""
+    return [path for path in CONFIGS if path.relative_to(ROOT / "conf").parts[0] == group]
 
 
 def targets(node: object) -> list[str]:
@@ -56,23 +63,26 @@ def test_the_checks_below_check_something() -> None:
     assert len(COMPONENTS) > 30
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-def test_every_target_exists(config: Path) -> None:
-    for target in targets(yaml.safe_load(config.read_text())):
-        assert callable(get_object(target)), target
+@every_group
+def test_every_target_exists(group: str, subtests: pytest.Subtests) -> None:
+    for config in configs(group):
+        for target in targets(yaml.safe_load(config.read_text())):
+            with subtests.test(name_of(config), target=target):
+                assert callable(get_object(target))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-def test_a_component_sits_where_its_name_says(config: Path) -> None:
+@pytest.mark.parametrize("group", PACKAGE_OF)
+def test_a_component_sits_where_its_name_says(group: str, subtests: pytest.Subtests) -> None:
     """conf/loss/triplet.yaml configures criteria/triplet.py, nothing else."""
-    group = config.parent.name
-    content = yaml.safe_load(config.read_text())
-    if group in ONE_TO_ONE and content.get("_target_", "types.NoneType") != "types.NoneType":
-        assert content["_target_"].startswith(f"{PACKAGE_OF[group]}.{config.stem}.")
-    elif group in PACKAGE_OF:
-        assert all(
-            target.split(".")[0] in (PACKAGE_OF[group], "types") for target in targets(content)
-        )
+    for config in (path for path in CONFIGS if path.parent.name == group):
+        with subtests.test(name_of(config)):
+            content = yaml.safe_load(config.read_text())
+            own = content.get("_target_", "types.NoneType")
+            if group in ONE_TO_ONE and own != "types.NoneType":
+                assert own.startswith(f"{PACKAGE_OF[group]}.{config.stem}.")
+            else:
+                packages = {target.split(".")[0] for target in targets(content)}
+                assert packages <= {PACKAGE_OF[group], "types"}
 
 
 @pytest.mark.parametrize("group", ONE_TO_ONE)
@@ -97,14 +107,17 @@ def test_every_component_has_a_test_of_its_own(group: str) -> None:
     assert {f"test_{module}" for module in modules} <= tests
 
 
-@pytest.mark.parametrize("module", COMPONENTS, ids=name_of)
-def test_a_component_fits_on_three_screens(module: Path) -> None:
-    assert len(module.read_text().splitlines()) <= 200
+def test_a_component_fits_on_three_screens(subtests: pytest.Subtests) -> None:
+    for module in COMPONENTS:
+        with subtests.test(name_of(module)):
+            assert len(module.read_text().splitlines()) <= 200
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-def test_a_config_names_no_machine(config: Path) -> None:
-    assert not re.search(r"(^|[\s:\"'])/(home|root|mnt|data)/", config.read_text())
+@every_group
+def test_a_config_names_no_machine(group: str, subtests: pytest.Subtests) -> None:
+    for config in configs(group):
+        with subtests.test(name_of(config)):
+            assert not re.search(r"(^|[\s:\"'])/(home|root|mnt|data)/", config.read_text())
 
 
 def test_no_module_is_a_bag() -> None:

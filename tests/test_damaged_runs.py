@@ -240,7 +240,7 @@ def damages(rng: random.Random, files: list[Path]) -> Iterator[tuple[str, Path, 
         yield kind, file, bytes(content)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_no_damage_gives_another_number(whole: Path, stopped: Path, copied: Start) -> None:
     """Any one file of a run was cut, emptied, flipped in some bits or exchanged."""
     rng = random.Random(0)

@@ -36,7 +36,6 @@ def composed() -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("composed")
 def test_every_configuration_keeps_its_folder() -> None:
     moved = {}

@@ -21,6 +21,7 @@ EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix(""))
     for path in (CONF / "experiment").rglob("*.yaml")
 )
+SETTINGS = sorted({name.rpartition("/")[0] for name in EXPERIMENTS})  # study and dataset
 PROTOCOLS = sorted(
     str(path.relative_to(CONF / "protocol").with_suffix(""))
     for path in (CONF / "protocol").rglob("*.yaml")
@@ -46,33 +47,43 @@ def header(name: str) -> str:
     return text[: text.index("defaults:")]
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_it_composes_and_builds(name: str) -> None:
-    config = composed(f"experiment={name}")
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_run_composes_and_builds_and_stands_where_its_protocol_says(
+    setting: str, subtests: pytest.Subtests
+) -> None:
+    protocol = composed(f"protocol={setting}")
+    for name in runs_of(setting):
+        with subtests.test(name):
+            config = composed(f"experiment={name}")
+            assert_it_builds(config)
+            assert_it_stands_where_its_protocol_says(config, protocol, *name.split("/"))
+
+
+def assert_it_builds(config: DictConfig) -> None:
     for part in ("loss", "batchminer", "transform"):
         instantiate(config[part])
     assert len(instantiate(config.sampler)(labels=LABELS)) > 0
     assert instantiate(config.evaluation.measure).higher_is_better
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_its_header_says_what_it_reproduces(name: str) -> None:
-    text = header(name)
-    for field in ("command", "expected", "hardware"):
-        assert f"#   {field} " in text
-    assert f"experiment={name} " in text
-    assert "https://" in text
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_it_stands_where_its_protocol_says(name: str) -> None:
-    study, dataset, run = name.split("/")
-    config = composed(f"experiment={name}")
-    protocol = composed(f"protocol={study}/{dataset}")
+def assert_it_stands_where_its_protocol_says(
+    config: DictConfig, protocol: DictConfig, study: str, _: str, run: str
+) -> None:
     assert config.group.startswith(f"{study}_")
     assert run in config.group
     for key in ("dataset", "transform", "optimizer", "scheduler", "trainer", "validation"):
         assert config[key] == protocol[key], key
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_header_says_what_the_run_reproduces(setting: str, subtests: pytest.Subtests) -> None:
+    for name in runs_of(setting):
+        with subtests.test(name):
+            text = header(name)
+            for field in ("command", "expected", "hardware"):
+                assert f"#   {field} " in text
+            assert f"experiment={name} " in text
+            assert "https://" in text
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -82,8 +93,12 @@ def test_a_protocol_takes_another_loss(name: str) -> None:
     assert config.batchminer["_target_"] == "batch_mining.semihard.SemiHardMiner"
 
 
+def runs_of(setting: str) -> list[str]:
+    return [name for name in EXPERIMENTS if name.startswith(f"{setting}/")]
+
+
 def published(dataset: str) -> list[str]:
-    return [name for name in EXPERIMENTS if name.startswith(f"roth2020/{dataset}/")]
+    return runs_of(f"roth2020/{dataset}")
 
 
 def test_roth_et_al_ran_67_groups() -> None:
@@ -140,22 +155,19 @@ def test_the_switching_probabilities_of_the_regularised_runs() -> None:
             assert (miner.p_switch, miner.switch) == (probability, "both"), run
 
 
-@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("roth2020/")])
-def test_the_embeddings_are_normalised_but_for_three_losses(name: str) -> None:
-    raw = name.split("/")[-1] in ("npair", "generalized_lifted", "angular")
-    assert composed(f"experiment={name}").backbone.normalize is not raw
-
-
-@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("roth2020/")])
-def test_one_positive_is_drawn_for_two_losses(name: str) -> None:
-    drawn = name.split("/")[-1] in ("npair", "angular")
-    miner = composed(f"experiment={name}").batchminer["_target_"]
-    assert (miner == "batch_mining.one_positive.OnePositiveMiner") is drawn
-
-
-@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("roth2020/")])
-def test_no_miner_of_roth_et_al_cuts_off_distances_above(name: str) -> None:
-    assert composed(f"experiment={name}").batchminer.get("upper_cutoff") is None
+@pytest.mark.parametrize("dataset", ["cub200", "cars196", "sop"])
+def test_what_depends_on_the_loss_in_the_runs_of_roth_et_al(
+    dataset: str, subtests: pytest.Subtests
+) -> None:
+    """Three losses take raw embeddings, two one positive; no miner cuts off distances above."""
+    for name in published(dataset):
+        with subtests.test(name):
+            config, loss = composed(f"experiment={name}"), name.split("/")[-1]
+            raw = loss in ("npair", "generalized_lifted", "angular")
+            assert config.backbone.normalize is not raw
+            drawn = config.batchminer["_target_"] == "batch_mining.one_positive.OnePositiveMiner"
+            assert drawn is (loss in ("npair", "angular"))
+            assert config.batchminer.get("upper_cutoff") is None
 
 
 def test_the_expected_numbers_of_roth_et_al_are_percentages_with_a_deviation() -> None:
@@ -245,14 +257,18 @@ def test_softtriple_of_musgrave_et_al_weighs_centers_as_their_library_did() -> N
     assert expected == pytest.approx(0.7, abs=1e-3), "all but the mean"
 
 
-@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("musgrave2020/")])
-def test_classification_takes_one_image_of_a_class_and_the_others_four(name: str) -> None:
-    run = name.split("/")[-1]
-    one = run in ("proxynca", "normalized_softmax", "cosface", "arcface", "softtriple")
-    sampler = composed(f"experiment={name}").sampler
-    assert sampler.samples_per_class == (1 if one else 4)
+@pytest.mark.parametrize("setting", [s for s in SETTINGS if s.startswith("musgrave2020/")])
+def test_classification_takes_one_image_of_a_class_and_the_others_four(
+    setting: str, subtests: pytest.Subtests
+) -> None:
     labels = np.arange(75).repeat(60)  # three folds of CUB200
-    assert len(next(iter(instantiate(sampler)(labels=labels)))) == sampler.batch_size
+    for name in runs_of(setting):
+        with subtests.test(name):
+            run = name.split("/")[-1]
+            one = run in ("proxynca", "normalized_softmax", "cosface", "arcface", "softtriple")
+            sampler = composed(f"experiment={name}").sampler
+            assert sampler.samples_per_class == (1 if one else 4)
+            assert len(next(iter(instantiate(sampler)(labels=labels)))) == sampler.batch_size
 
 
 @pytest.mark.parametrize(

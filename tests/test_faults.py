@@ -16,6 +16,7 @@ from datasets.csv import write_csv
 from datasets.digits import digits
 from datasets.reader import read_image
 from tests.faulty import STEP
+from tests.programs import Server
 from tests.run_server import Ended, Runs, children
 from tests.run_server import runs as runs
 from tests.run_server import server as server
@@ -25,7 +26,7 @@ KILLS = 20
 
 
 @pytest.fixture(scope="module")
-def reference(server: "subprocess.Popen[str]", tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reference(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An uninterrupted run without workers."""
     folder = tmp_path_factory.mktemp("reference")
     return Runs(server, folder / "runs", folder / "log").finished("trainer.workers=0")
@@ -44,7 +45,7 @@ def assert_one_line(ended: Ended, *parts: str) -> None:
         assert part in line
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_killed_twenty_times_it_ends_the_same(reference: Path, runs: Runs) -> None:
     rng = random.Random(0)
     killed = done = 0

@@ -116,7 +116,7 @@ def built(config: DictConfig) -> None:
     instantiate(config.evaluation.measure)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_every_draw_is_refused_in_one_line_or_can_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,6 @@
 """The how-to pages: their files and commands, run as they stand in an empty folder elsewhere."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from tests.pages import commands, files, write_files
-from tests.run_server import ROOT, Runs, server  # noqa: F401 - a fixture
+from tests.programs import ROOT, Server
+from tests.run_server import Runs, server  # noqa: F401 - a fixture
 
 PAGES = ROOT / "docs" / "how_to"
 EXAMPLES = {  # page -> the group and the class or function of its component
@@ -71,7 +71,7 @@ def page(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def followed(
     page: str,
-    server: "subprocess.Popen[str]",  # noqa: F811
+    server: Server,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Followed:
     folder = tmp_path_factory.mktemp(page)

@@ -64,11 +64,6 @@ def test_it_passes_its_oracle_and_what_every_loss_must_pass(folder: Path) -> Non
 
 def test_it_trains_by_the_command_of_the_page(folder: Path, runs: Runs) -> None:
     (line,) = (line for line in commands(PAGE) if "main.py" in line)
-    _, script, *arguments = shlex.split(line)
-    assert script == "$BENCHMARK/main.py"
-    arguments = [word.replace("=my_conf", f"={folder / 'my_conf'}") for word in arguments]
-    arguments += [f"paths.runs={runs.folder}", "trainer.source=files", "trainer.workers=0"]
-    runs.send(arguments, 0, {"PYTHONPATH": str(folder)})
-    code, said = runs.end()
+    code, said = runs.command(line, folder, BENCHMARK=str(ROOT), PYTHONPATH=f"{ROOT}:.")
     assert code == 0, said
-    assert (only(runs.folder) / "summary.json").exists()
+    assert (only(folder / "runs") / "summary.json").exists()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.programs import run_command
+
 ROOT = Path(__file__).parent.parent
 SMALL = ("dataset=digits", "metric=[recall]", "tracker.mode=disabled", "trainer.workers=1")
 STEPS = ("trainer.iterations=120", "trainer.log_every=3", "trainer.checkpoint_every=4")
@@ -19,19 +21,8 @@ TIMES = ("time", "train/images_per_second")
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
-def command(runs: Path, *overrides: str) -> list[str]:
-    return [sys.executable, "main.py", f"paths.runs={runs}", *overrides]
-
-
 def run(runs: Path, *overrides: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(runs, *overrides),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-    )
+    return run_command("main.py", f"paths.runs={runs}", *overrides, **variables)
 
 
 def finished(runs: Path, *overrides: str, **variables: str) -> Path:
@@ -87,7 +78,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_command_twice_gives_the_same_bits(reference: Path, tmp_path: Path) -> None:
-    other = finished(tmp_path, *SMALL, *STEPS, "trainer.workers=0")
+    """The second time in a fresh interpreter, as a user starts it."""
+    command = [sys.executable, "main.py", f"paths.runs={tmp_path}", *SMALL, *STEPS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "trainer.workers=0"], cwd=ROOT, env=environment, check=True)
+    other = only(tmp_path)
     assert other.name == reference.name
     assert other.parent.name == reference.parent.name, "workers are not part of the name"
     assert_same(state(reference)["parts"], state(other)["parts"])
@@ -147,7 +142,7 @@ TREES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("dataset", "backbone"), list(zip(TREES, ["resnet50", "bninception"] * 2, strict=True))
 )
@@ -176,7 +171,7 @@ def test_official_layouts_train_and_evaluate(
     assert all(math.isfinite(r["train/loss"]) for r in records(folder) if "train/loss" in r)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_real_handwriting_is_learned(omniglot_root: str, tmp_path: Path) -> None:
     """A third of the default run: far above the 0.41 of random weights."""
     folder = finished(

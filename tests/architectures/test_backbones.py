@@ -1,19 +1,13 @@
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-import timm
 import torch
-import torchvision
 import yaml
-from pretrainedmodels.models.bninception import BNInception
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-import architectures.bninception
-import architectures.googlenet
-import architectures.resnet50
-import architectures.timm
 from architectures.convnet import convnet
 from architectures.embedder import Embedder
 from architectures.pretrained import WeightsUnavailableError
@@ -33,6 +27,11 @@ def build(name: str, **choices: object) -> Embedder:
     if "pretrained" in config:
         config["pretrained"] = False
     return getattr(importlib.import_module(module), function)(**{**config, **choices})
+
+
+def package(name: str) -> ModuleType:
+    """A package that takes seconds to import, which no worker that runs other tests shall pay."""
+    return importlib.import_module(name)
 
 
 def number_of(parameters: object) -> int:
@@ -87,10 +86,14 @@ def test_size_of_the_trunk(name: str, trunk: int) -> None:
 def reference(name: str) -> nn.Module:
     """The whole network as its package builds it, with random weights."""
     if name == "bninception":
-        return BNInception()
+        network: nn.Module = package("pretrainedmodels.models.bninception").BNInception()
+        return network
+    models = package("torchvision.models")
     if name == "googlenet":
-        return torchvision.models.GoogLeNet(transform_input=True, init_weights=True)
-    return torchvision.models.resnet50(weights=None)
+        network = models.GoogLeNet(transform_input=True, init_weights=True)
+    else:
+        network = models.resnet50(weights=None)
+    return network
 
 
 def unusual(network: nn.Module) -> nn.Module:
@@ -171,8 +174,8 @@ def test_convnet_takes_any_small_size() -> None:
 
 
 def test_timm_is_the_package_and_not_our_module() -> None:
-    assert architectures.timm.timm is timm
-    assert hasattr(timm, "create_model")
+    assert package("architectures.timm").timm is package("timm")
+    assert hasattr(package("timm"), "create_model")
 
 
 @pytest.mark.parametrize("model_name", ["test_vit", "test_resnet", "mobilenetv3_small_050"])
@@ -183,7 +186,7 @@ def test_timm_pools_as_the_network_does_unless_told(model_name: str, pooling: st
     ours = build("timm", model_name=model_name, pooling=pooling, batchnorm="trained").eval()
     torch.manual_seed(0)
     name = {None: {}, "avg": {"global_pool": "avg"}, "avg+max": {"global_pool": "avgmax"}}[pooling]
-    theirs = timm.create_model(model_name, num_classes=0, **name).eval()
+    theirs = package("timm").create_model(model_name, num_classes=0, **name).eval()
     config = theirs.pretrained_cfg
     mean, std = (torch.tensor(config[key]).view(3, 1, 1) for key in ("mean", "std"))
     expected = theirs((images.float() / 255 - mean) / std)
@@ -208,8 +211,8 @@ def test_timm_weights_placed_by_hand_are_used(
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     torch.manual_seed(3)
-    network = timm.create_model("test_resnet")
-    save = importlib.import_module("safetensors.torch").save_file
+    network = package("timm").create_model("test_resnet")
+    save = package("safetensors.torch").save_file
     save(network.state_dict(), folder / "test_resnet.safetensors")
     model = build("timm", model_name="test_resnet", pretrained=True)
     assert torch.equal(model.trunk[0].conv1[0].weight, network.conv1[0].weight)

@@ -9,10 +9,10 @@ import torch
 from core.tuples import all_pairs, to_pairs
 from core.types import Miner, Pairs, Triplets, Tuples
 from tests.batches import LABELS, batch, listed
-from tests.configured import build_miner, choices
+from tests.configured import build_miner, choices, read
 
 MINERS = [miner for miner in choices("batchminer") if miner != "none"]
-DRAWING = [miner for miner in MINERS if getattr(build_miner(miner), "state_dict", dict)()]
+DRAWING = [miner for miner in MINERS if "seed" in read("batchminer", miner)]
 SWITCHING = {"rho_distance": {"p_switch": 0.0}}  # breaks the rules of tuples on purpose
 UNLAWFUL = {"intra_random", "label_shuffled"}  # break them by definition
 APART = {"hdc", "pair_margin", "uniform_histogram"}  # positives whether or not there are negatives
@@ -46,6 +46,11 @@ def same(tuples: Tuples, others: Tuples) -> bool:
 
 def test_none_is_no_miner_at_all() -> None:
     assert build_miner("none") is None
+
+
+def test_a_miner_with_a_seed_draws_and_no_other_has_a_state() -> None:
+    built = {miner: build_miner(miner) for miner in MINERS}
+    assert [miner for miner in MINERS if isinstance(built[miner], nn.Module)] == DRAWING
     assert len(DRAWING) >= 5
 
 

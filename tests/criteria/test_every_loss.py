@@ -4,10 +4,12 @@ import copy
 import io
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hydra.utils import get_class
 from torch import Tensor, nn
 
 from benchmarks.pml_equivalents import COUNTERPARTS
@@ -20,25 +22,28 @@ from tests.configured import (
     build_loss,
     build_miner,
     choices,
-    composed,
     default_miner,
     takes_tuples,
+    with_parts,
     without_regularizer,
 )
 
 LOSSES = choices("loss")
 TUPLE_LOSSES = [loss for loss in LOSSES if takes_tuples(loss)]
-CLASS_LOSSES = [
-    loss
-    for loss in LOSSES
-    if any(hasattr(module, "num_classes") for module in build_loss(loss).modules())
-]
-CLASSIFIERS = [loss for loss in CLASS_LOSSES if hasattr(build_loss(loss), "logits")]
-PENALIZED = [
+CLASS_LOSSES = [loss for loss in LOSSES if any("num_classes" in part for part in with_parts(loss))]
+CLASSIFIERS = [
     loss
     for loss in CLASS_LOSSES
-    if hasattr(build_loss(loss), "prototypes") and "regularizer" in composed(f"loss={loss}").loss
+    if hasattr(get_class(next(with_parts(loss))["_target_"]), "logits")
 ]
+NO_PROTOTYPES = {"manifold": "its proxies are of no class"}
+WITH_PROTOTYPES = [
+    loss
+    for loss in LOSSES
+    if {"num_classes", "embedding_dim"} <= next(with_parts(loss)).keys()
+    and loss not in NO_PROTOTYPES
+]
+PENALIZED = [loss for loss in WITH_PROTOTYPES if "regularizer" in next(with_parts(loss))]
 FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two calls are equal
     "adacos": "the scale",
     "center": "the centers",
@@ -58,7 +63,6 @@ NOT_SEPARATING = {  # loss: why descent on it alone does not separate the classe
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_tuple_loss = pytest.mark.parametrize("loss", TUPLE_LOSSES)
-every_batch = pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
 
 
 def value_and_gradient(criterion: Callable[..., Tensor], x: Tensor, *args: object) -> list[Tensor]:
@@ -78,28 +82,46 @@ def settled(loss: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     return criterion
 
 
-def test_there_are_losses_of_both_kinds() -> None:
+def test_the_lists_that_the_yaml_gives_are_those_of_the_losses() -> None:
+    """So that no loss misses the tests of its kind."""
+    built = {loss: build_loss(loss) for loss in LOSSES}
+    prototypes = [loss for loss in LOSSES if hasattr(built[loss], "prototypes")]
+    modules = {loss: [*built[loss].modules()] for loss in LOSSES}
+    assert [loss for loss in LOSSES if hasattr(built[loss], "miner")] == TUPLE_LOSSES
+    assert [
+        loss for loss in LOSSES if any(hasattr(module, "num_classes") for module in modules[loss])
+    ] == CLASS_LOSSES
+    assert [loss for loss in CLASS_LOSSES if hasattr(built[loss], "logits")] == CLASSIFIERS
+    assert prototypes == WITH_PROTOTYPES
     assert len(TUPLE_LOSSES) >= 4
     assert len(CLASS_LOSSES) >= 4
 
 
-@every_batch
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in NOT_ITS_SLOPE])
-def test_gradient_equals_finite_differences(loss: str, labels: list[int]) -> None:
-    embeddings, targets = batch(labels)
+def test_gradient_equals_finite_differences(loss: str, subtests: pytest.Subtests) -> None:
     criterion = settled(loss)
-    assert torch.autograd.gradcheck(lambda x: criterion(x, targets), embeddings)
+    for name, labels in LABELS.items():
+        with subtests.test(batch=name):
+            embeddings, targets = batch(labels)
+            slope = partial(call, criterion, targets)
+            assert torch.autograd.gradcheck(slope, embeddings)
 
 
-@every_batch
+def call(criterion: nn.Module, labels: Tensor, embeddings: Tensor) -> Tensor:
+    value: Tensor = criterion(embeddings, labels)
+    return value
+
+
 @every_loss
-def test_order_of_the_batch_is_irrelevant(loss: str, labels: list[int]) -> None:
-    embeddings, targets = batch(labels)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+def test_order_of_the_batch_is_irrelevant(loss: str, subtests: pytest.Subtests) -> None:
     criterion = settled(loss)
-    value, gradient = value_and_gradient(criterion, embeddings, targets)
-    shuffled = value_and_gradient(criterion, embeddings[order], targets[order])
-    torch.testing.assert_close(shuffled, [value, gradient[order]])
+    for name, labels in LABELS.items():
+        with subtests.test(batch=name):
+            embeddings, targets = batch(labels)
+            order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+            value, gradient = value_and_gradient(criterion, embeddings, targets)
+            shuffled = value_and_gradient(criterion, embeddings[order], targets[order])
+            torch.testing.assert_close(shuffled, [value, gradient[order]])
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in CLASS_LOSSES])
@@ -121,19 +143,20 @@ GEOMETRIES = {
 }
 
 
-@pytest.mark.parametrize("mined", [False, True], ids=["all tuples", "default miner"])
-@pytest.mark.parametrize("geometry", GEOMETRIES)
-@every_batch
 @every_loss
 def test_degenerate_batches_have_a_finite_loss_and_gradient(
-    loss: str, labels: list[int], geometry: str, mined: bool
+    loss: str, subtests: pytest.Subtests
 ) -> None:
-    criterion = build_loss(loss, default_miner(loss) if mined else "none")
-    embeddings = GEOMETRIES[geometry](len(labels))
-    value, gradient = value_and_gradient(criterion, embeddings, torch.tensor(labels))
-    assert value.shape == ()
-    assert value.isfinite()
-    assert gradient.isfinite().all()
+    for miner in dict.fromkeys(["none", default_miner(loss)]):
+        built = build_loss(loss, miner)
+        for (name, labels), geometry in product(LABELS.items(), GEOMETRIES):
+            with subtests.test(batch=name, geometry=geometry, miner=miner):
+                embeddings = GEOMETRIES[geometry](len(labels))
+                criterion = copy.deepcopy(built)  # no batch before this one
+                value, gradient = value_and_gradient(criterion, embeddings, torch.tensor(labels))
+                assert value.shape == ()
+                assert value.isfinite()
+                assert gradient.isfinite().all()
 
 
 @every_tuple_loss
@@ -148,10 +171,15 @@ def test_nothing_mined_is_a_loss_without_a_slope(loss: str) -> None:
         assert not gradient.any()
 
 
-@pytest.mark.parametrize("wrong", ["at random", "everyone with himself"])
 @every_loss
-def test_an_invalid_triplet_is_as_good_as_none(loss: str, wrong: str) -> None:
+def test_an_invalid_triplet_is_as_good_as_none(loss: str, subtests: pytest.Subtests) -> None:
     """A miner of one triplet per anchor marks the anchors without one, on any device."""
+    for wrong in ("at random", "everyone with himself"):
+        with subtests.test(wrong=wrong):
+            assert_an_invalid_triplet_is_as_good_as_none(loss, wrong)
+
+
+def assert_an_invalid_triplet_is_as_good_as_none(loss: str, wrong: str) -> None:
     embeddings, labels = batch(LABELS["unbalanced"])
     generator = torch.Generator().manual_seed(1)
     indices = torch.randint(len(labels), (3, 30), generator=generator)
@@ -171,23 +199,44 @@ def test_an_invalid_triplet_is_as_good_as_none(loss: str, wrong: str) -> None:
     torch.testing.assert_close(value_and_gradient(criterion, embeddings, labels, nothing), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
 @every_loss
 def test_autocast_costs_no_more_than_the_rounding_of_the_embeddings(
-    loss: str, dtype: torch.dtype
+    loss: str, subtests: pytest.Subtests
 ) -> None:
     embeddings, labels = batch(LABELS["balanced"])
     criterion = settled(loss, torch.float32)
-    rounded = embeddings.detach().to(dtype)
-    with torch.autocast("cpu", dtype=dtype):
-        under_autocast = criterion(rounded, labels)
-    assert under_autocast.dtype == torch.float32
-    torch.testing.assert_close(under_autocast, criterion(rounded.float(), labels))
-    exact = criterion(embeddings.float(), labels)
-    torch.testing.assert_close(under_autocast, exact, rtol=0.05, atol=0.01)
+    for dtype in (torch.bfloat16, torch.float16):
+        with subtests.test(dtype=dtype):
+            rounded = embeddings.detach().to(dtype)
+            with torch.autocast("cpu", dtype=dtype):
+                under_autocast = criterion(rounded, labels)
+            assert under_autocast.dtype == torch.float32
+            torch.testing.assert_close(under_autocast, criterion(rounded.float(), labels))
+            exact = criterion(embeddings.float(), labels)
+            torch.testing.assert_close(under_autocast, exact, rtol=0.05, atol=0.01)
 
 
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in NOT_COMPILED])
+COMPILED_FIRST = {  # one loss for each way to compute in core; `make test-all` compiles them all
+    "arcface": "the classification with a margin",
+    "contrastive": "the positives packed into columns",
+    "cross_batch_memory": "a loss around another, with a state and references",
+    "histogram": "the soft histograms",
+    "manifold": "the inverse",
+    "margin": "pairs, with a parameter of each class",
+    "quadruplet": "the sums over triplets and quadruplets",
+    "multisimilarity": "the masked logarithms of sums of exponentials",
+    "smoothap": "the smooth ranks",
+}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, marks=[] if loss in COMPILED_FIRST else pytest.mark.extended)
+        for loss in LOSSES
+        if loss not in NOT_COMPILED
+    ],
+)
 def test_compiles_without_a_graph_break(loss: str) -> None:
     embeddings, labels = batch(LABELS["balanced"])
     criterion = build_loss(loss)
@@ -317,21 +366,28 @@ BAD_INPUTS = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD_INPUTS)
 @every_loss
-def test_bad_input_is_an_error_that_names_the_argument(loss: str, bad: str) -> None:
+def test_bad_input_is_an_error_that_names_the_argument(
+    loss: str, subtests: pytest.Subtests
+) -> None:
     embeddings, labels = batch(LABELS["balanced"])
-    spoil, argument = BAD_INPUTS[bad]
-    with pytest.raises((TypeError, ValueError), match=f"^{argument} must"):
-        build_loss(loss).double()(*spoil(embeddings, labels))
+    for bad, (spoil, argument) in BAD_INPUTS.items():
+        with (
+            subtests.test(bad),
+            pytest.raises((TypeError, ValueError), match=f"^{argument} must"),
+        ):
+            build_loss(loss).double()(*spoil(embeddings, labels))
 
 
-@pytest.mark.parametrize("label", [-1, 6])
 @pytest.mark.parametrize("loss", CLASS_LOSSES)
-def test_label_without_a_class_is_an_error(loss: str, label: int) -> None:
-    embeddings, labels = batch([0, 1, label])
-    with pytest.raises(ValueError, match=r"^labels must be in 0\.\.5"):
-        build_loss(loss).double()(embeddings, labels)
+def test_label_without_a_class_is_an_error(loss: str, subtests: pytest.Subtests) -> None:
+    for label in (-1, 6):
+        embeddings, labels = batch([0, 1, label])
+        with (
+            subtests.test(label=label),
+            pytest.raises(ValueError, match=r"^labels must be in 0\.\.5"),
+        ):
+            build_loss(loss).double()(embeddings, labels)
 
 
 @pytest.mark.parametrize("loss", CLASSIFIERS)
@@ -389,7 +445,7 @@ def test_a_penalty_on_the_prototypes_is_added(loss: str) -> None:
     torch.testing.assert_close(difference, half.prototypes.norm(dim=1).mean() / 2)
 
 
-@pytest.mark.parametrize("loss", [c for c in CLASS_LOSSES if hasattr(build_loss(c), "prototypes")])
+@pytest.mark.parametrize("loss", WITH_PROTOTYPES)
 def test_nothing_is_kept_per_sample_class_and_dimension(loss: str) -> None:
     """Which 11,000 classes would not allow: the memory is N C K, not N C D."""
     largest = 0
@@ -420,9 +476,14 @@ def test_tuples_of_another_batch_are_an_error(loss: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # in their large margin
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("loss", COUNTERPARTS)
-def test_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
+def test_equals_pytorch_metric_learning(loss: str, subtests: pytest.Subtests) -> None:
+    for seed in range(3):
+        with subtests.test(seed=seed):
+            assert_equals_pytorch_metric_learning(loss, seed)
+
+
+def assert_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
     embeddings, labels = batch([0, 1, 2, 3] * 6, seed=seed)
     counterpart = COUNTERPARTS[loss]
     ours = build_loss(loss, **counterpart.options)
@@ -497,13 +558,17 @@ TYPES = {  # of the embeddings, of the prototypes or references, and of the valu
 }
 
 
-@pytest.mark.parametrize("types", TYPES.values(), ids=TYPES.keys())
 @every_loss
 def test_embeddings_of_another_type_than_the_parameters_or_references(
-    loss: str, types: tuple[torch.dtype, torch.dtype, torch.dtype]
+    loss: str, subtests: pytest.Subtests
 ) -> None:
     """NumPy's double embeddings met the float prototypes of a loss."""
-    own, other, wider = types
+    for name, types in TYPES.items():
+        with subtests.test(name):
+            assert_types_meet(loss, *types)
+
+
+def assert_types_meet(loss: str, own: torch.dtype, other: torch.dtype, wider: torch.dtype) -> None:
     embeddings, labels = batch(LABELS["balanced"])
     x = embeddings.detach().to(own)
     mixed = settled(loss).to(other)

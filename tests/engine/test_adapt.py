@@ -85,7 +85,7 @@ def test_a_run_without_a_validation_split_stops_before_it_trains(tmp_path: Path)
     assert not list(tmp_path.rglob("*.pt"))
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_an_interrupted_run_resumes_with_the_same_policy(tmp_path: Path) -> None:
     """Resumed at step 16 of 20, right after an adaptation; that of step 20 is learnt from it."""
     reference = finished(tmp_path / "reference", *PADS, "validation=samples")

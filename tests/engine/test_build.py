@@ -5,7 +5,6 @@ import torch
 from omegaconf import OmegaConf
 
 from architectures.convnet import convnet
-from architectures.timm import timm_model
 from datasets.digits import digits
 from datasets.table import DatasetError
 from engine.build import build_images, check_size
@@ -20,6 +19,8 @@ def image(pixels: int) -> torch.Tensor:
 
 def test_a_backbone_of_another_image_size() -> None:
     """A user gave images of 28 pixels to a vision transformer for 224."""
+    from architectures.timm import timm_model  # takes seconds
+
     model = timm_model("vit_tiny_patch16_224", pretrained=False)
     with pytest.raises(ConfigurationError, match="cannot embed images of 28x28 pixels"):
         check_size(model, image(28))

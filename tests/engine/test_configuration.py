@@ -1,7 +1,5 @@
 """What is wrong with a configuration is said in one line, before anything is read."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from omegaconf import DictConfig
 from engine.config.check import check
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF, group_name
+from tests.programs import run_command
 
 ROOT = Path(__file__).parents[2]
 CHOICES = {"loss": "margin", "batchminer": "distance", "backbone": "resnet50"}
@@ -64,13 +63,7 @@ def test_what_cannot_work_is_named(override: str, message: str) -> None:
     ],
 )
 def test_the_command_line_ends_with_one_line(override: str, message: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "main.py", f"paths.runs={tmp_path}", *override.split()],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("main.py", f"paths.runs={tmp_path}", *override.split())
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("error: ")

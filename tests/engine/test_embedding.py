@@ -65,7 +65,7 @@ disband(fabric)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("processes", [2, 3])
 def test_each_image_counts_once_and_in_its_place(processes: int, tmp_path: Path) -> None:
     program = tmp_path / "program.py"

@@ -11,7 +11,7 @@ from benchmarks.scaling import computed, summary
 from scripts.benchmark import main
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_two_processes_exchange_what_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ TINY = ["--backbones", "convnet", "--batches", "8", "--pixels", "28", "--classes
 TINY += ["--per-class", "16", "--steps", "1", "--windows", "2", "--timeout", "300"]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_every_side_is_a_row_with_its_circumstances(tmp_path: Path) -> None:
     variant = "trainer.chunk_size=4"
     frozen = ["trainer.workers=1", "backbone.batchnorm=frozen"]  # chunks take the same steps then

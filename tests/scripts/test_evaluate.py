@@ -3,10 +3,7 @@
 import gzip
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from architectures.timm import timm_model
 from datasets.digits import digits
 from scripts.evaluate import main
+from tests.programs import run_command
 
 ROOT = Path(__file__).parents[2]
 METRICS = "metric=[recall,nmi,map_at_r,rho_spectrum]"
@@ -32,14 +29,7 @@ FILES = (
 
 def command(*arguments: str) -> str:
     """Standard output of a command of the project."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_API_KEY": "0" * 40},
-    )
+    done = run_command(*arguments, WANDB_API_KEY="0" * 40)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -261,6 +251,8 @@ def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user evaluated a vision transformer for 224 pixels with `transform=small`."""
+    from architectures.timm import timm_model  # takes seconds
+
     transformer = timm_model("vit_tiny_patch16_224", pretrained=False)
     monkeypatch.setattr("scripts.evaluate.load_backbone", lambda *_: transformer)
     with pytest.raises(SystemExit) as ended:

@@ -44,7 +44,7 @@ def selected(run: Path) -> dict[str, Any]:
     return reading
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_separated_is_the_mean_of_what_the_runs_reached(
     groups: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

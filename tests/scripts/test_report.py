@@ -164,7 +164,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_browser_shows_tables_that_sort_and_filter(seen: dict[str, Any]) -> None:
     assert seen["summary"].startswith("4 runs, 3 finished; 2 methods on cub200; ")
     assert seen["results"] == [["triplet", "70.5 ± 0.7 (2)"], ["margin", "60.0 (1)"]]
@@ -176,7 +176,7 @@ def test_a_browser_shows_tables_that_sort_and_filter(seen: dict[str, Any]) -> No
     assert seen["selected"] == "No run has the reading selected."
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_narrow_window_cuts_nothing_off_and_axes_are_readable(seen: dict[str, Any]) -> None:
     assert seen["rendered"].split() == ["70.5", "±", "0.7", "(2)"]
     assert seen["cut"] == [0, 0], "of the page and of its navigation"
@@ -186,7 +186,7 @@ def test_a_narrow_window_cuts_nothing_off_and_axes_are_readable(seen: dict[str, 
     assert seen["gap"] > 0, "the name of an axis is beside its numbers"
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_browser_shows_differences_curves_cost_and_failures(seen: dict[str, Any]) -> None:
     assert seen["differences"] == [
         ["loss._target_", '"criteria.margin.Margin"', '"criteria.triplet.Triplet"'],

@@ -93,7 +93,7 @@ def test_a_search_finds_the_space_of_a_users_loss(folder: Path) -> None:
     assert list(space_of("mytriplet", [], [CONF, folder])) == ["loss.margin"]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("launcher", ["processes", "basic", "joblib"])
 def test_jobs_of_every_launcher_train_what_was_asked(
     launcher: str, folder: Path, tmp_path: Path

@@ -39,7 +39,7 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, **own}
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("launcher", ["joblib", "ray"])
 def test_a_failed_run_costs_no_other(launcher: str, tmp_path: Path) -> None:
     done = subprocess.run(
@@ -59,7 +59,7 @@ def test_a_failed_run_costs_no_other(launcher: str, tmp_path: Path) -> None:
     assert states == ["finished"], "the other was refused before it began"
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_preempted_job_of_submitit_is_queued_again_and_resumes(tmp_path: Path) -> None:
     """The signal is the one with which SLURM announces that the time is up; one run fails, too."""
     overrides = ("trainer.iterations=100", "trainer.checkpoint_every=10", "trainer.log_every=10")

@@ -263,7 +263,7 @@ def test_overrides_are_short() -> None:
     assert overrides(values) == ["a=0.1235", "b=1e-05", "c=3", "d=null", "e=euclidean"]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_real_command_resumes_after_a_kill(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "main.py", "-m", "hydra/sweeper=search", "hydra.sweeper.trials=2"),

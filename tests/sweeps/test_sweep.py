@@ -65,7 +65,7 @@ def kill_once_running(folder: RunFolder, sweep: "subprocess.Popen[str]") -> None
     os.kill(json.loads(folder.status.read_text())["pid"], signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_crash_and_a_kill_cost_two_of_twelve_runs_until_the_same_command_twice_at_once(
     tmp_path: Path,
 ) -> None:

@@ -85,7 +85,7 @@ def broken_server() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_server_that_fails_is_said_once_and_stops_nothing(
     folder: Path, broken_server: str
 ) -> None:
@@ -111,7 +111,7 @@ with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("trouble", ["answers 500", "hangs"])
 def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
     trouble: str, folder: Path, tmp_path: Path

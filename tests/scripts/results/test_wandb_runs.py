@@ -95,7 +95,7 @@ def numbers(run: Run) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.usefixtures("server")
 def test_what_was_recorded_is_what_comes_back(folder: Path, tmp_path: Path) -> None:
     local = {run.name: run for run in read_folders(folder / "runs")}
@@ -123,7 +123,7 @@ def add_long(server: WandbServer) -> None:
     server.runs = {long.name: long}
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("trouble", ["none", "pages overlap", "one error 500 in the middle"])
 def test_a_long_history_arrives_whole(trouble: str, server: WandbServer, tmp_path: Path) -> None:
     add_long(server)
@@ -139,7 +139,7 @@ def test_a_long_history_arrives_whole(trouble: str, server: WandbServer, tmp_pat
     )
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("trouble", "pages"),
     [("none", 2), ("pages overlap", 3), ("one error 500 in the middle", 2)],
@@ -162,7 +162,7 @@ def test_every_page_of_runs_arrives_and_each_run_counts_once(
     assert server.asked["RunParquetHistory"] == len(names) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_synced_offline_run_is_like_any_other(
     server: WandbServer, folder: Path, tmp_path: Path
 ) -> None:
@@ -173,7 +173,7 @@ def test_a_synced_offline_run_is_like_any_other(
     assert numbers(run) == numbers(local)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_table_is_the_same_and_the_second_time_offline(
     server: WandbServer, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,14 +199,14 @@ def test_the_table_is_the_same_and_the_second_time_offline(
     assert not [f for f in tmp_path.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_run_that_goes_on_is_an_error_that_names_it(server: WandbServer, tmp_path: Path) -> None:
     server.runs = {name: run for name, run in server.runs.items() if "margin" in name}
     with pytest.raises(SystemExit, match=r"missing digits/margin_1a2b3c4d/seed2 \(running\)"):
         main([f"wandb={PROJECT}", "--cache", str(tmp_path)])
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("trouble", ["error 500", "error 500 on the second page", "time-out"])
 def test_a_server_that_stays_away_is_one_line_and_what_arrived_is_kept(
     trouble: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -234,7 +234,7 @@ def test_a_server_that_stays_away_is_one_line_and_what_arrived_is_kept(
     assert server.asked["RunParquetHistory"] == 1, "only the run that was missing is downloaded"
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_history_with_a_hole_is_not_called_finished(server: WandbServer, tmp_path: Path) -> None:
     server.lose = 1  # rows that the server counts and does not give
     runs = [run for run in read_wandb(PROJECT, tmp_path, False) if run.seed == 0]
@@ -242,7 +242,7 @@ def test_a_history_with_a_hole_is_not_called_finished(server: WandbServer, tmp_p
     assert runs[0].state == "incomplete: 7 of 8 rows"
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_runs_of_others_are_left_out(
     server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +255,7 @@ def test_runs_of_others_are_left_out(
     assert "left out, no training of this project: foreign, evaluation" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_project_of_a_stranger_is_data(
     server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
