@@ -83,6 +83,8 @@ PACKAGES = {  # package -> what it holds
     "engine": "Training, evaluation, checkpoints, configuration",
     "tracking": "Run folders and loggers",
     "sweeps": "Sweeps and hyperparameter search",
+    "reporting": "Tables, statistics and figures of many runs",
+    "benchmarks": "Speed and memory beside other implementations",
 }
 PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
 API = "api"
@@ -254,7 +256,7 @@ def package_page(package: str) -> str:
 def api_index() -> str:
     rows = [[f"[{package}]({package}/index.md)", holds] for package, holds in PACKAGES.items()]
     return (
-        "# API reference\n\nImports run one way: `main.py` and `scripts` use `sweeps`, which uses "
+        "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, `benchmarks` and `sweeps`, which use "
         "`engine`, `tracking`, the components, and `core`. The components (`criteria`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"

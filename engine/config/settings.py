@@ -17,7 +17,7 @@ from engine.config.names import FolderSettings, Text
 from engine.config.values import Settings
 from evaluation.evaluator import Evaluator
 
-# of the images; here and not in engine.data.image_source, which imports torchvision and so torch._dynamo
+# here and not in engine.data.image_source, which imports torchvision and with it torch._dynamo
 ImageSource = Literal["auto", "files", "cache", "device"]
 Made = Callable[..., Any]  # called again by the run, with what it waits for
 

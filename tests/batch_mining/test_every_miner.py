@@ -50,7 +50,7 @@ def test_none_is_no_miner_at_all() -> None:
 
 def test_a_miner_with_a_seed_draws_and_no_other_has_a_state() -> None:
     built = {miner: build_miner(miner) for miner in MINERS}
-    assert [miner for miner in MINERS if isinstance(built[miner], nn.Module)] == DRAWING
+    assert [miner for miner in MINERS if getattr(built[miner], "state_dict", dict)()] == DRAWING
     assert len(DRAWING) >= 5
 
 
