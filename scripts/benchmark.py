@@ -7,7 +7,7 @@ to <out>/<what>_<device>.csv, one row per size and side, with the hardware, vers
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import criteria, evaluation, scaling, start, training
+from benchmarks import criteria, evaluation, evaluation_warm, scaling, start, training
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subjects = parser.add_subparsers(dest="what", required=True)
     criteria.add_to(subjects)
     evaluation.add_to(subjects)
+    evaluation_warm.add_to(subjects)
     training.add_to(subjects)
     scaling.add_to(subjects)
     start.add_to(subjects)
