@@ -260,8 +260,9 @@ def package_page(package: str) -> str:
 def api_index() -> str:
     rows = [[f"[{package}]({package}/index.md)", holds] for package, holds in PACKAGES.items()]
     return (
-        "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, `benchmarks` and `sweeps`, which use "
-        "`engine`, `tracking`, the components, and `core`. The components (`criteria`, "
+        "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
+        "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
+        "The components (`criteria`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)

@@ -176,7 +176,7 @@ def test_the_readme_is_short_and_its_rows_are_those_of_the_table() -> None:
     assert set(rows) <= set(plain)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_every_command_of_a_page_is_a_valid_configuration(made: dict[str, str]) -> None:
     """All of the generated pages; of the written ones those without placeholders and options."""
     pattern = re.compile(r"^python main.py ([\w.@/=,\[\] ]+)(?:#.*)?$", re.MULTILINE)
@@ -189,7 +189,7 @@ def test_every_command_of_a_page_is_a_valid_configuration(made: dict[str, str]) 
         check_start(compose_run(arguments), arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocs_jupyter")
@@ -203,7 +203,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert (tmp_path / "tutorial.html").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.filterwarnings("ignore")
 def test_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient")
