@@ -167,17 +167,19 @@ def names_of(kind: str) -> list[str]:
 
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subjects.add_parser("criteria", help="objectives and miners")
+    parser = subjects.add_parser("criteria", help="losses and miners")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="of the batch")
-    parser.add_argument("--only", nargs="+", help="names of objectives and miners")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="batch sizes")
+    parser.add_argument("--only", nargs="+", help="names of losses and miners")
     parser.add_argument(
         "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of all sides, in turn")
-    parser.add_argument("--memory", type=float, default=8, help="GiB a side may use on the CPU")
-    parser.add_argument("--timeout", type=float, default=30, help="seconds a turn may take")
+    parser.add_argument("--rounds", type=int, default=3, help="of all implementations, in turn")
+    parser.add_argument(
+        "--memory", type=float, default=8, help="GiB an implementation may use on the CPU"
+    )
+    parser.add_argument("--timeout", type=float, default=30, help="seconds a measurement may take")
     parser.set_defaults(run=run)
 
 

@@ -156,9 +156,13 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["cub", "sop", "sop512"])
     parser.add_argument("--sides", nargs="+", choices=IMPLEMENTATIONS, default=TIMED)
-    parser.add_argument("--rounds", type=int, default=3, help="of all sides, in turn")
-    parser.add_argument("--memory", type=int, default=16, help="GiB a side may use on the CPU")
-    parser.add_argument("--timeout", type=int, default=1200, help="seconds a side may take")
+    parser.add_argument("--rounds", type=int, default=3, help="of all implementations, in turn")
+    parser.add_argument(
+        "--memory", type=int, default=16, help="GiB an implementation may use on the CPU"
+    )
+    parser.add_argument(
+        "--timeout", type=int, default=1200, help="seconds an implementation may take"
+    )
     parser.set_defaults(run=run)
 
 

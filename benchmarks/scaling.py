@@ -87,13 +87,13 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 3, 4])
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--batch", type=int, default=48, help="images, of all processes together")
-    parser.add_argument("--pixels", type=int, default=64, help="of a side of the crop")
+    parser.add_argument("--pixels", type=int, default=64, help="height and width of the crop")
     parser.add_argument("--steps", type=int, default=2, help="per window")
     parser.add_argument(
         "--windows", type=int, default=3, help="after one to warm up; their median counts"
     )
-    parser.add_argument("--rounds", type=int, default=1, help="of all sides, in turn")
-    parser.add_argument("--override", nargs="+", default=[], help="of the run")
+    parser.add_argument("--rounds", type=int, default=1, help="of all implementations, in turn")
+    parser.add_argument("--override", nargs="+", default=[], help="key=value for the run")
     parser.add_argument("--memory", type=int, default=8, help="GiB each process may use")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds a run may take")
     parser.set_defaults(run=run)

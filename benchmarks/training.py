@@ -73,34 +73,36 @@ def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> M
 
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subjects.add_parser("training", help="a step, with everything that belongs to it")
+    parser = subjects.add_parser("training", help="a training step, data loading included")
     parser.add_argument("--device", default="cpu", choices=DEFAULTS)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--backbones", nargs="+", default=["resnet50", "bninception"])
     parser.add_argument("--batches", nargs="+", type=int, help="images per batch")
     parser.add_argument("--precisions", nargs="+", help="such as bf16-mixed")
-    parser.add_argument("--pixels", type=int, default=224, help="of a side of the crop")
-    parser.add_argument("--classes", type=int, default=293, help="that train")
+    parser.add_argument("--pixels", type=int, default=224, help="height and width of the crop")
+    parser.add_argument("--classes", type=int, default=293, help="number of training classes")
     parser.add_argument("--per-class", type=int, default=20, help="images; CUB200 has 5,864 in all")
     parser.add_argument("--steps", type=int, help="per window")
     parser.add_argument(
         "--windows", type=int, default=3, help="after one to warm up; their median counts"
     )
-    parser.add_argument("--rounds", type=int, default=1, help="of all sides, in turn")
+    parser.add_argument("--rounds", type=int, default=1, help="of all implementations, in turn")
     parser.add_argument(
         "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
     )
     parser.add_argument(
-        "--variants", nargs="+", default=[], help='more sides: "trainer.compile=true ..."'
+        "--variants", nargs="+", default=[], help='more implementations: "trainer.compile=true ..."'
     )
     parser.add_argument(
         "--override",
         nargs="+",
         default=[],
-        help="of all sides; floor heeds trainer.chunk_size, plain none",
+        help="key=value for all; floor applies only trainer.chunk_size, plain nothing",
     )
     parser.add_argument("--memory", type=int, help="GiB a process may use of the host's")
-    parser.add_argument("--timeout", type=int, default=1800, help="seconds a side may take")
+    parser.add_argument(
+        "--timeout", type=int, default=1800, help="seconds an implementation may take"
+    )
     parser.set_defaults(run=run)
 
 

@@ -88,6 +88,7 @@ PACKAGES = {  # package -> what it holds
 }
 PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
 API = "api"
+WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
 FIGURES = "results/omniglot/figures"
 
 
@@ -126,6 +127,8 @@ def index(group: Group) -> str:
     parts = [f"# {group.title}", group.intro, table(heads, rows)]
     if group.group == "metric":
         parts += ["## Same name, different number", same_names()]
+    else:
+        parts.insert(0, WIDE)
     return "\n\n".join(parts) + "\n"
 
 
@@ -213,6 +216,7 @@ def differences_page() -> str:
     ]
     return "\n\n".join(
         [
+            WIDE,
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
@@ -237,7 +241,7 @@ def api_pages() -> Iterator[tuple[str, str]]:
     yield f"{API}/index.md", api_index()
     for package in PACKAGES:
         yield f"{API}/{package}/index.md", package_page(package)
-        options = "    options: { show_root_heading: false, heading_level: 2 }"
+        options = "    options: { show_root_heading: false, show_root_toc_entry: false }"
         for module in modules_of(package):
             yield f"{API}/{package}/{module}.md", f"# {module}\n\n::: {module}\n{options}\n"
 
@@ -257,8 +261,8 @@ def api_index() -> str:
     rows = [[f"[{package}]({package}/index.md)", holds] for package, holds in PACKAGES.items()]
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
-        "`benchmarks` and `sweeps`, which use "
-        "`engine`, `tracking`, the components, and `core`. The components (`criteria`, "
+        "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
+        "The components (`criteria`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)

@@ -1,11 +1,11 @@
-"""Runs as the table of a paper: methods by datasets and metrics, mean ± deviation over seeds.
+"""Print a table of runs: methods by datasets and metrics, mean ± standard deviation over seeds.
 
     python -m scripts.aggregate runs/omniglot_small --metrics recall@1 map@r nmi
     python -m scripts.aggregate wandb=<entity>/<project> --reading selected --format latex
     python -m scripts.aggregate runs/ --reading oracle --published roth2020 --cost --commands
 
-The reading (how the epoch was chosen) stands above the table, for numbers of different readings
-never compare. Sources may be folders of runs, `wandb=<entity>/<project>` and `rdml=<folder>`.
+The caption states which epoch is reported (the reading); numbers of different readings cannot be
+compared and never share a table. docs/results.md explains sources, options and marks.
 """
 
 import argparse
@@ -115,28 +115,37 @@ def commands(runs: Sequence[Run]) -> dict[str, str]:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.aggregate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
-    add("--metrics", nargs="+", default=["recall@1", "map@r", "nmi"])
-    add("--reading", choices=READINGS, default="last")
-    add("--split", choices=["test", "val", "train"], default="test")
+    metrics = ["recall@1", "map@r", "nmi"]
+    add("--metrics", nargs="+", default=metrics, help="columns; the first one ranks the rows")
+    epochs = "epoch: the last, the best on validation, the best on test"
+    add("--reading", choices=READINGS, default="last", help=epochs)
+    add("--split", choices=["test", "val", "train"], default="test", help="images measured")
     add("--format", choices=["markdown", "csv", "latex"], default="markdown")
-    add("--spread", choices=["spread", "interval"], default="spread", help="what follows ±")
-    add("--seeds", type=int, nargs="+", default=[], help="that every group must have")
-    add("--allow-missing", action="store_true", help="print n per cell instead of an error")
+    spread = "after ±: standard deviation, or half of the 95 %% interval"
+    add("--spread", choices=["spread", "interval"], default="spread", help=spread)
+    add("--seeds", type=int, nargs="+", default=[], help="seeds that every group must have")
+    add("--allow-missing", action="store_true", help="show n in each cell instead of an error")
+    add("--unfinished", action="store_true", help="include runs that are running or failed")
+    published = "add published numbers and the difference: " + ", ".join(sources())
     add(
-        "--unfinished",
-        action="store_true",
-        help="read also runs that go on or failed",
+        "--published",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        choices=sources(),
+        help=published,
     )
-    add("--published", nargs="+", default=[], metavar="SOURCE", choices=sources())
     add("--cost", action="store_true", help="add time, speed, memory and GPU hours")
-    add("--commands", action="store_true", help="add the command that makes each row again")
-    add("--tests", action="store_true", help="print every paired test instead of the table")
-    add("--out", type=Path, help="file to write instead of the screen")
-    add("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    add("--commands", action="store_true", help="add the command that repeats each row")
+    add("--tests", action="store_true", help="print the paired tests instead of the table")
+    add("--out", type=Path, help="write the table to this file")
+    add("--cache", type=Path, default=CACHE, help="folder that keeps downloads")
     add("--refresh", action="store_true", help="download again what may have changed")
     return parser
 

@@ -1,7 +1,8 @@
 """Measure speed and memory side by side:  python -m scripts.benchmark criteria [--device cuda].
 
-Every side runs in a process of its own, in turn with the others, on the same data. The table goes
-to <out>/<what>_<device>.csv, one row per size and side, with the hardware, versions and load.
+Every implementation runs in a process of its own, in turn with the others, on the same data. The
+table is written to <out>/<what>_<device>.csv: one row for each size and implementation, with the
+hardware, the versions and the load of the machine.
 """
 
 import argparse
@@ -11,7 +12,11 @@ from benchmarks import criteria, evaluation, evaluation_warm, scaling, start, tr
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     subjects = parser.add_subparsers(dest="what", required=True)
     criteria.add_to(subjects)
     evaluation.add_to(subjects)

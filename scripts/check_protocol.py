@@ -1,11 +1,12 @@
-"""Which settings would differ from a published study, without running anything.
+"""List the settings that deviate from a published study, without running anything.
 
     python -m scripts.check_protocol experiment=roth2020/cub200/margin_b12_distance transform=big
     python -m scripts.check_protocol protocol=roth2020/sop loss=triplet trainer.epochs=50
     python -m scripts.check_protocol against=protocol=roth2020/cub200 loss=triplet backbone=timm
 
-Takes what main.py takes. `against=` names a study that the command line itself does not claim.
-Ends with exit code 1 if anything differs. main.py prints the same table before a run.
+The arguments are those of main.py. `against=` names the study where the command line has neither
+`experiment=` nor `protocol=`. The exit code is 1 if anything deviates. main.py prints the same
+table before a run.
 """
 
 import sys

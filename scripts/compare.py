@@ -1,8 +1,8 @@
 """Compare two evaluations query by query:  python -m scripts.compare <before> <after>
 
-Both are queries.parquet files that `python -m scripts.evaluate` wrote, of the same split of the
-same dataset, or the folders that hold them. Prints both runs' means over the queries with
-something to find, the difference with its bootstrap interval, and the queries that changed most.
+Both are queries.parquet files that `python -m scripts.evaluate` wrote, or their folders, of the
+same split of the same dataset. Prints the means of both over the queries that have a relevant
+image, the difference with its bootstrap interval, and the queries that changed most.
 """
 
 import sys

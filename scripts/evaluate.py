@@ -1,13 +1,13 @@
-"""Evaluate a trained run again, and look at it:  python -m scripts.evaluate run=<run folder>.
+"""Evaluate a finished run and draw its neighbours:  python -m scripts.evaluate run=<run folder>.
 
     run=<run folder or checkpoint> [split=val] [dataset=...] [metric=[...]] [any other key=value]
-    [trust=[mypackage]]     of a run whose config.yaml names objects of a package of your own
+    [trust=[mypackage]]     allows objects of your own package that config.yaml of the run names
 
 `--config-dir=<folder>` in front adds a folder of configuration files, as in main.py.
 
 Writes metrics.json, one row per query, pictures and the hardest classes into
-<run>/evaluation/<name>/ and ends with the path of metrics.json. conf/evaluate.yaml has the keys
-of its own, all others are those of the run; docs/evaluation.md explains the files.
+<run>/evaluation/<name>/ and prints the path of metrics.json at the end. conf/evaluate.yaml lists
+the keys of this command, all others are those of the run; docs/evaluation.md explains the files.
 """
 
 import json

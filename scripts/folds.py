@@ -1,4 +1,4 @@
-"""Cross-validated runs as Musgrave et al. 2020 report them:
+"""Evaluate cross-validated runs as Musgrave et al. 2020 do:
 
     python -m scripts.folds runs/cub200/musgrave2020_contrastive_*     # four groups, one per fold
 
@@ -42,11 +42,15 @@ OF_THE_FOLD = ("seed", "num_classes", "num_clusters")
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog="scripts.folds", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m scripts.folds",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("groups", nargs="+", type=Path, help="folders that hold seed<k>/")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "groups", nargs="+", type=Path, help="group folders: runs/<dataset>/<group>"
+    )
+    parser.add_argument("--split", default="test", help="images measured: test, val or train")
+    parser.add_argument("--out", type=Path, help="JSON file of the numbers")
     parser.add_argument(
         "--trust", nargs="+", default=[], help="packages that the runs may build objects of"
     )

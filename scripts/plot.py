@@ -1,9 +1,8 @@
-"""The figures of Roth et al. 2020 of any runs:  python -m scripts.plot runs/ --out figures/
+"""Draw the figures of Roth et al. 2020 for any runs:  python -m scripts.plot runs/ --out figures/
 
-Recall@1 against the structure of the space with fit and correlation, correlations of metrics,
-Recall@1 against ρ by name, ranked bars, and mean ranks over datasets with their critical
-difference; each as PDF and PNG. A figure that the runs do not have the numbers for is left out,
-with the reason. Sources are those of `python -m scripts.aggregate`.
+Each metric against Recall@1 with a fitted line, correlations between metrics, Recall@1 against ρ,
+bars of Recall@1, and mean ranks over datasets with their critical difference; each as PDF and PNG.
+A figure whose numbers are missing is left out, with the reason. docs/results.md explains them.
 """
 
 import argparse
@@ -68,13 +67,15 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.plot",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
-    add("--out", type=Path, default=Path("figures"))
-    add("--reading", choices=READINGS, default="last", help="of Roth et al.: oracle")
-    add("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    add("--out", type=Path, default=Path("figures"), help="folder of the figures")
+    add("--reading", choices=READINGS, default="last", help="which epoch; Roth et al.: oracle")
+    add("--cache", type=Path, default=CACHE, help="folder that keeps downloads")
     add("--refresh", action="store_true", help="download again what may have changed")
     return parser
 

@@ -1,11 +1,11 @@
-"""Check a dataset, fetch it if asked to:  python -m scripts.prepare_data dataset=cub200
+"""Check a dataset, or download and check it:  python -m scripts.prepare_data dataset=cub200
 
     dataset=<name> [download=true] [out=<folder>] [bits=16] [paths.data=<folder>] [other key=value]
 
-Reads every image, counts, looks for test images that are in the training split too, and writes
-<dataset>.csv, a table that `dataset=csv` reads, and <dataset>.json, all that was found. Fails if
-numbers differ or an image cannot be read. conf/prepare_data.yaml has the keys of its own, all
-others are those of a run; docs/data.md explains what is found.
+Reads every image, counts classes and images, and searches for test images that are also training
+images. Writes <dataset>.csv, a table that `dataset=csv` reads, and <dataset>.json, the report.
+Fails if a number is not the published one or an image cannot be read. conf/prepare_data.yaml lists
+the keys of this command, all others are those of a run; docs/data.md explains the report.
 """
 
 import json

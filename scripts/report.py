@@ -1,7 +1,8 @@
-"""Runs as one HTML page that needs nothing else:  python -m scripts.report runs/ --out report/
+"""Write a report, one HTML page of many runs:  python -m scripts.report runs/ --out report/
 
-Tables that sort and filter, curves, spectra, what each run cost, what failed and why, and in which
-settings two runs differ. Sources are those of `python -m scripts.aggregate`.
+The page needs no other file. It has tables that can be sorted and filtered, curves, spectra, the
+cost of each run, failed runs with the reason, and the settings in which two runs differ.
+docs/results.md explains it.
 """
 
 import argparse
@@ -26,14 +27,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
     add("--out", type=Path, default=Path("report"), help="folder of index.html")
-    add("--metrics", nargs="+", default=["recall@1", "map@r", "nmi"], help="of the tables")
-    add("--title", default="Deep metric learning, runs")
-    add("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    add("--metrics", nargs="+", default=["recall@1", "map@r", "nmi"], help="columns of the tables")
+    add("--title", default="Deep metric learning, runs", help="title of the page")
+    add("--cache", type=Path, default=CACHE, help="folder that keeps downloads")
     add("--refresh", action="store_true", help="download again what may have changed")
     return parser
 

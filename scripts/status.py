@@ -1,8 +1,8 @@
-"""What became of a sweep:  python -m scripts.status runs
+"""Show the state of the runs of a sweep:  python -m scripts.status runs
 
-Shows the runs below a folder that are not finished: which process runs them, why they failed, how
-far they are; then how many are finished, the time used and, estimated, the time left. With
-`--grid` also the runs that were never started:
+Lists the runs below a folder that are not finished: the process that runs them, the reason of a
+failure, the share that is done; then the number of finished runs, the time used and an estimate of
+the time left. With `--grid` also the runs that were never started:
 
     python -m scripts.status runs --grid "dataset=omniglot_small loss=glob(*) seed=0,1,2,3,4"
 """
@@ -34,11 +34,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.status",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("runs", type=Path, help="the folder of the runs, or a folder in it")
-    made.add_argument("--grid", help="what a sweep was given after -m, in one string")
-    made.add_argument("--all", action="store_true", help="show the finished runs too")
+    made.add_argument("--grid", help="the arguments of the sweep after -m, as one string")
+    made.add_argument("--all", action="store_true", help="list the finished runs, too")
     return made
 
 

@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog="scripts.toy_diagonal_lines",
+        prog="python -m scripts.toy_diagonal_lines",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )

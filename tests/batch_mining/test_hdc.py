@@ -50,6 +50,6 @@ def test_of_equally_hard_pairs_the_first_are_kept_sorted_for_or_not(
     candidates = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.bool)
     kept = hardest(hardness, candidates, 0.5)  # of 7
     assert kept.nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    monkeypatch.setattr("batch_mining.hdc.values_are_at_hand", lambda _: False)
+    monkeypatch.setattr("batch_mining.hdc.can_read_without_sync", lambda _: False)
     assert hardest(hardness, candidates, 0.5).equal(kept)
     assert not hardest(hardness, torch.zeros_like(candidates), 0.5).any()

@@ -84,7 +84,7 @@ def test_the_floor_takes_a_large_batch_in_chunks(monkeypatch: pytest.MonkeyPatch
             return super().forward(images)
 
     monkeypatch.setattr("benchmarks.backbone_only.Table", Seeing)
-    monkeypatch.setattr("benchmarks.backbone_only.keep_freed_memory", lambda: None)
+    monkeypatch.setattr("benchmarks.backbone_only.tune_malloc", lambda: None)
     batch = ["dataset=digits", "sampler.batch_size=10", "trainer.chunk_size=4"]
     lower_bound(
         compose_run([*batch, "transform=base", "transform.crop=2", STAND_IN]), TimingWindows(1, 1)
