@@ -1,14 +1,14 @@
-"""What a step of training costs, beside the least it could cost and a loop as usual.
+"""Benchmark of a training step against a lower bound and a naive loop.
 
-    floor   forward, backward and optimizer of the bare backbone, on images that are on the device
-    ours    `python main.py`: loader, miner, objective, logging; by default the margin loss with
+    floor   lower bound: forward, backward and optimizer of the backbone, images on the device
+    ours    `python main.py`: loader, miner, loss, logging; by default the margin loss with
             distance-weighted mining
-    loader  the same with a backbone that costs nothing: to read, decode and augment the images
-    rest    that with images of one pixel: miner, objective, logging, and what is left of the loader
+    loader  the same with a dummy backbone: reading, decoding and augmenting the images
+    rest    `loader` with images of one pixel: miner, loss, logging and the rest of the loader
     plain   benchmarks/naive_loop.py, a loop as research code often has it
 
-Each side is a process of its own, in turn with the others. Weights are random, the photographs are
-made up. Seconds are those of one step, memory is that of the device or else of the main process.
+Each implementation runs in a process of its own, in alternating rounds. Weights are random, images
+are synthetic. Seconds are per step; memory is that of the device, or else of the main process.
 """
 
 import argparse
@@ -29,7 +29,7 @@ STAND_IN = "backbone._target_=benchmarks.backbone_only.Table"
 OF_ONE_PIXEL = ("transform=small", "transform.size=1", "transform.shift=0", STAND_IN)
 MODULES = {"floor": "benchmarks.backbone_only", "plain": "benchmarks.naive_loop"}
 IMPLEMENTATIONS = ("floor", "ours", "loader", "rest", "plain")
-QUICK = 10  # steps at least in a window of a side without a backbone
+QUICK = 10  # least steps in a window without a backbone
 DEFAULTS = {  # on a CPU a step of ResNet50 takes half a minute
     "cpu": {"batches": [112], "precisions": ["32-true"], "steps": 1, "memory": 20},
     "cuda": {
@@ -42,7 +42,7 @@ DEFAULTS = {  # on a CPU a step of ResNet50 takes half a minute
 
 
 class Case(NamedTuple):
-    """What is trained, in what precision, in batches of how many images."""
+    """Case of the benchmark: backbone, images per batch, precision."""
 
     backbone: str
     batch: int
@@ -50,8 +50,8 @@ class Case(NamedTuple):
 
 
 def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> Measured:
-    """Any other name of a side is overrides, of ours."""
-    rhythm = TimingWindows(chosen.steps, chosen.windows)
+    """Measures one implementation; a name that is none of them is read as overrides of ours."""
+    timing = TimingWindows(chosen.steps, chosen.windows)
     limits = (chosen.memory, chosen.timeout)
     images = one_pixel(table) if side == "rest" else table
     overrides = [
@@ -62,50 +62,54 @@ def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> M
     if side != "rest":
         overrides.append(f"transform.crop={chosen.pixels}")
     if side in MODULES:
-        numbers = [str(number) for number in rhythm]
+        numbers = [str(number) for number in timing]
         return run_in_process([MODULES[side], *numbers, *overrides, *chosen.override], *limits)
     if side in ("loader", "rest"):
-        rhythm = rhythm._replace(steps=max(rhythm.steps, QUICK))
+        timing = timing._replace(steps=max(timing.steps, QUICK))
         overrides += OF_ONE_PIXEL if side == "rest" else [STAND_IN]
     elif side != "ours":
         overrides += side.split()
-    return throughput([*overrides, *chosen.override], rhythm, *limits)
+    return throughput([*overrides, *chosen.override], timing, *limits)
 
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subjects.add_parser("training", help="a step, with everything that belongs to it")
+    parser = subjects.add_parser("training", help="a training step, loading and logging included")
     parser.add_argument("--device", default="cpu", choices=DEFAULTS)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--backbones", nargs="+", default=["resnet50", "bninception"])
     parser.add_argument("--batches", nargs="+", type=int, help="images per batch")
     parser.add_argument("--precisions", nargs="+", help="such as bf16-mixed")
-    parser.add_argument("--pixels", type=int, default=224, help="of a side of the crop")
-    parser.add_argument("--classes", type=int, default=293, help="that train")
+    parser.add_argument("--pixels", type=int, default=224, help="width and height of the crop")
+    parser.add_argument("--classes", type=int, default=293, help="number of training classes")
     parser.add_argument("--per-class", type=int, default=20, help="images; CUB200 has 5,864 in all")
     parser.add_argument("--steps", type=int, help="per window")
     parser.add_argument(
         "--windows", type=int, default=3, help="after one to warm up; their median counts"
     )
-    parser.add_argument("--rounds", type=int, default=1, help="of all sides, in turn")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="each measures every implementation once"
+    )
     parser.add_argument(
         "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
     )
     parser.add_argument(
-        "--variants", nargs="+", default=[], help='more sides: "trainer.compile=true ..."'
+        "--variants", nargs="+", default=[], help='more runs of ours: "trainer.compile=true ..."'
     )
     parser.add_argument(
         "--override",
         nargs="+",
         default=[],
-        help="of all sides; floor heeds trainer.chunk_size, plain none",
+        help="for all; floor follows trainer.chunk_size, plain ignores them",
     )
     parser.add_argument("--memory", type=int, help="GiB a process may use of the host's")
-    parser.add_argument("--timeout", type=int, default=1800, help="seconds a side may take")
+    parser.add_argument(
+        "--timeout", type=int, default=1800, help="seconds that an implementation may take"
+    )
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as main.py does; here for every side
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as main.py does, for every implementation
     for name, value in DEFAULTS[chosen.device].items():
         if getattr(chosen, name) is None:
             setattr(chosen, name, value)
@@ -120,13 +124,13 @@ def run(chosen: argparse.Namespace) -> None:
                     print(*case, side, measured[-1], flush=True)
             name = " ".join([*map(str, case), *chosen.override])
             size = {"size": name, **case._asdict(), "pixels": chosen.pixels}
-            rhythm = {"steps": chosen.steps, "windows": chosen.windows}
-            write_table(path, {**size, **rhythm}, done, chosen.device)
+            timing = {"steps": chosen.steps, "windows": chosen.windows}
+            write_table(path, {**size, **timing}, done, chosen.device)
     print(summary(pd.read_csv(path)))
 
 
 def summary(table: pd.DataFrame) -> str:
-    """One line per case and whole run, in Markdown: images per second, ratios of seconds."""
+    """Markdown table, one line per case and run: images per second, ratios of seconds."""
     heads = ["", "run", "images/s", "floor / run"]
     heads += ["run / (floor + loader)", "rest / run", "plain / run"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

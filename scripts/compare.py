@@ -45,11 +45,15 @@ def read(path: Path) -> PerQuery:
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError, ArrowException) as error:
-        raise UserError(f"{file} is damaged, or no Parquet file ({in_one_line(error)})") from error
+        raise UserError(
+            f"{file} is damaged, or not a Parquet file ({in_one_line(error)})"
+        ) from error
     wrong = [name for name in (*NUMBERS, "category") if name not in table]
     wrong += [name for name in NUMBERS if name in table and not is_numeric_dtype(table[name])]
     if wrong:
-        raise UserError(f"{file} is no file of python -m scripts.evaluate: no {', '.join(wrong)}")
+        raise UserError(
+            f"{file} is not a file of python -m scripts.evaluate: no {', '.join(wrong)}"
+        )
     return table
 
 

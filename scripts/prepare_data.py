@@ -42,7 +42,7 @@ from engine.data.acquisition import read_or_download
 from engine.data.loader import worker_count
 from engine.progress import busy, watched
 
-SAID = {
+LABELS = {
     "unreadable": "images that cannot be read",
     "exact_duplicates": "test images that are the same file as a training image",
     "near_duplicates": "other test images that look like a training image",
@@ -83,7 +83,7 @@ def prepare(arguments: Sequence[str]) -> None:
     write_text_atomically(summary, json.dumps(content, indent=2) + "\n")
     report(found)
     print(folder / f"{name}.csv", summary, sep="\n")
-    insist(found)
+    fail_if_wrong(found)
 
 
 def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
@@ -142,11 +142,11 @@ def report(found: Mapping[str, Any]) -> None:
         grid.add_row(part, f"{numbers['classes']:,}", f"{numbers['images']:,}")
     console = Console()
     console.print(grid)
-    for kind, said in SAID.items():
+    for kind, said in LABELS.items():
         console.print(f"{said}: {len(found[kind]):,}", highlight=False)
 
 
-def insist(found: Mapping[str, Any]) -> None:
+def fail_if_wrong(found: Mapping[str, Any]) -> None:
     """End with an error if this is not the published dataset, or not all of it can be read."""
     wrong = list(found["differences"])
     if unreadable := found["unreadable"]:

@@ -1,4 +1,4 @@
-"""What became of a sweep:  python -m scripts.status runs
+"""Status of the runs of a sweep:  python -m scripts.status runs
 
 Shows the runs below a folder that are not finished: which process runs them, why they failed, how
 far they are; then how many are finished, the time used and, estimated, the time left. With
