@@ -47,13 +47,13 @@ def floor(embeddings: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
 
 def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
     """The loss or miner of this project, with the options that make it equal to the one of PML."""
-    from benchmarks.pml_equivalents import COUNTERPARTS
+    from benchmarks.pml_equivalents import PML_LOSSES
 
     overrides = [f"num_classes={num_classes}", f"backbone.embedding_dim={DIM}"]
     options: Mapping[str, Any] = {}
     if kind == "loss":
         overrides += [f"loss={name}", "batchminer=none"]
-        options = COUNTERPARTS[name].options if name in COUNTERPARTS else {}
+        options = PML_LOSSES[name].options if name in PML_LOSSES else {}
     else:
         overrides += [f"batchminer={name}", "loss=triplet"]
     config = compose_run(overrides)
@@ -64,11 +64,11 @@ def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
 
 
 def theirs(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
-    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+    from benchmarks.pml_equivalents import MINERS, PML_LOSSES
 
     if kind == "miner":
         return MINERS[name]()
-    built: Callable[..., Any] = COUNTERPARTS[name].build(num_classes=num_classes, embedding_dim=DIM)
+    built: Callable[..., Any] = PML_LOSSES[name].build(num_classes=num_classes, embedding_dim=DIM)
     return built
 
 
@@ -186,7 +186,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(chosen: argparse.Namespace) -> None:
-    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+    from benchmarks.pml_equivalents import MINERS, PML_LOSSES
 
     path = chosen.out / f"criteria_{chosen.device}.csv"
     todo = [
@@ -207,7 +207,7 @@ def run(chosen: argparse.Namespace) -> None:
             for side in chosen.sides
         }
         for kind, name in track(todo, description="measuring"):
-            equivalents = COUNTERPARTS if kind == "loss" else MINERS
+            equivalents = PML_LOSSES if kind == "loss" else MINERS
             workers = {s: c for s, c in all_workers.items() if s != "theirs" or name in equivalents}
             save(compare(kind, name, workers, chosen).assign(**circumstances(chosen.device)), path)
     print(summary(pd.read_csv(path)))

@@ -29,7 +29,7 @@ def mean() -> reducers.MeanReducer:
     return reducers.MeanReducer()
 
 
-COUNTERPARTS: dict[str, PmlEquivalent] = {
+PML_LOSSES: dict[str, PmlEquivalent] = {
     "arcface": PmlEquivalent(
         lambda num_classes, embedding_dim: losses.ArcFaceLoss(
             num_classes, embedding_dim, margin=math.degrees(0.5), scale=16
