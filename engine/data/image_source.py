@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from core.process_rank import is_first_process
 from datasets.cache import Cache, name_of, write
 from datasets.images import Images
-from engine.progress import watched
 from engine.config.settings import ImageSource
+from engine.progress import watched
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,9 @@ def _deprecate(message: str) -> None:
         log.warning(message)
 
 
-def open_or_build_cache(choice: SourceConfig, train: Images, splits: Mapping[str, Images]) -> dict[str, str]:
+def open_or_build_cache(
+    choice: SourceConfig, train: Images, splits: Mapping[str, Images]
+) -> dict[str, str]:
     """Read all images of a run from the chosen source; returns the source of each split as text.
 
     A cache holds the same pixels: it changes the time of a run and none of its results.
