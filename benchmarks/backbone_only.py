@@ -1,4 +1,4 @@
-"""The floor of a training step, and a stand-in for the backbone that leaves all but the floor.
+"""Lower bound of a training step, and a dummy backbone that costs nothing.
 
 python -m benchmarks.backbone_only <steps> <windows> <overrides>
 """
@@ -19,15 +19,15 @@ from engine.build import build_fabric
 from engine.config.compose import compose_run
 from engine.malloc import tune_malloc
 
-EMBEDDINGS = 4096  # at most in a batch
+EMBEDDINGS = 4096  # largest batch size
 
 
 class Table(nn.Module):
-    """In the place of a backbone: embeddings that are parameters, whatever the images are.
+    """Dummy backbone: its embeddings are parameters and do not depend on the images.
 
     Args:
         embedding_dim: D.
-        others: of the backbone; they do not matter.
+        others: arguments of a real backbone; ignored.
     """
 
     def __init__(self, embedding_dim: int, **others: object) -> None:  # noqa: ARG002
@@ -38,10 +38,10 @@ class Table(nn.Module):
         return F.normalize(self.embeddings[: len(images)], dim=1)
 
 
-def lower_bound(config: DictConfig, rhythm: TimingWindows) -> Measured:
-    """Forward, backward and optimizer of the backbone; the gradient at the embeddings is given.
+def lower_bound(config: DictConfig, timing: TimingWindows) -> Measured:
+    """Time of forward, backward and optimizer step of the backbone, with a fixed gradient.
 
-    With `trainer.chunk_size` each chunk goes forward and backward once: nothing is embedded twice.
+    With `trainer.chunk_size` each chunk goes forward and backward once; nothing is embedded again.
     """
     tune_malloc()  # as a run does
     fabric = build_fabric(config.trainer)
@@ -51,21 +51,21 @@ def lower_bound(config: DictConfig, rhythm: TimingWindows) -> Measured:
     model, optimizer = fabric.setup(backbone, optimizer)
     model.train()
     size, pixels = config.sampler.batch_size, config.transform.crop
-    at_once = config.trainer.chunk_size or size
+    chunk_size = config.trainer.chunk_size or size
     images = torch.randint(256, (size, 3, pixels, pixels), dtype=torch.uint8, device=fabric.device)
     gradient = torch.randn(size, config.backbone.embedding_dim, device=fabric.device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        parts = zip(torch.split(images, at_once), torch.split(gradient, at_once), strict=True)
-        for chunk, slopes in parts:
-            fabric.backward((model(chunk) * slopes).sum())
+        parts = zip(torch.split(images, chunk_size), torch.split(gradient, chunk_size), strict=True)
+        for chunk, chunk_gradient in parts:
+            fabric.backward((model(chunk) * chunk_gradient).sum())
         optimizer.step()
 
-    seconds = rhythm.of(step, fabric.device)
+    seconds = timing.of(step, fabric.device)
     return Measured(seconds, None, peak_gib(fabric.device), {})
 
 
 if __name__ == "__main__":
-    rhythm = TimingWindows(*map(int, sys.argv[1:3]))
-    print(json.dumps(lower_bound(compose_run(sys.argv[3:]), rhythm)._asdict()))
+    timing = TimingWindows(*map(int, sys.argv[1:3]))
+    print(json.dumps(lower_bound(compose_run(sys.argv[3:]), timing)._asdict()))

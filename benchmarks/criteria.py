@@ -1,9 +1,9 @@
-"""What an objective or a miner costs, beside pytorch-metric-learning's and the least it could cost.
+"""Benchmark of losses and miners against pytorch-metric-learning and a lower bound.
 
-The floor is what every comparison of a batch with itself must do: normalise the embeddings, one
-N x N product, and backward through both. Objectives run forward and backward over all tuples
-(miners forward) on N embeddings of 128 dimensions, 4 per class, with as many classes as the batch
-has. Each side is a process of its own under a memory limit; they take turns.
+The lower bound (`floor` in the table) is the work that no loss of all pairs can avoid: normalise
+the embeddings, one N x N product, and backward through both. Losses run forward and backward over
+all tuples (miners forward) on N embeddings of 128 dimensions, 4 per class, with N/4 classes. Each
+implementation runs in a process of its own with a memory limit, in alternating rounds.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from engine.malloc import tune_malloc
 
 SIZES = (112, 512, 1024, 4096)
 DIM, PER_CLASS = 128, 4
-SECONDS = 0.2  # that one turn repeats the work for
+SECONDS = 0.2  # how long one round repeats the work
 
 Work = Callable[[], object]
 
@@ -46,14 +46,14 @@ def floor(embeddings: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
 
 
 def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
-    """As its YAML and, where there is a counterpart, the options that make both the same."""
-    from benchmarks.pml_equivalents import COUNTERPARTS
+    """The loss or miner of this project, with the options that make it equal to the one of PML."""
+    from benchmarks.pml_equivalents import PML_LOSSES
 
     overrides = [f"num_classes={num_classes}", f"backbone.embedding_dim={DIM}"]
     options: Mapping[str, Any] = {}
     if kind == "loss":
         overrides += [f"loss={name}", "batchminer=none"]
-        options = COUNTERPARTS[name].options if name in COUNTERPARTS else {}
+        options = PML_LOSSES[name].options if name in PML_LOSSES else {}
     else:
         overrides += [f"batchminer={name}", "loss=triplet"]
     config = compose_run(overrides)
@@ -64,11 +64,11 @@ def ours(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
 
 
 def theirs(kind: str, name: str, num_classes: int) -> Callable[..., Any]:
-    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+    from benchmarks.pml_equivalents import MINERS, PML_LOSSES
 
     if kind == "miner":
         return MINERS[name]()
-    built: Callable[..., Any] = COUNTERPARTS[name].build(num_classes=num_classes, embedding_dim=DIM)
+    built: Callable[..., Any] = PML_LOSSES[name].build(num_classes=num_classes, embedding_dim=DIM)
     return built
 
 
@@ -79,28 +79,28 @@ def work_of(side: str, kind: str, name: str, size: int, device: str) -> Work:
     draw = torch.Generator().manual_seed(0)
     embeddings = torch.randn(size, DIM, generator=draw).to(device).requires_grad_()
     labels = (torch.arange(size) // PER_CLASS).to(device)
-    contender = IMPLEMENTATIONS[side](kind, name, size // PER_CLASS)
-    if isinstance(contender, torch.nn.Module):
-        contender.to(device)
+    criterion = IMPLEMENTATIONS[side](kind, name, size // PER_CLASS)
+    if isinstance(criterion, torch.nn.Module):
+        criterion.to(device)
     if kind == "miner":
-        return partial(contender, embeddings, labels)
+        return partial(criterion, embeddings, labels)
 
     def forward_and_backward() -> None:
-        contender(embeddings, labels).backward()
+        criterion(embeddings, labels).backward()
 
     return forward_and_backward
 
 
-def turn(work: Work, device: str) -> dict[str, Any]:
-    """Median seconds of repeated work, and the peak of memory above what was held before."""
+def measure(work: Work, device: str) -> dict[str, Any]:
+    """Median seconds of the repeated work, and its peak memory above that of the process before."""
     on_gpu = device == "cuda"
     if on_gpu:
-        work()  # kernels are loaded once in a lifetime
+        work()  # loads the kernels, once per process
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
     else:
-        ctypes.CDLL(None).malloc_trim(0)  # what earlier turns have freed is not held
+        ctypes.CDLL(None).malloc_trim(0)  # returns the memory that earlier rounds have freed
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
         before = memory("VmRSS")
         work()  # threads and caches are warm from here
@@ -115,38 +115,38 @@ def turn(work: Work, device: str) -> dict[str, Any]:
     return {"seconds": statistics.median(taken), "gib": (peak - before) / GIB}
 
 
-def take_turns(side: str, device: str) -> None:
-    """Answer each line `<kind> <name> <N>` of the standard input with one turn."""
+def serve_rounds(side: str, device: str) -> None:
+    """Worker: answers each line `<kind> <name> <N>` of the standard input with one round."""
     tune_malloc()  # as a run does
     works: dict[str, Work] = {}
     for line in sys.stdin:
         kind, name, size = line.split()
         if line not in works:
             works = {line: work_of(side, kind, name, int(size), device)}
-        print(json.dumps(turn(works[line], device)), flush=True)
+        print(json.dumps(measure(works[line], device)), flush=True)
 
 
-def race(
-    kind: str, name: str, contenders: Mapping[str, Worker], chosen: argparse.Namespace
+def compare(
+    kind: str, name: str, workers: Mapping[str, Worker], chosen: argparse.Namespace
 ) -> pd.DataFrame:
-    """One row per size."""
+    """Compares all implementations of one loss or miner; one row per batch size."""
     rows = []
-    for contender in contenders.values():
-        contender.revive()
+    for worker in workers.values():
+        worker.revive()
     for size in chosen.sizes:
-        turns = [
-            {side: contender.ask(f"{kind} {name} {size}") for side, contender in contenders.items()}
+        rounds = [
+            {side: worker.ask(f"{kind} {name} {size}") for side, worker in workers.items()}
             for _ in range(chosen.rounds)
         ]
-        rows.append({"kind": kind, "name": name, "N": size, **row(turns, list(contenders))})
+        rows.append({"kind": kind, "name": name, "N": size, **row(rounds, list(workers))})
     return pd.DataFrame(rows)
 
 
-def row(turns: list[dict[str, dict[str, Any]]], sides: list[str]) -> dict[str, Any]:
-    """Medians over the turns; a ratio is the median of the ratios of each turn."""
+def row(rounds: list[dict[str, dict[str, Any]]], sides: list[str]) -> dict[str, Any]:
+    """Medians over the rounds; a ratio is the median of the ratios of each round."""
     found: dict[str, Any] = {}
     for side in sides:
-        answers = [turn[side] for turn in turns]
+        answers = [answers_of_round[side] for answers_of_round in rounds]
         failure = next((a["failure"] for a in answers if "failure" in a), "")
         found[f"{side}_failure"] = failure
         if not failure:
@@ -154,13 +154,13 @@ def row(turns: list[dict[str, dict[str, Any]]], sides: list[str]) -> dict[str, A
             found[f"{side}_gib"] = round(max(a["gib"] for a in answers), 3)
     for other in ("floor", "theirs"):
         if f"{other}_ms" in found and "ours_ms" in found:
-            ratios = [turn["ours"]["seconds"] / turn[other]["seconds"] for turn in turns]
+            ratios = [answer["ours"]["seconds"] / answer[other]["seconds"] for answer in rounds]
             found[f"ours/{other}"] = round(statistics.median(ratios), 2)
     return found
 
 
 def names_of(kind: str) -> list[str]:
-    """Every choice that computes something by itself; combinations are left to their parts."""
+    """Every loss or miner of conf/, without combinations of several losses."""
     group = CONF / ("loss" if kind == "loss" else "batchminer")
     paths = sorted(group.glob("*.yaml"))
     return [path.stem for path in paths if path.stem != "none" and "/loss@" not in path.read_text()]
@@ -184,7 +184,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(chosen: argparse.Namespace) -> None:
-    from benchmarks.pml_equivalents import COUNTERPARTS, MINERS
+    from benchmarks.pml_equivalents import MINERS, PML_LOSSES
 
     path = chosen.out / f"criteria_{chosen.device}.csv"
     todo = [
@@ -194,7 +194,7 @@ def run(chosen: argparse.Namespace) -> None:
         if not chosen.only or name in chosen.only
     ]
     with ExitStack() as stack:
-        everyone = {
+        all_workers = {
             side: stack.enter_context(
                 Worker(
                     ["benchmarks.criteria", side, chosen.device],
@@ -204,15 +204,15 @@ def run(chosen: argparse.Namespace) -> None:
             )
             for side in chosen.sides
         }
-        for kind, name in track(todo, description="racing"):
-            rivals = COUNTERPARTS if kind == "loss" else MINERS
-            contenders = {s: c for s, c in everyone.items() if s != "theirs" or name in rivals}
-            save(race(kind, name, contenders, chosen).assign(**circumstances(chosen.device)), path)
+        for kind, name in track(todo, description="measuring"):
+            equivalents = PML_LOSSES if kind == "loss" else MINERS
+            workers = {s: c for s, c in all_workers.items() if s != "theirs" or name in equivalents}
+            save(compare(kind, name, workers, chosen).assign(**circumstances(chosen.device)), path)
     print(summary(pd.read_csv(path)))
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    """Put the rows into the CSV, in the place of older ones."""
+    """Writes the rows to the CSV; they replace older rows of the same names and sizes."""
     if path.exists():
         table = pd.concat([pd.read_csv(path), table])
         table = table.drop_duplicates(["kind", "name", "N"], keep="last")
@@ -221,7 +221,7 @@ def save(table: pd.DataFrame, path: Path) -> None:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """One line per kind and size, in Markdown: the ratios, and what needs most memory."""
+    """Markdown table, one line per kind and size: the ratios, and what needs most memory."""
     heads = ["", "N", "median / floor", "most", "median / theirs", "most", "most memory, GiB"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for (kind, size), rows in table.groupby(["kind", "N"]):
@@ -245,4 +245,4 @@ def largest(rows: pd.DataFrame, column: str) -> str:
 
 
 if __name__ == "__main__":
-    take_turns(*sys.argv[1:])
+    serve_rounds(*sys.argv[1:])

@@ -1,11 +1,11 @@
-"""What an evaluation costs, beside pytorch-metric-learning's and the least it could cost.
+"""Benchmark of the evaluation against pytorch-metric-learning and two lower bounds.
 
-The sides are our retrieval metrics, our whole default suite, the five numbers of
-pytorch-metric-learning's AccuracyCalculator, one bare exact search of faiss for as many neighbours
-as the largest class has samples, and one bare float32 product of all embeddings with all. Not a
-matter of time, and only if it is named: the difference in NMI to the k-means of faiss.
+The implementations are our retrieval metrics, our whole default suite, the five numbers of
+pytorch-metric-learning's AccuracyCalculator, one exact search of faiss for as many neighbours as
+the largest class has samples, and one float32 product of all embeddings with all. `nmi difference`
+measures no time, but the difference in NMI to the k-means of faiss; it runs only if it is named.
 
-The embeddings are drawn, not trained: unit vectors around class centres of different tightness,
+The embeddings are random, not trained: unit vectors around class centres of different tightness,
 the centres around 300 concepts, with decaying variances; Recall@1 is near 0.75 at the size of SOP.
 """
 
@@ -36,7 +36,7 @@ from evaluation.metrics.recall import recall_at_k
 
 
 class Size(NamedTuple):
-    """Of a set of embeddings."""
+    """Size of a set of embeddings: N samples, D dimensions, number of classes."""
 
     num: int
     dim: int
@@ -51,12 +51,12 @@ SIZES = {
     "large": Size(250_000, 128, 50_000),
     "largest": Size(300_000, 128, 60_000),
 }
-ROWS = 512  # of the bare product at a time
+ROWS = 512  # of the product at a time
 SEEDS = 5  # of the clusterings whose NMI is compared
 
 
 def embeddings(size: Size, device: str) -> tuple[Tensor, Tensor]:
-    """Drawn embeddings and labels; the same on every machine."""
+    """Random embeddings (N, D) and labels (N,), the same on every machine."""
     draw = torch.Generator().manual_seed(0)
     normal = partial(torch.randn, generator=draw)
     concepts = normal(300, size.dim) + normal(12, size.dim).repeat(25, 1)

@@ -1,10 +1,10 @@
-"""A training loop as research code often has it, to compare with: what it costs to do so.
+"""Naive training loop, as research code often has it: a baseline for the training benchmark.
 
     python -m benchmarks.naive_loop <steps> <windows> <overrides>
 
-PIL and torchvision in the workers, floats normalised there; a miner that visits the anchors one by
-one in NumPy; the norm of every parameter's gradient, and the loss, copied to the host at each step.
-Backbone, optimizer, batch, precision and number of workers are those of the overrides.
+PIL and torchvision decode and normalise in the workers; a NumPy miner loops over the anchors; the
+loss and the gradient norm of every parameter are copied to the host at each step. Backbone,
+optimizer, batch size, precision and number of workers are those of the overrides.
 """
 
 import json
@@ -33,8 +33,8 @@ DRAW = np.random.default_rng(0)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
-class Photographs(Dataset[tuple[int, Tensor]]):
-    """Images as floats of about unit variance."""
+class AugmentedImages(Dataset[tuple[int, Tensor]]):
+    """Training images, augmented and normalised to about unit variance."""
 
     def __init__(self, table: Table, crop: int) -> None:
         self.paths = table["path"].tolist()
@@ -58,7 +58,7 @@ class Photographs(Dataset[tuple[int, Tensor]]):
 
 
 class Balanced:
-    """Batches of several images of each of some classes, without end."""
+    """Endless batches of `per_class` images of each of `batch_size / per_class` classes."""
 
     def __init__(self, labels: list[int], batch_size: int, per_class: int) -> None:
         self.labels, self.batch_size, self.per_class = np.array(labels), batch_size, per_class
@@ -76,7 +76,7 @@ class Balanced:
 
 
 def triplets_of(embeddings: Tensor, labels: Tensor) -> list[tuple[int, int, int]]:
-    """For each anchor a random positive, and a negative by the inverse density of its distance."""
+    """Distance-weighted mining: a random positive and one weighted negative for each anchor."""
     points, classes = embeddings.detach().float().cpu().numpy(), labels.cpu().numpy()
     distances = np.sqrt(np.clip(2 - 2 * points @ points.T, 0, None)).clip(0.5, 1.4)
     dim = points.shape[1]
@@ -99,12 +99,12 @@ def margin_loss(embeddings: Tensor, triplets: list[tuple[int, int, int]], beta: 
     return (near.sum() + far.sum()) / max(int((near > 0).sum() + (far > 0).sum()), 1)
 
 
-def train(config: DictConfig, rhythm: TimingWindows) -> Measured:
+def train(config: DictConfig, timing: TimingWindows) -> Measured:
     seed_everything(config.seed, verbose=False)
     trainer, sampler = config.trainer, config.sampler
     device = torch.device(trainer.accelerator)
     table = load_table(config)
-    images = Photographs(table[table.split == "train"], config.transform.crop)
+    images = AugmentedImages(table[table.split == "train"], config.transform.crop)
     loader = DataLoader(
         images,
         batch_sampler=Balanced(images.labels, sampler.batch_size, sampler.samples_per_class),
@@ -112,7 +112,7 @@ def train(config: DictConfig, rhythm: TimingWindows) -> Measured:
         pin_memory=device.type == "cuda",
     )
     backbone = instantiate(config.backbone)
-    backbone.normalization = nn.Identity()  # the workers have done it
+    backbone.normalization = nn.Identity()  # done in the workers
     backbone.to(device).train()
     beta = nn.Parameter(torch.tensor(1.2, device=device))
     optimizer = torch.optim.Adam([*backbone.parameters(), beta], config.optimizer.lr)
@@ -132,10 +132,10 @@ def train(config: DictConfig, rhythm: TimingWindows) -> Measured:
         optimizer.step()
 
     history: list[tuple[float, float]] = []
-    seconds = rhythm.of(step, device)
+    seconds = timing.of(step, device)
     return Measured(seconds, None, peak_gib(device), {"loss": history[-1][0]})
 
 
 if __name__ == "__main__":
-    rhythm = TimingWindows(*map(int, sys.argv[1:3]))
-    print(json.dumps(train(compose_run(sys.argv[3:]), rhythm)._asdict()))
+    timing = TimingWindows(*map(int, sys.argv[1:3]))
+    print(json.dumps(train(compose_run(sys.argv[3:]), timing)._asdict()))

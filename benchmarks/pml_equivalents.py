@@ -1,7 +1,7 @@
-"""Which classes of pytorch-metric-learning compute the same numbers, and by which options of ours.
+"""Equivalents of our losses and miners in pytorch-metric-learning.
 
-The tests compare with them, the benchmark races against them. Each is built with the numbers of the
-YAML of our objective; `options` are the named options of ours that take their side of a difference.
+The tests compare the numbers, the benchmark compares the speed. Each is built with the numbers of
+the YAML of our loss; `options` are the options of ours that make both compute the same.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import nn
 
 
 class PmlEquivalent(NamedTuple):
-    """An objective of pytorch-metric-learning for which ours, with `options`, is the same."""
+    """Loss of pytorch-metric-learning that equals ours with `options`."""
 
     build: Callable[..., nn.Module]  # called with num_classes and embedding_dim
     options: Mapping[str, Any] = {}
@@ -25,11 +25,11 @@ def squared() -> distances.LpDistance:
 
 
 def mean() -> reducers.MeanReducer:
-    """Of all tuples; many of theirs average the non-zero ones."""
+    """Mean over all tuples; the default of many PML losses is the mean of the non-zero ones."""
     return reducers.MeanReducer()
 
 
-COUNTERPARTS: dict[str, PmlEquivalent] = {
+PML_LOSSES: dict[str, PmlEquivalent] = {
     "arcface": PmlEquivalent(
         lambda num_classes, embedding_dim: losses.ArcFaceLoss(
             num_classes, embedding_dim, margin=math.degrees(0.5), scale=16

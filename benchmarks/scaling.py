@@ -1,9 +1,9 @@
-"""The same batch on 1 to 4 processes of this CPU: images per second, and bytes that they exchange.
+"""Scaling benchmark: images per second and exchanged bytes of one batch on 1 to 4 CPU processes.
 
-Each side is `python main.py trainer.devices=<P>`, which shares the batch out among P processes that
-talk by gloo. Processes beyond the cores only share them, so that this shows what the exchange
-costs, and no more speed than there are cores. Bytes are those that the first process writes in a
-step; nearly all of them go to the others. The computed ones are those of docs/scaling.md.
+Each case is `python main.py trainer.devices=<P>`, which splits the batch among P processes that
+communicate by gloo. More processes than cores share the cores, so that the benchmark shows the cost
+of the communication rather than a speed-up. Bytes are those that the first process writes per step,
+nearly all of them to the other processes. The computed bytes follow docs/scaling.md.
 """
 
 import argparse
@@ -28,13 +28,13 @@ WRITTEN = "written.jsonl"
 
 
 class Written:
-    """In the place of W&B: notes with each record how many bytes this process has written so far.
+    """Tracker that records how many bytes this process has written, to files and to sockets.
 
-    To files and to sockets; see proc_pid_io(5).
+    See proc_pid_io(5).
 
     Args:
-        folder: of the run.
-        others: of the mirror; they do not matter.
+        folder: the folder of the run.
+        others: arguments of a real tracker; ignored.
     """
 
     def __init__(self, folder: Path, **others: object) -> None:  # noqa: ARG002
@@ -59,7 +59,7 @@ def written(run: RunFolder) -> float:
 
 
 def computed(overrides: list[str], processes: int) -> float:
-    """Bytes per step that a process sends, by docs/scaling.md; without the criterion's few."""
+    """Bytes per step that a process sends, by docs/scaling.md; the few of the loss are left out."""
     config = compose_run(overrides)
     backbone, samples = instantiate(config.backbone), config.sampler.batch_size
     gradients = sum(p.nbytes for p in backbone.parameters() if p.requires_grad)
@@ -69,12 +69,12 @@ def computed(overrides: list[str], processes: int) -> float:
 
 
 def measure(overrides: list[str], processes: int, chosen: argparse.Namespace) -> Measured:
-    rhythm = TimingWindows(chosen.steps, chosen.windows)
+    timing = TimingWindows(chosen.steps, chosen.windows)
     mirror = "tracker._target_=benchmarks.scaling.Written"
     whole = [*overrides, mirror, f"trainer.devices={processes}"]
     try:
-        with finished_run(whole, rhythm, chosen.memory, chosen.timeout) as run:
-            measured, exchanged = read(run, rhythm), written(run)
+        with finished_run(whole, timing, chosen.memory, chosen.timeout) as run:
+            measured, exchanged = read(run, timing), written(run)
     except ImplementationError as error:
         return Measured(None, None, None, {}, str(error))
     megabytes = {"MB": exchanged / MB, "MB computed": computed(overrides, processes) / MB}
@@ -120,7 +120,7 @@ def run(chosen: argparse.Namespace) -> None:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """One line per number of processes, in Markdown; speed relative to one of them."""
+    """Markdown table, one line per number of processes; speed relative to the first."""
     heads = ["", "processes", "images/s", "of one process", "MB per step", "computed"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name, rows in table.dropna(subset=["seconds_median"]).groupby("size", sort=False):

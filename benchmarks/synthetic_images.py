@@ -1,4 +1,4 @@
-"""JPEG files as large as those of CUB200, made of smooth noise: something to decode."""
+"""Synthetic JPEG files of smooth noise, as large as those of CUB200, to measure decoding."""
 
 import os
 from pathlib import Path
@@ -11,13 +11,13 @@ from datasets.digits import png_uri
 
 SIZE = (500, 375)  # pixels, width and height of most images of CUB200
 QUALITY = 90
-CONTENTS = 64  # different images; more of them are names of the same files, which decode the same
+CONTENTS = 64  # different images; further ones are hard links to them
 OCTAVES = (2, 5, 12, 30, 80, 250)  # cells along the shorter side
 GRAIN = 16  # of 255; with it a file has 91 kB, as the 11,788 of CUB200 in 1.1 GB
 
 
 def write_synthetic_images(folder: Path, classes: int, per_class: int) -> Path:
-    """The CSV for `dataset.path`: training classes of equal size, and two small ones to test."""
+    """Writes images and the CSV for `dataset.path`, with two small test classes."""
     contents = [folder / f"{number}.jpg" for number in range(min(CONTENTS, classes * per_class))]
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(contents):
@@ -36,7 +36,7 @@ def write_synthetic_images(folder: Path, classes: int, per_class: int) -> Path:
 
 
 def one_pixel(table: Path) -> Path:
-    """A CSV of the same images and labels, where each image is one pixel inside the table."""
+    """Writes a CSV of the same labels in which each image is one pixel, stored in the table."""
     rows = pd.read_csv(table)
     path = table.with_name("one_pixel.csv")
     rows.assign(path=png_uri(np.zeros((1, 1), np.uint8))).to_csv(path, index=False)
@@ -44,7 +44,7 @@ def one_pixel(table: Path) -> Path:
 
 
 def synthetic_image(seed: int) -> Image.Image:
-    """Noise at every scale, the coarser the stronger, as in photographs; and the camera's grain."""
+    """One image: noise at several scales, the coarser the stronger, and fine grain."""
     draw = np.random.default_rng(seed)
     width, height = SIZE
     pixels = np.full((height, width, 3), 128.0)

@@ -1,4 +1,4 @@
-"""How fast a whole run trains: the command of the README, and what its own log says."""
+"""Throughput of a whole run, `python main.py`, read from its own log."""
 
 import json
 import resource
@@ -24,13 +24,16 @@ NEVER = 10**9
 
 
 class TimingWindows(NamedTuple):
-    """Seconds per step are the median over windows of so many steps; one more warms up."""
+    """Timing windows: seconds per step are the median over `windows` of `steps` steps each.
+
+    One more window before them warms up.
+    """
 
     steps: int
     windows: int
 
     def of(self, step: Callable[[], object], device: torch.device) -> float:
-        """Median seconds that a step takes."""
+        """Median seconds per step."""
         lengths = []
         for _ in range(self.windows + 1):
             start = time.perf_counter()
@@ -43,7 +46,7 @@ class TimingWindows(NamedTuple):
 
 
 def from_scratch(table: Path, backbone: str, batch: int) -> list[str]:
-    """Overrides of a run on the images of a CSV file, with random weights and no mirror."""
+    """Overrides of a run on the images of a CSV file, with random weights and without W&B."""
     pretrained = "pretrained" in compose_run([f"backbone={backbone}"]).backbone
     return [
         "dataset=csv",
@@ -58,32 +61,32 @@ def from_scratch(table: Path, backbone: str, batch: int) -> list[str]:
 
 
 def throughput(
-    overrides: Sequence[str], rhythm: TimingWindows, memory_gib: int, timeout: int
+    overrides: Sequence[str], timing: TimingWindows, memory_gib: int, timeout: int
 ) -> Measured:
-    """One step of `python main.py <overrides>`, loading and logging included."""
+    """Measures a step of `python main.py <overrides>`, loading and logging included."""
     try:
-        with finished_run(overrides, rhythm, memory_gib, timeout) as run:
-            return read(run, rhythm)
+        with finished_run(overrides, timing, memory_gib, timeout) as run:
+            return read(run, timing)
     except ImplementationError as error:
         return Measured(None, None, None, {}, str(error))
 
 
 @contextmanager
 def finished_run(
-    overrides: Sequence[str], rhythm: TimingWindows, memory_gib: int, timeout: int
+    overrides: Sequence[str], timing: TimingWindows, memory_gib: int, timeout: int
 ) -> Iterator[RunFolder]:
-    """What `python main.py <overrides>` leaves, until the end of the context.
+    """Runs `python main.py <overrides>` and gives its folder, which is deleted afterwards.
 
-    The run keeps all its parts; it logs once per window, and evaluates and saves after the last.
+    The run logs once per window, and evaluates and saves after the last one.
 
     Raises:
-        SideError: it failed, or was late.
+        ImplementationError: the run failed or exceeded the timeout.
     """
     with TemporaryDirectory() as runs:
         rules = [
             f"paths.runs={runs}",
-            f"trainer.iterations={rhythm.steps * (rhythm.windows + 1)}",
-            f"trainer.log_every={rhythm.steps}",
+            f"trainer.iterations={timing.steps * (timing.windows + 1)}",
+            f"trainer.log_every={timing.steps}",
             f"trainer.evaluate_every_iterations={NEVER}",
             f"trainer.checkpoint_every={NEVER}",
         ]
@@ -92,18 +95,18 @@ def finished_run(
         yield RunFolder(path)
 
 
-def read(run: RunFolder, rhythm: TimingWindows) -> Measured:
-    """From the times of the records: a rate in them is rounded to a tenth of an image."""
+def read(run: RunFolder, timing: TimingWindows) -> Measured:
+    """Seconds per step from the times of the records, which are exact; their rates are rounded."""
     logged = [record for record in MetricsLog(run.metrics).read() if "train/loss" in record]
     times = [record["time"] for record in logged]
-    lengths = [(after - before) / rhythm.steps for before, after in pairwise(times)]
+    lengths = [(after - before) / timing.steps for before, after in pairwise(times)]
     cost = json.loads(run.cost.read_text())
     loss = {"loss": logged[-1]["train/loss"]}
     return Measured(statistics.median(lengths), None, cost["peak_memory_gib"], loss)
 
 
 def peak_gib(device: torch.device) -> float:
-    """As `cost.json` has it: on a GPU what torch allocated, else all that the process held."""
+    """Peak memory in GiB, as in `cost.json`: of torch on a GPU, else of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB

@@ -1,14 +1,14 @@
-"""What a step of training costs, beside the least it could cost and a loop as usual.
+"""Benchmark of a training step against a lower bound and a naive loop.
 
-    floor   forward, backward and optimizer of the bare backbone, on images that are on the device
-    ours    `python main.py`: loader, miner, objective, logging; by default the margin loss with
+    floor   lower bound: forward, backward and optimizer of the backbone, images on the device
+    ours    `python main.py`: loader, miner, loss, logging; by default the margin loss with
             distance-weighted mining
-    loader  the same with a backbone that costs nothing: to read, decode and augment the images
-    rest    that with images of one pixel: miner, objective, logging, and what is left of the loader
+    loader  the same with a dummy backbone: reading, decoding and augmenting the images
+    rest    `loader` with images of one pixel: miner, loss, logging and the rest of the loader
     plain   benchmarks/naive_loop.py, a loop as research code often has it
 
-Each side is a process of its own, in turn with the others. Weights are random, the photographs are
-made up. Seconds are those of one step, memory is that of the device or else of the main process.
+Each implementation runs in a process of its own, in alternating rounds. Weights are random, images
+are synthetic. Seconds are per step; memory is that of the device, or else of the main process.
 """
 
 import argparse
@@ -29,7 +29,7 @@ STAND_IN = "backbone._target_=benchmarks.backbone_only.Table"
 OF_ONE_PIXEL = ("transform=small", "transform.size=1", "transform.shift=0", STAND_IN)
 MODULES = {"floor": "benchmarks.backbone_only", "plain": "benchmarks.naive_loop"}
 IMPLEMENTATIONS = ("floor", "ours", "loader", "rest", "plain")
-QUICK = 10  # steps at least in a window of a side without a backbone
+QUICK = 10  # least steps in a window without a backbone
 DEFAULTS = {  # on a CPU a step of ResNet50 takes half a minute
     "cpu": {"batches": [112], "precisions": ["32-true"], "steps": 1, "memory": 20},
     "cuda": {
@@ -42,7 +42,7 @@ DEFAULTS = {  # on a CPU a step of ResNet50 takes half a minute
 
 
 class Case(NamedTuple):
-    """What is trained, in what precision, in batches of how many images."""
+    """Case of the benchmark: backbone, images per batch, precision."""
 
     backbone: str
     batch: int
@@ -50,8 +50,8 @@ class Case(NamedTuple):
 
 
 def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> Measured:
-    """Any other name of a side is overrides, of ours."""
-    rhythm = TimingWindows(chosen.steps, chosen.windows)
+    """Measures one implementation; a name that is none of them is read as overrides of ours."""
+    timing = TimingWindows(chosen.steps, chosen.windows)
     limits = (chosen.memory, chosen.timeout)
     images = one_pixel(table) if side == "rest" else table
     overrides = [
@@ -62,14 +62,14 @@ def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> M
     if side != "rest":
         overrides.append(f"transform.crop={chosen.pixels}")
     if side in MODULES:
-        numbers = [str(number) for number in rhythm]
+        numbers = [str(number) for number in timing]
         return run_in_process([MODULES[side], *numbers, *overrides, *chosen.override], *limits)
     if side in ("loader", "rest"):
-        rhythm = rhythm._replace(steps=max(rhythm.steps, QUICK))
+        timing = timing._replace(steps=max(timing.steps, QUICK))
         overrides += OF_ONE_PIXEL if side == "rest" else [STAND_IN]
     elif side != "ours":
         overrides += side.split()
-    return throughput([*overrides, *chosen.override], rhythm, *limits)
+    return throughput([*overrides, *chosen.override], timing, *limits)
 
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -107,7 +107,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(chosen: argparse.Namespace) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as main.py does; here for every side
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as main.py does, for every implementation
     for name, value in DEFAULTS[chosen.device].items():
         if getattr(chosen, name) is None:
             setattr(chosen, name, value)
@@ -122,13 +122,13 @@ def run(chosen: argparse.Namespace) -> None:
                     print(*case, side, measured[-1], flush=True)
             name = " ".join([*map(str, case), *chosen.override])
             size = {"size": name, **case._asdict(), "pixels": chosen.pixels}
-            rhythm = {"steps": chosen.steps, "windows": chosen.windows}
-            write_table(path, {**size, **rhythm}, done, chosen.device)
+            timing = {"steps": chosen.steps, "windows": chosen.windows}
+            write_table(path, {**size, **timing}, done, chosen.device)
     print(summary(pd.read_csv(path)))
 
 
 def summary(table: pd.DataFrame) -> str:
-    """One line per case and whole run, in Markdown: images per second, ratios of seconds."""
+    """Markdown table, one line per case and run: images per second, ratios of seconds."""
     heads = ["", "run", "images/s", "floor / run"]
     heads += ["run / (floor + loader)", "rest / run", "plain / run"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

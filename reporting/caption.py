@@ -1,4 +1,4 @@
-"""What stands above a table, so that its numbers can be traced: protocol, reading, n, commit."""
+"""Caption of a table: protocol, which epoch is reported, seeds and commit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ MEANING = {
 
 
 def caption(runs: Sequence[Run], reading: str, split: str) -> list[str]:
-    """One sentence per entry."""
+    """Caption of these runs, one sentence per entry."""
     datasets = ", ".join(sorted({run.dataset for run in runs}))
     return [
         f"{datasets}, {split} split",
@@ -26,7 +26,7 @@ def caption(runs: Sequence[Run], reading: str, split: str) -> list[str]:
 
 
 def protocol(runs: Sequence[Run]) -> str:
-    """The studies that the runs claim to follow, and the settings in which they do not."""
+    """Studies that the runs claim to follow, and the settings in which they deviate."""
     claims = {claimed(run) or "none claimed" for run in runs}
     departures = sorted({key for run in runs for key in run.departures})
     return ", ".join(sorted(claims)) + (f", but for {', '.join(departures)}" if departures else "")
@@ -58,7 +58,7 @@ def plural(number: int) -> str:
 
 
 def commits(runs: Sequence[Run]) -> str:
-    """Short hashes; `+` had changes that no commit holds."""
+    """Short hashes of the commits; `+` marks uncommitted changes."""
     found = sorted({short(run.commit) for run in runs})
     return ", ".join(found)
 

@@ -1,4 +1,4 @@
-"""What each row of a table took: time, speed, memory and GPU hours of its runs."""
+"""Cost columns of a table: time, speed, memory and GPU hours of the runs of each row."""
 
 from collections.abc import Callable, Iterable, Mapping
 from statistics import mean
@@ -17,7 +17,7 @@ NAMES: dict[str, tuple[str, float, int, Combine]] = {
 
 
 def columns(runs: Iterable[Run], methods: Mapping[tuple[str, str], str]) -> list[Column]:
-    """One column per dataset and kind of cost that any of its runs recorded."""
+    """Cost columns, one per dataset and kind of cost that any of its runs recorded."""
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for run in runs:
         for key in NAMES:

@@ -1,7 +1,7 @@
-"""Which way a metric is better, as the functions of this project say that measure it.
+"""Directions of metrics: whether higher or lower is better.
 
-What a run says of its metrics is data: a name that its configuration gives is compared with those
-in conf/metric/ and never looked up.
+The function names in the configuration of a run are data: they are compared with those in
+conf/metric/ and never imported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,21 +20,21 @@ METRICS = Path(__file__).parents[1] / "conf" / "metric"
 def directions(
     configs: Iterable[Mapping[str, Any]], names: Iterable[str]
 ) -> dict[str, bool | None]:
-    """Metric without its split -> True if higher is better, False if lower, None if neither.
+    """Direction of each metric: True if higher is better, False if lower, None if neither.
 
     A metric has the direction of its name in conf/metric/, else that of the function that measures
     it, if conf/metric/ names this function; any other has none.
 
     Args:
-        configs: of the runs.
-        names: the metrics that are asked for.
+        configs: the configurations of the runs.
+        names: the metrics, without their split.
     """
     known = {**measured_alike(configs), **by_name()}
     return {name: None if name.endswith("/std") else known.get(stem(name)) for name in names}
 
 
 def foreign(config: Mapping[str, Any]) -> dict[str, str]:
-    """Metric -> what a run says measures it, where that is no function of conf/metric/."""
+    """Metrics that a function outside conf/metric/ computes: metric -> the name of the function."""
     return {name: t for name, t in measuring(config).items() if t not in by_target()}
 
 
@@ -44,7 +44,7 @@ def stem(name: str) -> str:
 
 
 def measured_alike(configs: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:
-    """The direction of every metric whose function measures one of ours."""
+    """The direction of every metric that a function of conf/metric/ computes under another name."""
     return {
         name: by_target()[target]
         for config in configs

@@ -1,4 +1,4 @@
-"""Seeds of one group are of one configuration; a run that was moved between groups is not."""
+"""Finds runs whose configuration differs from the other seeds of their group."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ OF_A_SEED = ("num_classes", "num_clusters")  # wherever the resolved configurati
 
 
 def mark_differing(runs: Sequence[Run]) -> list[Run]:
-    """The same runs; one that differs from most of its group is `damaged` and says in what."""
+    """Marks as `damaged` each run that differs from most of its group, and names the keys."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.state != DAMAGED:
@@ -38,7 +38,7 @@ def differing_from_most(group: Sequence[Run]) -> list[Run]:
 
 
 def settings(run: Run) -> dict[str, str]:
-    """`a.b.c` -> value as text, of what the seeds of a group share."""
+    """Settings that all seeds of a group share: `a.b.c` -> value as text."""
     return {
         key: str(value)
         for key, value in scientific(run.config).items()
@@ -47,7 +47,7 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def differing_keys(first: dict[str, str], second: dict[str, str]) -> list[str]:
-    """Keys in which two differ; one that an older version did not write is no difference."""
+    """Keys in which two differ; a key that only one of them has is ignored."""
     return sorted(key for key in first.keys() & second.keys() if first[key] != second[key])
 
 

@@ -1,4 +1,4 @@
-"""The literature beside our runs: figures of one source, and how far ours are from them."""
+"""Published results beside our runs: numbers of a source, and their difference to ours."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,16 +23,16 @@ def sources() -> list[str]:
 
 @cache
 def about(source: str) -> Mapping[str, Any]:
-    """What sources.yaml says of a source; nothing for most."""
+    """The entry of a source in sources.yaml; empty for most."""
     known = yaml.safe_load((FOLDER / "sources.yaml").read_text())
     return dict(known.get(source) or {})
 
 
 def figures(source: str) -> pd.DataFrame:
-    """The rows of `results/published/<source>.csv`.
+    """Rows of `results/published/<source>.csv`.
 
     Raises:
-        UserError: there is no such source; names all.
+        UserError: the source is unknown; the message names all.
     """
     if source not in sources():
         raise UserError(f"nothing published as {source}; there is {', '.join(sources())}")
@@ -46,17 +46,17 @@ def compared(
     source: str,
     where: tuple[str, str],
 ) -> Table:
-    """The table with the published figure and the difference beside each of our columns.
+    """Adds the published number and the difference beside each of our columns.
 
-    A figure belongs to a row if it is of the same data, metric and method, and of the same backbone
-    and dimensions where the source says them. Each setting of a source is its own column.
+    A published number belongs to a row of the same data, metric and method, and of the same
+    backbone and dimensions where the source states them. Each setting of a source is a column.
 
     Args:
         methods: (dataset, group) -> row.
         where: split and reading of the table.
 
     Raises:
-        UserError: the source reports another reading, or nothing of these runs.
+        UserError: the source reports another reading, or none of these runs.
     """
     split, reading = where
     theirs = about(source).get("reading")
@@ -96,10 +96,10 @@ def compared(
 
 
 def same_data(run: Run) -> bool:
-    """Whether a run demanded the numbers of classes and images that conf/dataset/ has.
+    """Whether a run checked the numbers of classes and images of conf/dataset/.
 
-    With `dataset.counts=null`, with other counts or by another reader, its data may be any.
-    A run without a dataset in its configuration is one of the code that published the figures.
+    With `dataset.counts=null`, other counts or another reader its data are unknown. A run without a
+    dataset in its configuration comes from the code that published the numbers.
     """
     own = run.config.get("dataset")
     known = datasets().get(run.dataset, {})
@@ -107,7 +107,7 @@ def same_data(run: Run) -> bool:
 
 
 def without_figure(rows: Iterable[tuple[str, str]]) -> str:
-    """Which rows have no figure beside them because of their data."""
+    """Sentence about the rows without a published number because of their data."""
     named = ", ".join(f"{method} ({dataset})" for dataset, method in sorted(rows))
     return f"not on the data of the literature, by their dataset.counts: {named}"
 
@@ -131,7 +131,7 @@ def matches(
 
 
 def names(run: Run, source: str) -> set[str]:
-    """What a run may be called elsewhere: its group's own name, and its loss."""
+    """Names of a run in other publications: that of its group, and that of its loss."""
     own = re.sub(r"_[0-9a-f]{8}$", "", run.group)
     target = str((run.config.get("loss") or {}).get("_target_", ""))
     loss = target.split(".")[-2] if target.count(".") > 1 else ""
@@ -142,7 +142,7 @@ def names(run: Run, source: str) -> set[str]:
 
 
 def plain(name: str) -> str:
-    """`Proxy-Anchor` is `proxy_anchor` is `proxyanchor`."""
+    """Normalised name: `Proxy-Anchor` and `proxy_anchor` become `proxyanchor`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -160,7 +160,7 @@ def differences(column: Column, published: Mapping[str, Cell]) -> dict[str, Cell
 
 
 def note(source: str) -> str:
-    """What stands below the table about its published columns."""
+    """Note below the table about its published columns."""
     known = about(source)
     parts = [
         f"{source}: {known.get('title', 'see results/published/README.md')}",

@@ -1,4 +1,4 @@
-"""A run as tables and figures need it, wherever it was read from."""
+"""Run as tables and figures need it, independent of its source."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from tracking.console import READINGS
 from tracking.metrics_log import Record
 from tracking.summary import best_of, evaluations
 
-DAMAGED = "damaged"  # the state of a run that cannot be used: a file of it is not what it was
+DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it has changed
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
-MOST = 3  # keys that may tell two configurations of one name apart
-REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # said elsewhere
+MOST = 3  # most keys in a name that distinguishes two configurations
+REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # of other keys
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run.
+    """Run: its place, state, configuration, measurements and cost.
 
     Args:
         dataset, group, seed: the last three parts of its folder.
@@ -29,12 +29,12 @@ class Run:
         config: resolved, as plain containers.
         overrides: of the command that made it; empty where they were not recorded.
         readings: last, selected, oracle; None where the run has no such reading.
-        records: what it measured, in order.
+        records: its measurements, in order.
         cost: `seconds`, `images_per_second`, `peak_memory_gib`, `gpu_hours`, ...; may be empty.
         claim: what it claims to follow, `experiment=...` or `protocol=...`.
-        departures: the settings in which it does not.
+        departures: the settings in which it deviates.
         commit: of the code, with `+` where it was changed.
-        error, traceback: of a failed run; of a damaged one, which file is, and there is no more.
+        error, traceback: of a failed run; the error of a damaged run names the file.
     """
 
     dataset: str
@@ -58,7 +58,7 @@ class Run:
 
 
 def tidy(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row per number: dataset, method, group, seed, reading, metric, value.
+    """Table of all numbers, one per row: dataset, method, group, seed, reading, metric, value.
 
     A metric is `<split>/<name>`. The oracle reading is of test metrics; the other splits are read
     at the evaluation with the best test/recall@1, where Roth et al. 2020 read the training split.
@@ -76,7 +76,7 @@ def tidy(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def read(run: Run, reading: str) -> dict[str, Any]:
-    """The numbers of one reading, by `<split>/<metric>`; empty where there is none."""
+    """Numbers of one reading: `<split>/<metric>` -> value; empty if the run has no such reading."""
     values = dict(run.readings.get(reading) or {})
     measured = evaluations(run.records)
     if reading == "oracle" and values and measured:
@@ -85,7 +85,7 @@ def read(run: Run, reading: str) -> dict[str, Any]:
 
 
 def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
-    """(dataset, group) -> the name of its row: the group without its hash.
+    """Row names, (dataset, group) -> name: the group without its hash.
 
     Where one dataset has several groups of that name, the values of the keys in which they differ
     are added, as in `margin-distance-resnet50 [beta=0.6]`; if these are many, the hash stays.
@@ -96,25 +96,25 @@ def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
             (run.dataset, run.group), scientific(run.config)
         )
     return {
-        group: f"{name} [{told}]" if told else name
+        group: f"{name} [{label}]" if label else name
         for name, groups in configs.items()
-        for group, told in disambiguate(groups).items()
+        for group, label in disambiguate(groups).items()
     }
 
 
 def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """What tells groups of one name apart: nothing, `key=value, ...` or the hash."""
+    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash."""
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
     keys = differing(groups)
-    told = {
+    label = {
         group: ", ".join(f"{key.rpartition('.')[2]}={config.get(key)}" for key in keys)
         for group, config in groups.items()
     }
-    unique = len({(dataset, told[dataset, group]) for dataset, group in groups}) == len(groups)
+    unique = len({(dataset, label[dataset, group]) for dataset, group in groups}) == len(groups)
     if unique and len(keys) <= MOST:
-        return told
+        return label
     return {(dataset, group): group[-8:] for dataset, group in groups}
 
 
@@ -129,7 +129,7 @@ def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
 
 
 def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`a.b.c` -> value, of the keys that can change a result; each idea once, seeds left out."""
+    """Settings that can change a result, without seeds: `a.b.c` -> value."""
     return {
         key: value
         for key, value in flat(config)

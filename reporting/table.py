@@ -1,4 +1,4 @@
-"""The table of a paper: methods by datasets and metrics, as numbers and marks; no format yet."""
+"""Table of results: methods by datasets and metrics, as numbers and marks, in no format yet."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ Columns = dict[tuple[str, str], Values]  # (dataset, metric) -> its values
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean over seeds. Spread and interval are NaN where there is one seed or none is known.
+    """Cell: a mean over seeds. Spread and interval are NaN for one seed, or if unknown.
 
     Args:
         spread: sample standard deviation.
@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """Cells by method, under a dataset and a heading such as `recall@1`."""
+    """Column: cells by method, under a dataset and a heading such as `recall@1`."""
 
     dataset: str
     heading: str
@@ -48,7 +48,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows best first by the first column; `notes` and `commands` stand below it."""
+    """Table: rows are ordered by the first column, best first; notes and commands come below."""
 
     caption: list[str]
     rows: list[str]
@@ -62,12 +62,12 @@ class Table:
 
 
 def tabulate(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str) -> Table:
-    """Mean, spread and marks of every method, dataset and metric.
+    """Makes the table: mean, spread and marks of every method, dataset and metric.
 
     Rates are in percent; a metric without a better direction is as measured and has no marks.
 
     Raises:
-        UserError: no run has the reading, or none has a metric; names what there is.
+        UserError: no run has the reading or the metric; the message names the existing ones.
     """
     values = values_of(runs, metrics, reading, split)
     higher = directions([run.config for run in runs], metrics)
@@ -112,7 +112,7 @@ def cell(values: BySeed) -> Cell:
 
 
 def marked(cells: Mapping[str, Cell], values: Values, higher_is_better: bool) -> dict[str, Cell]:
-    """Best, second and not significantly worse; a single method is no contest."""
+    """Marks the best, the second and what is not significantly worse; nothing for one method."""
     if len(cells) < 2:
         return dict(cells)
     best, second, *_ = statistics.ranked(values, higher_is_better)
@@ -124,7 +124,7 @@ def marked(cells: Mapping[str, Cell], values: Values, higher_is_better: bool) ->
 
 
 def best_first(rows: Iterable[str], first: Column, higher_is_better: bool | None) -> list[str]:
-    """By the first column; methods that are not in it come last, by name."""
+    """Rows ordered by the first column; methods that are not in it come last, by name."""
     sign = 1 if higher_is_better is False else -1
     means = {row: sign * first.cells[row].mean for row in rows if row in first.cells}
     return sorted(rows, key=lambda row: (row not in means, means.get(row, 0.0), row))
@@ -140,11 +140,11 @@ def missing_seeds(runs: Iterable[Run], seeds: Iterable[int] = ()) -> list[str]:
 
 
 def number(value: float, digits: int, signed: bool = False) -> str:
-    """Rounded; what rounds to zero has no sign."""
+    """Rounded number; zero has no sign."""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text if float(text) else text.lstrip("+-")
 
 
 def printable(text: str) -> str:
-    """The same on one line: a name may hold a line break, which no table takes."""
+    """Text on one line: line breaks and control characters become spaces."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -52,9 +52,9 @@ def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     kept = [run for run in kept if any(run.readings.values())]
     damaged = {run.name for run in runs if run.state == DAMAGED}
     left_out = {run.name: run.state for run in runs if run not in kept and run.name not in damaged}
-    told = [f"{name} ({state})" for name, state in left_out.items()]
+    skipped = [f"{name} ({state})" for name, state in left_out.items()]
     if not kept:
-        unusable = len(told) + len(damaged)
+        unusable = len(skipped) + len(damaged)
         raise UserError(f"no finished run in {' '.join(arguments.sources)}; {unusable} are not")
     excused = set() if arguments.seeds else damaged
     missing = [*dict.fromkeys([*missing_seeds(kept, arguments.seeds), *left_out])]
@@ -62,8 +62,8 @@ def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     if missing and not arguments.allow_missing:
         named = [f"{name} ({left_out[name]})" if name in left_out else name for name in missing]
         raise UserError(f"missing {', '.join(named)}; --allow-missing prints n per cell")
-    if told:
-        print(f"left out: {', '.join(told)}", file=sys.stderr)
+    if skipped:
+        print(f"left out: {', '.join(skipped)}", file=sys.stderr)
     return kept
 
 

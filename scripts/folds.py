@@ -15,29 +15,21 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.table import Table as Grid
 
-from core.errors import UserError
-from core.files import DamagedFileError, write_text_atomically
+from core.files import write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
-from engine.config.errors import ConfigurationError
-from engine.config.protocol import differences
 from engine.trained_run import load_backbone, load_config, load_weights
 from evaluation.ensemble import evaluate_ensemble
-from reporting.statistics import half_interval
+from reporting.cross_validation import Numbers, scalars, summarize_seeds, summary_table
+from reporting.readers.folds import Folds, folds_by_seed
 from scripts.evaluate import embed_images, images_of, read
-from tracking.run_folder import RunFolder
 
-Numbers = dict[str, float]
-Folds = dict[int, Path]  # index of the fold -> run folder
 COMBINED = "combined"
-OF_THE_FOLD = ("seed", "num_classes", "num_clusters")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -56,73 +48,17 @@ def main(arguments: Sequence[str]) -> None:
     )
     options = parser.parse_args(arguments)
     with user_errors_as_one_line():
-        runs = by_seed_and_fold(options.groups, options.trust)
+        runs = folds_by_seed(options.groups, options.trust)
         by_seed = {s: measure(folds, options.split, options.trust) for s, folds in runs.items()}
-        rows = over_seeds(by_seed)
-    Console().print(table(rows, sorted(by_seed), options.split))
+        rows = summarize_seeds(by_seed)
+    Console().print(summary_table(rows, sorted(by_seed), options.split))
     if options.out:
         write_text_atomically(options.out, json.dumps({"seeds": by_seed, "over_seeds": rows}))
         print(options.out)
 
 
-def by_seed_and_fold(groups: Sequence[Path], trusted: Sequence[str] = ()) -> dict[int, Folds]:
-    """The finished runs of these groups; every seed has each fold once, of one configuration.
-
-    A seed of which a run is damaged, or builds objects of packages that are not trusted, is left
-    out and named.
-
-    Raises:
-        UserError: one is missing, there twice, or another configuration.
-    """
-    found: dict[int, Folds] = {}
-    configs, left_out = configurations(groups, trusted)
-    for run, config in configs.items():
-        first = next(iter(configs))
-        if "folds" not in (config.get("validation") or {}):
-            raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
-        if other := differences(plain(configs[first]), plain(config)):
-            changed = ", ".join(difference.key for difference in other)
-            raise UserError(f"{run} is another configuration than {first}: {changed}")
-        folds = found.setdefault(config.seed, {})
-        if config.validation.index in folds:
-            raise UserError(f"fold {config.validation.index} is there twice, the second in {run}")
-        folds[config.validation.index] = run
-    found = {seed: folds for seed, folds in sorted(found.items()) if f"seed{seed}" not in left_out}
-    if not found:
-        raise UserError(f"no finished run in {', '.join(map(str, groups))}")
-    for seed, folds in found.items():
-        missing = sorted(set(range(config.validation.folds)) - set(folds))
-        if missing:
-            raise UserError(f"seed {seed} lacks fold {', '.join(map(str, missing))}")
-    return found
-
-
-def configurations(
-    groups: Sequence[Path], trusted: Sequence[str]
-) -> tuple[dict[Path, DictConfig], set[str]]:
-    """Finished run -> its configuration, and the names of the folders that cannot be read."""
-    configs, left_out = {}, set()
-    for run in sorted(run for group in groups for run in group.glob("seed*")):
-        try:
-            if RunFolder(run).finished:
-                configs[run] = load_config(run, trusted)
-        except (DamagedFileError, ConfigurationError) as error:
-            print(f"left out: {run.name}, for {error}", file=sys.stderr)
-            left_out.add(run.name)
-    return configs, left_out
-
-
-def plain(node: object) -> object:
-    """Without what a fold or a seed changes, wherever the resolved configuration repeats it."""
-    if isinstance(node, DictConfig):
-        node = OmegaConf.to_container(node)
-    if not isinstance(node, dict):
-        return node
-    return {key: plain(value) for key, value in node.items() if key not in OF_THE_FOLD}
-
-
 def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, Numbers]:
-    """What the models of one seed reach, `separated` and `concatenated`, on the recorded data."""
+    """Metrics of the models of one seed, separated and concatenated, on the recorded data."""
     parts, labels = {}, None
     for index, run in sorted(folds.items()):
         select_on = str(load_config(run, trusted).evaluation.select_on)
@@ -144,41 +80,6 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
         for metric in concatenated
     }
     return {"separated": separated, "concatenated": concatenated}
-
-
-def scalars(results: Mapping[str, object]) -> Numbers:
-    """The metrics that are one number."""
-    return {
-        name: float(value)
-        for name, value in results.items()
-        if isinstance(value, float) and not name.startswith("num_")
-    }
-
-
-def over_seeds(by_seed: Mapping[int, Mapping[str, Numbers]]) -> dict[str, dict[str, Numbers]]:
-    """Mean and half the 95 % interval of every metric, by `separated` and `concatenated`."""
-    rows: dict[str, dict[str, Numbers]] = {}
-    for way in ("separated", "concatenated"):
-        for metric in next(iter(by_seed.values()))[way]:
-            values = [results[way][metric] for results in by_seed.values()]
-            summary = {"mean": statistics.fmean(values), "half_interval": half_interval(values)}
-            rows.setdefault(metric, {})[way] = summary
-    return rows
-
-
-def table(rows: Mapping[str, Mapping[str, Numbers]], seeds: Sequence[int], split: str) -> Grid:
-    """In percent."""
-    title = f"{split}, selected on validation classes, n={len(seeds)} seeds, mean ± 95 % interval"
-    grid = Grid("metric", "separated", "concatenated", title=title, box=None)
-    for metric, row in rows.items():
-        grid.add_row(metric, *(cell(row[way]) for way in ("separated", "concatenated")))
-    return grid
-
-
-def cell(summary: Numbers) -> str:
-    half = summary["half_interval"]
-    spread = f" ± {100 * half:.2f}" if half == half else " (n=1)"  # NaN of one seed
-    return f"{100 * summary['mean']:.2f}{spread}"
 
 
 if __name__ == "__main__":

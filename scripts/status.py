@@ -1,4 +1,4 @@
-"""Show the state of the runs of a sweep:  python -m scripts.status runs
+"""Status of the runs of a sweep:  python -m scripts.status runs
 
 Lists the runs below a folder that are not finished: the process that runs them, the reason of a
 failure, the share that is done; then the number of finished runs, the time used and an estimate of

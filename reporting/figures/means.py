@@ -41,7 +41,7 @@ def structure(table: pd.DataFrame, metric: str) -> str | None:
 
 
 def named(column: str) -> str:
-    """`train/rho_spectrum@2` -> `ρ (train)`; test goes without saying."""
+    """`train/rho_spectrum@2` -> `ρ (train)`; the test split is not named."""
     split, _, metric = column.partition("/")
     return NAMES.get(metric, metric) + (f" ({split})" if split != "test" else "")
 

@@ -1,4 +1,4 @@
-"""All runs as one self-contained HTML page; web/page.js draws it from the data written here."""
+"""Report page: one self-contained HTML file, drawn by web/page.js from the data written here."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tracking.metrics_log import Record, finite
 WEB = Path(__file__).parent / "web"
 ROOT = Path(__file__).parents[2]
 SPECTRUM = "test/rho_spectrum@0"
-POINTS = 400  # of a curve at most; longer ones are thinned evenly
+POINTS = 400  # most points of a curve; longer ones are downsampled evenly
 PRIVATE = ("paths.", "tracker.", "dataset.root", "dataset.path")  # places of a machine, accounts
 LEGEND = (
     "Mean ± sample standard deviation (number of seeds), rates in percent. Best filled, second "
@@ -57,7 +57,7 @@ def data(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, Any]:
             for name, rate in rates.items()
         ],
         "tables": {reading: table(runs, metrics, reading) for reading in READINGS},
-        "runs": [told(run, methods[run.dataset, run.group], metrics) for run in runs],
+        "runs": [run_to_dict(run, methods[run.dataset, run.group], metrics) for run in runs],
     }
 
 
@@ -79,7 +79,7 @@ def table(runs: Sequence[Run], metrics: Sequence[str], reading: str) -> dict[str
 
 
 def measured(runs: Sequence[Run], metrics: Sequence[str], reading: str) -> list[str]:
-    """Those of the metrics that some run has."""
+    """The metrics that at least one run has."""
     found = {name for run in runs for name in read(run, reading)}
     return [name for name in metrics if f"test/{name}" in found]
 
@@ -93,8 +93,8 @@ def shown(cell: Cell) -> dict[str, Any]:
     return {**vars(cell), "spread": None if isnan(cell.spread) else cell.spread}
 
 
-def told(run: Run, method: str, metrics: Sequence[str]) -> dict[str, Any]:
-    """What the page knows of one run."""
+def run_to_dict(run: Run, method: str, metrics: Sequence[str]) -> dict[str, Any]:
+    """Data of one run on the page."""
     seconds = run.cost.get("seconds")
     return {
         "name": run.name,
@@ -133,7 +133,7 @@ def history(records: Sequence[Record]) -> dict[str, list[list[float | None]]]:
 
 
 def downsample(points: list[Any]) -> list[Any]:
-    """At most `POINTS` of them, evenly, with the first and the last."""
+    """At most `POINTS` of the points, evenly spaced, the first and the last included."""
     kept = np.linspace(0, len(points) - 1, min(len(points), POINTS)).round().astype(int)
     return [points[index] for index in kept]
 

@@ -1,11 +1,11 @@
-"""Runs of the public code of Roth et al. 2020, read from its CSV logs: old results in our tables.
+"""Reader of runs of the public code of Roth et al. 2020, from its CSV logs.
 
     <anywhere>/<savename>/Parameter_Info.txt, training_summary.txt
     <anywhere>/<savename>/CSV_Logs/Data_<Train|Test|Val>_<group>.csv     one row per epoch
 
 Its `hypa.pkl` is never opened: a pickle runs what it holds. Keys and paths, which that code writes
 into Parameter_Info.txt, are not read. Its metrics keep their meaning under our names (`METRICS`);
-what has no counterpart here is left out, `mAP` too, which meant two things at different times.
+metrics without an equivalent here are left out, also `mAP`, whose meaning has changed over time.
 """
 
 import re
@@ -42,10 +42,10 @@ def read_rdml(root: Path) -> Iterator[Run]:
     """Every run at or below `root`, in the order of their names.
 
     Raises:
-        UserError: a run does not say its dataset and seed.
+        UserError: a run does not state its dataset and seed.
     """
     if not root.is_dir():
-        raise UserError(f"{root} is no folder of logs")
+        raise UserError(f"{root} is not a folder of logs")
     for logs in sorted(root.resolve().glob("**/CSV_Logs")):
         try:
             yield read_run(logs.parent)
@@ -55,19 +55,19 @@ def read_rdml(root: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    told = parameters(folder / "Parameter_Info.txt")
-    if not {"dataset", "seed"} <= told.keys():
+    recorded = parameters(folder / "Parameter_Info.txt")
+    if not {"dataset", "seed"} <= recorded.keys():
         raise UserError(f"{folder}/Parameter_Info.txt does not say the dataset and the seed")
     records = read_records(folder / "CSV_Logs")
     names = {name.split("/", 1)[1] for record in records for name in record if "/" in name}
     ended = folder / "training_summary.txt"
     measured = any("test/recall@1" in record for record in records)
     return Run(
-        dataset=DATASETS.get(told["dataset"], told["dataset"]),
-        group=group_of(told.get("group") or folder.name),
-        seed=int(told["seed"]),
+        dataset=DATASETS.get(recorded["dataset"], recorded["dataset"]),
+        group=group_of(recorded.get("group") or folder.name),
+        seed=int(recorded["seed"]),
         state="finished" if ended.exists() else "interrupted",
-        config={name: told[name] for name in PARAMETERS if name in told},
+        config={name: recorded[name] for name in PARAMETERS if name in recorded},
         readings=summarise(records, "val/recall@1", directions([], names)) if measured else {},
         records=records,
         cost={"seconds": seconds(ended)},
@@ -76,7 +76,7 @@ def read_run(folder: Path) -> Run:
 
 
 def parameters(file: Path) -> dict[str, str]:
-    """The lines `name`, tab and value, of what is needed here."""
+    """Parameters of a run, from lines `name`, tab and value."""
     wanted = {*PARAMETERS, "dataset", "seed", "group"}
     pairs = re.findall(r"^(\w+)\n\t(.*)$", file.read_text() if file.exists() else "", re.MULTILINE)
     return {name: value.strip() for name, value in pairs if name in wanted}
@@ -103,7 +103,7 @@ def read_records(logs: Path) -> list[Record]:
 
 
 def columns(file: Path) -> Mapping[str, list[float]]:
-    """Our name -> one number per epoch, of the columns that have a counterpart here."""
+    """Our name -> one number per epoch, of the columns that have an equivalent here."""
     frame = pd.read_csv(file)
     return {
         METRICS[name]: pd.to_numeric(frame[name], errors="coerce").tolist()

@@ -1,4 +1,4 @@
-"""Runs read from their folders: `<root>/.../<dataset>/<group>/seed<k>/`."""
+"""Reader of run folders, `<root>/.../<dataset>/<group>/seed<k>/`."""
 
 import re
 from collections.abc import Iterator
@@ -35,12 +35,14 @@ SEED = re.compile(r"seed\d+")
 def read_folders(root: Path) -> Iterator[Run]:
     """Every run at or below `root`, finished or not, in the order of their names.
 
-    One that was refused before it began has only the reason; one of which a file is damaged, or
-    which stands where its configuration does not belong, is of the state `damaged` and has only
-    that.
+    A run that failed before it wrote its configuration has only the reason. A run with a damaged
+    file, or in a folder that does not match its configuration, has the state `damaged` and only
+    the reason.
     """
     if not root.is_dir():
-        raise UserError(f"{root} is no folder; give a folder of runs or wandb=<entity>/<project>")
+        raise UserError(
+            f"{root} is not a folder; give a folder of runs or wandb=<entity>/<project>"
+        )
     root = root.resolve()
     configured = {config.parent for config in root.glob("**/config.yaml")}
     started = {folder.path for folder in runs_below(root)}

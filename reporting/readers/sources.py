@@ -1,4 +1,4 @@
-"""Where runs come from: folders, Weights & Biases, the logs of other code."""
+"""Sources of runs: folders, Weights & Biases, and logs of the code of Roth et al. 2020."""
 
 import sys
 from collections import Counter
@@ -17,7 +17,7 @@ CACHE = Path("runs") / ".downloads"
 
 
 def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False) -> list[Run]:
-    """Every run of all sources, each once; says which are damaged, and what other code measured.
+    """Reads every run of all sources; names damaged runs and metrics of other code on stderr.
 
     Args:
         sources: `<folder>`, `wandb=<entity>/<project>` or `rdml=<folder>`.
@@ -25,7 +25,7 @@ def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False)
         refresh: look again for what is new at W&B.
 
     Raises:
-        UserError: there is nothing, or one run is in two sources.
+        UserError: no source has a run, or two sources have the same run.
     """
     runs = [run for source in sources for run in read(source, cache, refresh)]
     if not runs:
@@ -47,7 +47,7 @@ def read_all(sources: Sequence[str], cache: Path = CACHE, refresh: bool = False)
 
 
 def foreign_metrics(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
-    """(metric, function that conf/metric/ does not name) -> the runs that say so."""
+    """Metrics of functions outside conf/metric/: (metric, function) -> names of the runs."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         for where in foreign(run.config).items():

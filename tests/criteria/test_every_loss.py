@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hydra.utils import get_class
 from torch import Tensor, nn
 
-from benchmarks.pml_equivalents import COUNTERPARTS
+from benchmarks.pml_equivalents import PML_LOSSES
 from core.classification import ClassifierHead
 from core.random import SeededRandom
 from core.tuples import all_pairs, drop_invalid, to_triplets
@@ -476,7 +476,7 @@ def test_tuples_of_another_batch_are_an_error(loss: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # in their large margin
-@pytest.mark.parametrize("loss", COUNTERPARTS)
+@pytest.mark.parametrize("loss", PML_LOSSES)
 def test_equals_pytorch_metric_learning(loss: str, subtests: pytest.Subtests) -> None:
     for seed in range(3):
         with subtests.test(seed=seed):
@@ -485,7 +485,7 @@ def test_equals_pytorch_metric_learning(loss: str, subtests: pytest.Subtests) ->
 
 def assert_equals_pytorch_metric_learning(loss: str, seed: int) -> None:
     embeddings, labels = batch([0, 1, 2, 3] * 6, seed=seed)
-    counterpart = COUNTERPARTS[loss]
+    counterpart = PML_LOSSES[loss]
     ours = build_loss(loss, **counterpart.options)
     theirs = counterpart.build(num_classes=6, embedding_dim=8)
     share_parameters(ours, theirs)

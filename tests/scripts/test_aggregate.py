@@ -16,7 +16,7 @@ from reporting.command import UNKNOWN
 from scripts.aggregate import main
 from tests.run_folders import CONFIG, write_run, write_study
 
-GOLDEN = Path(__file__).parent / "results" / "golden"
+GOLDEN = Path(__file__).parents[1] / "reporting" / "golden"
 STUDY = {
     "cars196": {"margin": [0.79, 0.80, 0.81], "tri&plet_%": [0.78, 0.81, 0.80]},
     "cub200": {

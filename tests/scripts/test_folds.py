@@ -13,7 +13,9 @@ from omegaconf import OmegaConf
 from core.errors import UserError
 from engine.config.run_name import CONF
 from engine.train import train_and_evaluate
-from scripts.folds import by_seed_and_fold, cell, main, over_seeds
+from reporting.cross_validation import format_cell, summarize_seeds
+from reporting.readers.folds import folds_by_seed
+from scripts.folds import main
 from sweeps.run_config import run_folder
 
 TINY = (
@@ -91,36 +93,36 @@ def run(
 def test_every_seed_with_every_fold(tmp_path: Path) -> None:
     groups = [run(tmp_path, f"group{index}", seed=3, index=index) for index in (1, 0)]
     folders = {index: tmp_path / f"group{index}" / "seed3" for index in (0, 1)}
-    assert by_seed_and_fold(groups) == {3: folders}
+    assert folds_by_seed(groups) == {3: folders}
 
 
 def test_a_missing_fold_is_named(tmp_path: Path) -> None:
     groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 1, state="failed")]
     with pytest.raises(UserError, match="seed 0 lacks fold 1"):
-        by_seed_and_fold(groups)
+        folds_by_seed(groups)
 
 
 def test_a_fold_counts_once(tmp_path: Path) -> None:
     groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 0)]
     with pytest.raises(UserError, match=r"fold 0 is there twice, the second in .*b/seed0"):
-        by_seed_and_fold(groups)
+        folds_by_seed(groups)
 
 
 def test_folds_of_two_configurations_do_not_mix(tmp_path: Path) -> None:
     groups = [run(tmp_path, "a", 0, 0), run(tmp_path, "b", 0, 1, lr=0.2)]
     with pytest.raises(UserError, match=r"another configuration .*: optimizer\.lr"):
-        by_seed_and_fold(groups)
+        folds_by_seed(groups)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished run"):
-        by_seed_and_fold([tmp_path])
+        folds_by_seed([tmp_path])
 
 
 def test_one_seed_has_no_interval() -> None:
     numbers = {"separated": {"map@r": 0.25}, "concatenated": {"map@r": 0.5}}
-    rows = over_seeds({0: numbers})
-    assert [cell(rows["map@r"][way]) for way in numbers] == ["25.00 (n=1)", "50.00 (n=1)"]
+    rows = summarize_seeds({0: numbers})
+    assert [format_cell(rows["map@r"][way]) for way in numbers] == ["25.00 (n=1)", "50.00 (n=1)"]
 
 
 def test_a_seed_that_cannot_be_read_is_left_out(
@@ -134,7 +136,7 @@ def test_a_seed_that_cannot_be_read_is_left_out(
     evil.loss = {"_target_": "os.system"}
     OmegaConf.save(evil, tmp_path / "b" / "seed2" / "config.yaml")
     folders = {index: tmp_path / name / "seed1" for index, name in enumerate("ab")}
-    assert by_seed_and_fold(groups) == {1: folders}
+    assert folds_by_seed(groups) == {1: folders}
     first, second = capsys.readouterr().err.splitlines()
     assert f"left out: seed0, for {tmp_path}/a/seed0/config.yaml is damaged (" in first
     assert f"{tmp_path}/b/seed2/config.yaml: loss._target_: os.system is no component" in second

@@ -16,9 +16,8 @@ from datasets.csv import csv
 from datasets.cub200 import cub200
 from datasets.preparation.archive import Archive
 from engine.config.run_name import CONF
-from engine.data import acquisition
+from engine.data import acquisition, preparation
 from engine.data.acquisition import archives_of
-from scripts import prepare_data
 from scripts.prepare_data import main
 from tests.file_server import FileServer, serving
 from tests.trees import write_cub200
@@ -126,7 +125,9 @@ def test_the_files_go_elsewhere_if_asked_to(cub200_tree: Path, tmp_path: Path) -
 def test_a_folder_that_cannot_be_written_is_known_before_any_image_is_read(
     cub200_tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_data, "read_all", lambda *_: pytest.fail("an image was read"))
+    monkeypatch.setattr(
+        preparation, "read_fingerprints", lambda *_: pytest.fail("an image was read")
+    )
     said = error_of(
         [*SMALL, f"paths.data={cub200_tree}", f"out={cub200_tree}/CUB_200_2011/images.txt/below"]
     )

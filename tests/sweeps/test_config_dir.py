@@ -13,7 +13,8 @@ from engine.config.check import check
 from engine.config.compose import compose_run, composing
 from engine.config.protocol import check_claimed_protocol
 from engine.config.run_name import CONF
-from scripts import check_protocol, prepare_data
+from engine.data.preparation import compose_preparation
+from scripts import check_protocol
 from sweeps.grid import declared
 from sweeps.run_config import arguments
 from sweeps.search_space import space_of
@@ -85,7 +86,7 @@ def test_commands_that_compose_take_the_same_options(
     said = [f"--config-dir={folder}", "experiment=mystudy", "+rig=small", "dataset=digits"]
     assert check_protocol.main(said) == 1
     assert "dataset" in capsys.readouterr().out
-    own, config, name = prepare_data.read([said[0], *said[2:], "bits=8"])
+    own, config, name = compose_preparation([said[0], *said[2:], "bits=8"])
     assert (own.bits, config.trainer.log_every, name) == (8, 3, "digits")
 
 

@@ -79,7 +79,7 @@ def test_a_row_is_named_by_what_tells_it_apart(tmp_path: Path) -> None:
 
 
 def test_sources_that_hold_nothing_or_the_same_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no folder; give a folder of runs or wandb="):
+    with pytest.raises(UserError, match="is not a folder; give a folder of runs or wandb="):
         read_all([str(tmp_path / "nowhere")])
     with pytest.raises(UserError, match="there is no run in"):
         read_all([str(tmp_path)])

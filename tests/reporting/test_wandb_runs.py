@@ -17,7 +17,7 @@ from reporting.run import Run
 from scripts.aggregate import main
 from tests.wandb_server import StoredRun, WandbServer, serving
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 KEY = "0123456789abcdef0123456789abcdef01234567"  # planted, of the form of a real one
 ROWS = 1200  # more than the 500 of a sampled history and the 1000 of a page
 PROJECT = "team/p"
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recorded(folder: Path) -> Iterator[WandbServer]:
     """A server to which two runs were logged online, one is still running, one was synced."""
-    record = "tests.scripts.results.record_runs"
+    record = "tests.reporting.record_runs"
     with serving(WandbServer()) as server:
         client(
             server,

@@ -10,8 +10,8 @@ import pytest
 from reporting.command import UNKNOWN, command, written
 from reporting.run import Run
 from scripts.aggregate import main
+from tests.reporting.test_command import run_of
 from tests.run_folders import write_run
-from tests.scripts.results.test_command import run_of
 
 NAMES = (
     *("=HYPERLINK(1)", "+1", "-1", "@x", "<img src=x>", "a|b", "a\\|b", "[x](http:x)"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from reporting.published import sources
 from scripts import aggregate, plot, report
 
-PAGE = (Path(__file__).parents[3] / "docs" / "results.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
 TRIVIAL = {"--help", "--title"}
 
 
