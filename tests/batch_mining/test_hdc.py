@@ -1,5 +1,6 @@
 """HDCMiner keeps the hardest fraction of the pairs of the whole batch."""
 
+import io
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from batch_mining.hdc import HDCMiner, hardest
 from batch_mining.pair_margin import PairMarginMiner
+from batch_mining.random import RandomMiner
 from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
 
 
@@ -37,6 +39,21 @@ def test_filters_the_pairs_of_another_miner() -> None:
         assert some.sum() == math.ceil(0.25 * int(mask.sum()))
 
 
+def test_a_restored_miner_continues_the_draws_of_its_inner_miner() -> None:
+    embeddings, labels = batch([0, 1, 2, 3] * 8)
+    saved, restored = HDCMiner(1.0, RandomMiner()), HDCMiner(1.0, RandomMiner(seed=1))
+    for _ in range(3):
+        saved(embeddings, labels)
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for _ in range(3):
+        kept, expected = restored(embeddings, labels), saved(embeddings, labels)
+        assert kept.positives.equal(expected.positives)
+        assert kept.negatives.equal(expected.negatives)
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.1])
 def test_impossible_settings_are_an_error(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"^fraction must"):
@@ -50,6 +67,6 @@ def test_of_equally_hard_pairs_the_first_are_kept_sorted_for_or_not(
     candidates = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.bool)
     kept = hardest(hardness, candidates, 0.5)  # of 7
     assert kept.nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    monkeypatch.setattr("batch_mining.hdc.values_are_at_hand", lambda _: False)
+    monkeypatch.setattr("batch_mining.hdc.can_read_without_sync", lambda _: False)
     assert hardest(hardness, candidates, 0.5).equal(kept)
     assert not hardest(hardness, torch.zeros_like(candidates), 0.5).any()
