@@ -113,7 +113,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     def stream(draw: SeededRandom, _like: Tensor) -> torch.Generator:
         return draw.__dict__.setdefault("stream", torch.Generator().manual_seed(draw.seed))
 
-    monkeypatch.setattr(SeededRandom, "_stream", stream)
+    monkeypatch.setattr(SeededRandom, "_generator_on", stream)
     monkeypatch.setattr(engine.grad_cache, "random_states", lambda _: [torch.get_rng_state()])
     monkeypatch.setattr(evaluation.embed, "preserve_random_state", nullcontext)
     return FakeDevice(OPERATORS)
