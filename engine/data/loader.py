@@ -117,4 +117,6 @@ def on_device(
         generator=torch.Generator(),
         **options,
     )
-    return CudaPrefetcher(loader, device, Decoder(images.transform) if images.on_device else to_device)
+    return CudaPrefetcher(
+        loader, device, Decoder(images.transform) if images.on_device else to_device
+    )
