@@ -64,7 +64,7 @@ class DistanceWeightedMiner(TupleMiner):
         if self.upper_cutoff is not None:
             log_odds = log_odds.where(distances < self.upper_cutoff, 0)
         return one_triplet_per_anchor(
-            self.draw.among(positives),
+            self.draw.choice(positives),
             self.draw(log_odds.masked_fill(~near, -torch.inf)),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )

@@ -1,7 +1,7 @@
 """Hard-aware selection of pairs: Yuan et al., ICCV 2017, https://arxiv.org/abs/1611.05720."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.batch_checks import can_read_without_sync, check_inputs
 from core.distance import Lp
@@ -20,21 +20,21 @@ from core.types import (
 )
 
 
-class HDCMiner:
-    """HDC miner: the hardest fraction of all positive pairs, and of all negative pairs.
+class HDCMiner(nn.Module):
+    """HDC miner: keeps the hardest fraction of all positive pairs and of all negative pairs.
 
-    Of P positive pairs the ceil(fraction P) farthest, of the negative pairs likewise the nearest.
-    Each cascade of Yuan et al. has a fraction of its own; the pairs of another miner, such as an
-    earlier cascade, are filtered with `miner`. Takes O(N M) time, or a sort on an accelerator. Of
-    equally far pairs the first ones are kept. Positives and negatives are chosen independently: an
-    anchor may have only one kind.
+    It keeps the ceil(fraction P) farthest of P positive pairs, and likewise the nearest of the
+    negative pairs. Each cascade of Yuan et al. has its own fraction; `miner` makes it filter the
+    pairs of another miner, such as an earlier cascade. It takes O(N M) time, or a sort on an
+    accelerator. Of equally far pairs it keeps the first ones. Positives and negatives are chosen
+    independently: an anchor may have only one kind.
 
     Differences:
         pytorch-metric-learning: `HDCMiner`.
 
     Args:
         fraction: of the pairs of each kind, in (0, 1].
-        miner: whose pairs are filtered; None takes all.
+        miner: gives the pairs to filter; None takes all pairs.
         distance: None is the Euclidean distance of unit vectors.
     """
 
@@ -44,13 +44,14 @@ class HDCMiner:
         miner: Miner | None = None,
         distance: Distance | None = None,
     ) -> None:
+        super().__init__()
         if not 0 < fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {fraction}")
         self.fraction, self.miner = fraction, miner
         self.distance = distance or Lp()
 
     @torch.no_grad()
-    def __call__(
+    def forward(
         self,
         embeddings: Embeddings,
         labels: Labels,
@@ -68,17 +69,17 @@ class HDCMiner:
 
 
 def hardest(hardness: Distances, candidates: Mask, fraction: float) -> Mask:
-    """The given fraction of all candidates, rounded up, that are hardest."""
-    keys = hardness.masked_fill(~candidates, -torch.inf)
+    """Masks the hardest fraction of all candidates, rounded up to a whole number of pairs."""
+    scores = hardness.masked_fill(~candidates, -torch.inf)
     count = (fraction * candidates.sum().double()).ceil().long()
-    least = _at_rank(keys.flatten(), count)
-    harder, level = keys > least, candidates & (keys == least)
-    place = level.flatten().cumsum(dim=0, dtype=torch.int32).view_as(level)
-    return harder | (level & (place <= count - harder.sum()))
+    threshold = _kth_largest(scores.flatten(), count)
+    above, tied = scores > threshold, candidates & (scores == threshold)
+    order = tied.flatten().cumsum(dim=0, dtype=torch.int32).view_as(tied)
+    return above | (tied & (order <= count - above.sum()))
 
 
-def _at_rank(keys: Tensor, rank: Tensor) -> Tensor:
-    """The largest but rank - 1; sorted for, where the host would wait to learn the rank."""
-    if can_read_without_sync(keys):
-        return keys.kthvalue(len(keys) + 1 - max(1, int(rank))).values
-    return keys.sort(descending=True).values.gather(0, (rank - 1).clamp(min=0)[None])
+def _kth_largest(scores: Tensor, k: Tensor) -> Tensor:
+    """The k-th largest score; a sort finds it where reading k would make the host wait."""
+    if can_read_without_sync(scores):
+        return scores.kthvalue(len(scores) + 1 - max(1, int(k))).values
+    return scores.sort(descending=True).values.gather(0, (k - 1).clamp(min=0)[None])

@@ -29,6 +29,6 @@ class IntraRandomMiner(TupleMiner):
 
     def choose(self, batch: TupleBatch) -> Triplets:
         positives = batch.pairs().positives
-        first = self.draw.among(positives)
+        first = self.draw.choice(positives)
         others = with_fallback(positives.scatter(1, first[:, None], False), positives)
-        return one_triplet_per_anchor(first, self.draw.among(others), where=positives.any(dim=1))
+        return one_triplet_per_anchor(first, self.draw.choice(others), where=positives.any(dim=1))

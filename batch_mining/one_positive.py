@@ -26,6 +26,6 @@ class OnePositiveMiner(TupleMiner):
     def choose(self, batch: TupleBatch) -> Pairs:
         positives, negatives = batch.pairs()
         complete = positives.any(dim=1, keepdim=True) & negatives.any(dim=1, keepdim=True)
-        drawn = self.draw.among(positives)[:, None]
+        drawn = self.draw.choice(positives)[:, None]
         one = torch.zeros_like(positives).scatter(1, drawn, True)
         return Pairs(one & complete, negatives & complete)

@@ -92,7 +92,7 @@ class ParametricMiner(TupleMiner):
             near = with_fallback(negatives & within, negatives)
             log_odds = log_odds.where(within, 0)
         return one_triplet_per_anchor(
-            self.draw.among(positives),
+            self.draw.choice(positives),
             self.draw(log_odds.masked_fill(~near, -torch.inf)),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )

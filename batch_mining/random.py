@@ -35,8 +35,8 @@ class RandomMiner(TupleMiner):
         anchors = self._anchors(positives, negatives)
         positives, negatives = positives[anchors], negatives[anchors]
         triplets = one_triplet_per_anchor(
-            self.draw.among(positives),
-            self.draw.among(negatives),
+            self.draw.choice(positives),
+            self.draw.choice(negatives),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )
         return triplets._replace(anchors=anchors[triplets.anchors])

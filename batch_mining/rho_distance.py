@@ -65,10 +65,10 @@ class RhoDistanceMiner(nn.Module):
         triplets = self.distance_weighted(embeddings, labels, references, reference_labels)
         anchors, positives, negatives, valid = drop_invalid(triplets)  # only they are drawn for
         draw = self.distance_weighted.draw
-        switched = draw.events(self.p_switch, like=anchors)
+        switched = draw.bernoulli(self.p_switch, like=anchors)
         if self.switch == "both":
             first, second = anchors.where(switched, positives), positives.where(switched, negatives)
             return Triplets(anchors, first, second, valid)
         same_class = all_pairs(labels, reference_labels).positives[anchors]
         others = with_fallback(same_class.scatter(1, positives[:, None], False), same_class)
-        return Triplets(anchors, positives, draw.among(others).where(switched, negatives), valid)
+        return Triplets(anchors, positives, draw.choice(others).where(switched, negatives), valid)

@@ -42,12 +42,12 @@ class SemiHardMiner(TupleMiner):
 
     def choose(self, batch: TupleBatch) -> Triplets:
         distances, (positives, negatives) = batch.distances(), batch.pairs()
-        positive = self.draw.among(positives)
+        positive = self.draw.choice(positives)
         nearest = distances.gather(1, positive[:, None])
         semihard = negatives & (distances > nearest) & (distances < nearest + self.margin)
         candidates = with_fallback(semihard, negatives) if self.fallback else semihard
         return one_triplet_per_anchor(
             positive,
-            self.draw.among(candidates),
+            self.draw.choice(candidates),
             where=positives.any(dim=1) & candidates.any(dim=1),
         )

@@ -33,7 +33,7 @@ class SoftHardMiner(TupleMiner):
         hard_positives = positives & (distances > nearest_negative)
         hard_negatives = negatives & (distances < farthest_positive)
         return one_triplet_per_anchor(
-            self.draw.among(with_fallback(hard_positives, positives)),
-            self.draw.among(with_fallback(hard_negatives, negatives)),
+            self.draw.choice(with_fallback(hard_positives, positives)),
+            self.draw.choice(with_fallback(hard_negatives, negatives)),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )

@@ -1,9 +1,9 @@
-"""Checks of a batch: one clear error that names the argument, before any arithmetic.
+"""Checks of a batch: one clear error that names the argument, before any computation.
 
 Shapes and dtypes are always checked. Values are checked only where reading them costs nothing: on
 the CPU, outside `torch.compile`. On an accelerator, reading them would make the host wait for the
 device at every step; there a non-finite embedding makes the loss non-finite, which the run reports,
-and the device itself catches an index out of range.
+and the device itself reports an index out of range.
 """
 
 import math
@@ -31,7 +31,7 @@ def check_inputs(
     references: References | None = None,
     reference_labels: ReferenceLabels | None = None,
 ) -> None:
-    """Raise unless there are N >= 1 finite embeddings, each with a label; the same for references.
+    """Check that there are N >= 1 finite embeddings, each with a label; likewise references.
 
     Raises:
         TypeError: embeddings that are not floating point, labels that are not integers.
@@ -51,7 +51,11 @@ def check_inputs(
 
 
 def check_classes(labels: Labels, num_classes: int) -> None:
-    """Raise unless every label is one of 0..num_classes-1, the row of its class parameters."""
+    """Check that every label is in 0..num_classes-1.
+
+    Raises:
+        ValueError: a label is not.
+    """
     if not can_read_without_sync(labels):
         return
     lowest, highest = (int(extreme) for extreme in labels.aminmax())
@@ -63,11 +67,11 @@ def check_classes(labels: Labels, num_classes: int) -> None:
 
 
 def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> None:
-    """Raise unless each embedding has a label in 0..num_classes-1 or its shares of the classes.
+    """Check that each embedding has a label in 0..num_classes-1, or a soft label over the classes.
 
     Raises:
-        TypeError, ValueError: as `check_inputs` and `check_classes`; shares that are not of shape
-            (N, C), below 0, or do not sum to 1.
+        TypeError, ValueError: as `check_inputs` and `check_classes`; soft labels that are not of
+            shape (N, C), negative, or do not sum to 1.
     """
     if not (labels.is_floating_point() and labels.ndim == 2):
         check_inputs(embeddings, labels)
@@ -75,27 +79,32 @@ def check_targets(embeddings: Embeddings, labels: Targets, num_classes: int) -> 
         return
     if labels.shape[1] != num_classes:
         raise ValueError(
-            f"labels must be integers (N,) or shares (N, {num_classes}), got {tuple(labels.shape)}"
+            f"labels must be integers (N,) or soft labels (N, {num_classes}), "
+            f"got {tuple(labels.shape)}"
         )
     check_inputs(embeddings, labels.argmax(dim=1))
     if can_read_without_sync(labels):
         sums = labels.sum(dim=1)
         if (labels < 0).any() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-2):
-            raise ValueError("labels must be shares of the classes that sum to 1 for each sample")
+            raise ValueError("labels must be class probabilities that sum to 1 for each sample")
 
 
 def check_tuples(tuples: Tuples, num_anchors: int, num_references: int) -> None:
-    """Raise unless the tuples fit `num_anchors` anchors and `num_references` references."""
+    """Check that the tuples fit `num_anchors` anchors and `num_references` references.
+
+    Raises:
+        TypeError, ValueError: a wrong kind, dtype or shape, or an index out of range.
+    """
     _check_form(tuples, num_anchors, num_references)
     if isinstance(tuples, Triplets):
         _check_range(tuples, num_anchors, num_references)
 
 
 def check_mined(miner: Miner, tuples: Tuples, num_anchors: int, num_references: int) -> None:
-    """Raise unless a miner returned tuples of this batch; kinds, dtypes and shapes, no values.
+    """Check that a miner returned tuples of this batch: kind, dtypes and shapes, not values.
 
     Raises:
-        ComponentError: names the miner, what is wrong, and what a miner returns.
+        ComponentError: they are not; names the miner and what a miner returns.
     """
     try:
         _check_form(tuples, num_anchors, num_references)
@@ -166,7 +175,7 @@ def _check_range(triplets: Triplets, num_anchors: int, num_references: int) -> N
 
 
 def _all_finite(vectors: Tensor) -> bool:
-    """A finite sum means finite terms and takes one pass; only other sums need a second one."""
+    """Whether all entries are finite; one pass if their sum is, else a second one."""
     return math.isfinite(vectors.detach().sum()) or bool(vectors.isfinite().all())
 
 

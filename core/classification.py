@@ -1,12 +1,12 @@
-"""Classification: what the losses with class prototypes have in common.
+"""Functions shared by the losses with class prototypes.
 
-Such a loss is called as `loss(embeddings, labels)` -> scalar, and is at the same time the last
-layer of a classifier, `ClassifierHead(loss)(embeddings)` -> logits (N, C). Embeddings are compared
-with its prototypes, so it takes no references.
+Such a loss is called as `loss(embeddings, labels)` -> scalar, and serves as the last layer of a
+classifier, too: `ClassifierHead(loss)(embeddings)` -> logits (N, C). It compares embeddings with
+its prototypes and takes no references.
 
-Wherever `labels` are `Targets`, they may be soft, as mixup makes them: shares of the classes (N, C)
-that sum to 1. The cross-entropy is then that of the shares, and a margin applies to each class in
-proportion to its share.
+Labels of the type `Targets` may be soft, as mixup makes them: class probabilities (N, C) that sum
+to 1. The cross-entropy then takes them as its target, and a margin applies to each class in
+proportion to its probability.
 """
 
 import math
@@ -26,7 +26,7 @@ from core.types import Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class HasPrototypes(Protocol):
-    """A loss with one or several prototypes per class, those of a class side by side."""
+    """A loss with one or several prototypes per class, stored class by class."""
 
     @property
     def prototypes(self) -> Tensor: ...
@@ -39,7 +39,7 @@ class HasPrototypes(Protocol):
 
 
 class Classifier(HasPrototypes, Protocol):
-    """A loss that gives logits of the classes."""
+    """A loss with prototypes that computes logits of the classes."""
 
     @property
     def num_classes(self) -> int: ...
@@ -48,11 +48,11 @@ class Classifier(HasPrototypes, Protocol):
 
 
 class ClassifierHead(nn.Module):
-    """Uses a classification loss as the last layer: embeddings (N, D) -> logits (N, C).
+    """Classifier head: a classification loss as the last layer, embeddings (N, D) -> logits (N, C).
 
     Example: `nn.Sequential(backbone, ClassifierHead(CosFace(num_classes=10, embedding_dim=128)))`.
-    With labels and in training mode, the logits include the margin of the loss.
-    In pytorch-metric-learning: `get_logits` of a classification loss.
+    With labels and in training mode, the logits include the margin of the loss. The method
+    `get_logits` of a classification loss in pytorch-metric-learning does the same.
     """
 
     def __init__(self, objective: Classifier) -> None:
@@ -68,7 +68,7 @@ class ClassifierHead(nn.Module):
 def classification_loss(
     objective: Classifier, embeddings: Embeddings, labels: Targets, tuples: Tuples | None
 ) -> Scalar:
-    """Cross-entropy of the logits, reduced as in `loss_over_samples`."""
+    """Classification loss: cross-entropy of the logits, reduced as in `loss_over_samples`."""
     check_targets(embeddings, labels, objective.num_classes)
     logits = objective.logits(embeddings, labels)
     soft = labels.is_floating_point()
@@ -81,9 +81,9 @@ def classification_loss(
 def loss_over_samples(
     objective: HasPrototypes, losses: Tensor, labels: Targets, tuples: Tuples | None
 ) -> Scalar:
-    """One loss per sample, weighted by how often the tuples name it; plus the regularizer's share.
+    """Reduces one loss per sample, weighted by how often the tuples name it; adds the regularizer.
 
-    The reducer sees one term, `samples`; a soft label counts there as its largest class.
+    The reducer gets one term, `samples`. A soft label counts there as its most probable class.
     """
     largest = labels.argmax(dim=1) if labels.is_floating_point() else labels
     weights = sample_weights(tuples, largest)
@@ -94,7 +94,7 @@ def loss_over_samples(
 
 
 def init_prototypes(num_classes: int, embedding_dim: int, num_sub_centers: int = 1) -> nn.Parameter:
-    """(C K, D), uniform in ±1/√D as in Roth et al.'s code; only the directions matter to most."""
+    """Initial prototypes (C K, D), uniform in ±1/√D as in the code of Roth et al."""
     if num_sub_centers < 1:
         raise ValueError(f"num_sub_centers must be at least 1, got {num_sub_centers}")
     bound = embedding_dim**-0.5
@@ -103,10 +103,10 @@ def init_prototypes(num_classes: int, embedding_dim: int, num_sub_centers: int =
 
 
 def choose_scale(scale: float | None, num_classes: int, learn: bool = False) -> Tensor | float:
-    """What multiplies the cosines: the number given, or √2 log(C - 1), from AdaCos, if None.
+    """Scale of the cosines: the given number, or √2 log(C - 1), the scale of AdaCos, if None.
 
-    That is 0 or less for one or two classes, which get the scale of three. A learned scale is a
-    parameter that starts there.
+    One or two classes, for which that is not positive, get the scale of three classes. A learned
+    scale is a parameter with this initial value.
     """
     if scale is None:
         scale = math.sqrt(2) * math.log(max(num_classes - 1, 2))
@@ -116,7 +116,7 @@ def choose_scale(scale: float | None, num_classes: int, learn: bool = False) -> 
 
 
 def class_cosines(embeddings: Embeddings, prototypes: Tensor, num_classes: int) -> Logits:
-    """Cosine with each class: the largest over its prototypes, (N, D), (C K, D) -> (N, C)."""
+    """Cosine with each class, the largest over its prototypes: (N, D), (C K, D) -> (N, C)."""
     cosines = Cosine().similarity(embeddings, prototypes)
     if len(prototypes) == num_classes:
         return cosines
@@ -126,11 +126,11 @@ def class_cosines(embeddings: Embeddings, prototypes: Tensor, num_classes: int) 
 def with_margin(
     cosines: Logits, labels: Targets, harder: Callable[[Tensor, Tensor], Tensor]
 ) -> Logits:
-    """The cosines (N, C), made harder at the labels.
+    """Applies a margin to the cosines (N, C) at the labels.
 
     Args:
-        harder: cosines and the shares of their classes, of equal shape, -> cosines; share 0
-            changes nothing, share 1 is the full margin.
+        harder: takes cosines and the probabilities of their classes, of equal shape, and returns
+            cosines; probability 0 changes nothing, 1 is the full margin.
     """
     if labels.is_floating_point():
         return harder(cosines, labels.to(cosines.dtype))

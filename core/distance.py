@@ -1,10 +1,10 @@
-"""Exchangeable distances: every pair objective and miner measures closeness with one of these.
+"""Distances between embeddings, from which the losses over tuples and the miners choose one.
 
-Each is called for distances (smaller is closer) and offers `similarity` (larger is closer), so
-that no objective ever asks which way its measure points. All compute in at least float32, and in
-the wider type of embeddings and references where these have two. Equal rows have a distance of
-exactly 0, except under `DotProduct`, which is no metric. Unit vectors are those of rows of any
-length; a row of zeros stays zero, and its gradient through them is zero.
+A call returns distances (smaller is closer) and `similarity` similarities (larger is closer), so
+that no loss has to ask for the direction. All compute in at least float32, and in the wider type of
+embeddings and references if these differ. Equal rows have a distance of exactly 0, except under
+`DotProduct`, which is not a metric. Rows of any length can be normalized; a row of zeros stays
+zero and has a gradient of zero.
 """
 
 from typing import Annotated
@@ -20,15 +20,15 @@ from core.types import Distances, Embeddings, References, Similarities
 
 
 def to_float32(embeddings: Tensor) -> Tensor:
-    """At least float32: half precision is for the backbone, not for the geometry."""
+    """Embeddings in at least float32: half precision is for the backbone, not for distances."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
 
 def to_common_type(embeddings: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Embeddings and references in the wider of their types, at least float32.
 
-    Row by row in memory, because sums over rows that lie otherwise add up in another order: equal
-    rows would have lengths that differ in the last digit.
+    Both are contiguous, because the order of a sum depends on the memory layout: the lengths of
+    equal rows would differ in the last digit.
     """
     x = to_float32(embeddings)
     if references is None:
@@ -38,20 +38,21 @@ def to_common_type(embeddings: Tensor, references: Tensor | None) -> tuple[Tenso
 
 
 class Lp:
-    """d(x, y) = ||x - y||_p ^ power, of unit vectors if `normalize`; its similarity is -d.
+    """Lp distance: d(x, y) = ||x - y||_p ^ power, by default Euclidean of unit vectors.
 
-    An offset that all rows share, up to 1000 times their spread, moves a distance of the order of
-    the spread by less than 1e-5 of it in float32. For p = 2 the square of a distance is right to
-    some 1e-6 of the squared spread, so that distances of less than 1e-3 of it are rough.
+    The similarity is -d. In float32, an offset that all rows share, up to 1000 times their spread,
+    changes a distance of the order of the spread by less than 1e-5 of it. For p = 2 the squared
+    distance is accurate to about 1e-6 of the squared spread, so that distances below 1e-3 of the
+    spread are inaccurate.
 
     Differences:
         pytorch-metric-learning: vectors are scaled to unit p-norm, here to unit Euclidean length
-            whatever p is; the same at p = 2.
+            for every p; the same at p = 2.
 
     Args:
         p: order of the norm, >= 1.
         power: exponent of the distance; p=2, power=2 is the squared Euclidean distance.
-        normalize: whether to project onto the unit sphere first.
+        normalize: whether to scale the vectors to length one first.
     """
 
     def __init__(
@@ -79,14 +80,15 @@ class Lp:
 
 
 class Cosine:
-    """d(x, y) = 1 - x·y / (|x| |y|), in [0, 2]; its similarity is the cosine itself.
+    """Cosine distance: d(x, y) = 1 - x·y / (|x| |y|), in [0, 2].
 
-    The cosine of a row of zeros counts as 0. The similarity of equal rows is 1 up to rounding.
+    The similarity is the cosine. The cosine of a row of zeros counts as 0. The similarity of equal
+    rows is 1 up to rounding.
     """
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         x, y = self._directions(embeddings, references)
-        differ = rows_differ(x.detach() + 0.0, y.detach() + 0.0)  # + 0, as -0 is no other direction
+        differ = rows_differ(x.detach() + 0.0, y.detach() + 0.0)  # + 0 turns -0 into 0
         with torch.autocast(x.device.type, enabled=False):
             return (1 - x @ y.T).clamp(min=0) * differ
 
@@ -107,7 +109,7 @@ class Cosine:
 
 
 class DotProduct:
-    """d(x, y) = -x·y of the embeddings as they are, unbounded; its similarity is x·y."""
+    """Dot product: d(x, y) = -x·y without normalization, unbounded; the similarity is x·y."""
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         return -self.similarity(embeddings, references)
@@ -121,13 +123,15 @@ class DotProduct:
 
 
 class SNR:
-    """d(x, y) = Var(x - y) / Var(x), variances over the D dimensions; its similarity is -d.
+    """SNR distance: d(x, y) = Var(x - y) / Var(x), variances over the D dimensions.
 
-    The ratio of noise to signal of Yuan et al., CVPR 2019, https://arxiv.org/abs/1904.02616. It is
-    not symmetric: x is the anchor. Where Var(x) is below 1e-8 it counts as 1e-8.
+    This is the ratio of noise to signal of Yuan et al., CVPR 2019,
+    https://arxiv.org/abs/1904.02616. The similarity is -d. It is not symmetric: x is the anchor. A
+    Var(x) below 1e-8 counts as 1e-8.
 
     Args:
-        normalize: whether to project onto the unit sphere first, as pytorch-metric-learning does.
+        normalize: whether to scale the vectors to length one first, as pytorch-metric-learning
+            does.
     """
 
     def __init__(self, normalize: bool = False) -> None:
@@ -146,13 +150,13 @@ class SNR:
         return -self(embeddings, references)
 
     def _centred(self, rows: Tensor) -> Tensor:
-        """Minus the mean over the dimensions, which leaves every variance as it is."""
+        """The rows minus their mean over the dimensions, which changes no variance."""
         x = l2_normalize(rows) if self.normalize else rows
         return x - x.mean(dim=1, keepdim=True)
 
 
 def to_power(distances: Tensor, power: float) -> Tensor:
-    """distances^power, whose gradient at zero is zero instead of infinite for a power below 1."""
+    """Power of distances whose gradient at zero is zero, also where the power is below 1."""
     if power == 1:
         return distances
     if power > 1:

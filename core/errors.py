@@ -1,18 +1,18 @@
-"""Errors a user can mend."""
+"""Errors that a user can correct."""
 
 from typing import ClassVar
 
 
 class UserError(Exception):
-    """Something outside the code is wrong; the message says in one line what, and what to do."""
+    """User error: data, configuration or machine are wrong; one line says what and what to do."""
 
-    exit_code: ClassVar[int] = 1  # of a process that ends with it
+    exit_code: ClassVar[int] = 1  # of a process that it ends
 
 
 class ComponentError(UserError, TypeError):
-    """A component, such as a miner, is not what its kind must be; says which and what is right."""
+    """Component error: a component, such as a miner, breaks the contract of its kind."""
 
 
 def in_one_line(error: BaseException | None) -> str:
-    """The message of an error without line breaks; its class where it has no message."""
+    """Message of an error without line breaks, or its class if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,6 +1,6 @@
-"""What a process says when it ends before its work is done: one line, whatever happened.
+"""Exit message: the one line that a process prints when it ends before its work is done.
 
-Of the standard library alone, so that a command can ask for it before imports that take seconds.
+It imports the standard library only, so that a command can install it before slow imports.
 """
 
 import atexit
@@ -18,28 +18,28 @@ from types import TracebackType
 from core.process_rank import is_first_process
 
 LONGEST = 2000  # characters of a line on the terminal
-NO_READER = 128 + 13  # exit code of a process whose reader has gone, as `| head` does
+NO_READER = 128 + 13  # exit code of a process whose standard output is closed, as by `| head`
 
 
 def end_in_one_line() -> None:
-    """From now on an exception that nothing catches ends this process with one line."""
+    """Make an uncaught exception end this process with one line instead of a traceback."""
     sys.excepthook = _end
     atexit.register(stdout_has_no_reader)
 
 
 def unforeseen(error: BaseException, file: Path | None = None) -> str:
-    """`TypeError: what; traceback: path` in one line, with the whole traceback in that file.
+    """Message of an unexpected error: `TypeError: ...; traceback: <file>`; writes that file.
 
     Args:
-        error: that nobody has words for.
-        file: where the traceback is written, if its folder exists; else a temporary file.
+        error: an error without a message for users.
+        file: where to write the traceback, if its folder exists; else a temporary file.
     """
-    said = f"{type(error).__name__}: {error}"
+    message = f"{type(error).__name__}: {error}"
     text = "".join(traceback.format_exception(error))
     for path in (file, None):
         with suppress(OSError):
-            return one_line(said, f"; traceback: {_write(path, text)}")
-    return one_line(said)
+            return one_line(message, f"; traceback: {_write(path, text)}")
+    return one_line(message)
 
 
 def _write(file: Path | None, text: str) -> Path:
@@ -54,26 +54,26 @@ def _write(file: Path | None, text: str) -> Path:
 
 
 def one_line(text: str, end: str = "") -> str:
-    """Text without line breaks, cut in its middle to `LONGEST` characters, and its end."""
+    """The text without line breaks, shortened in its middle to `LONGEST` characters, and `end`."""
     line = " ".join(text.split())
     half = LONGEST // 2
     return (line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}") + end
 
 
 def interrupted() -> str:
-    """What an interrupted process says: the command that goes on, as it was given."""
+    """Message of an interrupted process, with the command that continues it."""
     return f"interrupted; to go on: {' '.join(map(_quoted, sys.orig_argv))}"
 
 
 def _quoted(word: str) -> str:
-    """A word for the shell, on one line."""
+    """A word quoted for the shell, on one line."""
     if re.search(r"[\x00-\x1f\x7f]", word):
         return "$'" + word.encode("unicode_escape").decode().replace("'", r"\'") + "'"
     return shlex.quote(word)
 
 
 def say(line: str) -> None:
-    """On standard error, by the first of several processes; there may be no terminal any more."""
+    """Print a line to standard error in the process of rank 0; a closed terminal is no error."""
     if is_first_process():
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"{line}\n")
@@ -85,7 +85,7 @@ def exit_code(interruption: KeyboardInterrupt) -> int:
 
 
 def stdout_has_no_reader() -> bool:
-    """Whether what is printed cannot arrive any more; then it goes nowhere, without a word."""
+    """Whether standard output is closed; further output is then discarded silently."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -100,11 +100,11 @@ def _end(
     error: BaseException,
     trace: TracebackType | None,  # noqa: ARG001
 ) -> None:
-    """`sys.excepthook`."""
+    """The `sys.excepthook` that prints one line."""
     if isinstance(error, KeyboardInterrupt):
         say(interrupted())
-        os._exit(exit_code(error))  # else the interpreter ends by SIGINT, whatever the signal was
+        os._exit(exit_code(error))  # the interpreter itself would end by SIGINT for every signal
     if isinstance(error, ConnectionError) and multiprocessing.parent_process() is not None:
-        return  # a worker loses the process that it works for, which says itself why it ends
+        return  # a worker lost its parent process, which prints the reason itself
     if not (isinstance(error, BrokenPipeError) and stdout_has_no_reader()):
         say(f"error: {unforeseen(error)}")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Atomic writing: a file is complete or absent, even if the process is killed while writing."""
 
 import json
 import os
@@ -11,33 +11,33 @@ from typing import Any, BinaryIO
 
 from core.errors import UserError
 
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # a name that write_atomically gives
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # names of the temporary files of write_atomically
 
 
 class WriteError(UserError, OSError):
-    """The disk took no more; every file is as it was before."""
+    """Write error: a file cannot be written; every file is unchanged."""
 
 
 class DamagedFileError(UserError):
-    """A file is not what was once written; the message names it and says what to do."""
+    """Damaged file: a file differs from what was written; the message names it and the remedy."""
 
 
 @contextmanager
-def open_atomically(path: Path) -> Iterator[None]:
-    """Name the file that could not be written, and say what to do.
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Replace an error of the operating system by one that names the file and the remedy.
 
     Raises:
-        WriteError: in the place of what the system, or torch for it, says.
+        WriteError: the system cannot write; torch wraps such errors, too.
     """
     try:
         yield
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(reason, OSError) or reason.errno is None:  # not the system's
+        if not isinstance(reason, OSError) or reason.errno is None:  # not an error of the system
             raise
         raise WriteError(
             f"cannot write {path}: {reason.strerror}; "
-            "make room there, or the folder writable, and give the same command again"
+            "free space there or make the folder writable, and run the same command again"
         ) from error
 
 
@@ -46,15 +46,15 @@ def write_atomically(
     write: Callable[[BinaryIO], object],
     before_replace: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write beside `path`, flush to the disk, then rename: readers see the old or the new file.
+    """Write a file atomically: to a temporary file, flushed to disk and renamed to `path`.
 
     Args:
         path: the file to replace; its folder must exist.
-        write: writes the content to the open binary file it is given.
-        before_replace: called once the new content is safe and before it takes the name `path`.
+        write: writes the content to the open binary file.
+        before_replace: called after the new content is on disk and before the rename.
     """
     with (
-        open_atomically(path),
+        explain_write_errors(path),
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file,
     ):
         try:
@@ -62,7 +62,7 @@ def write_atomically(
             file.flush()
             os.fsync(file.fileno())
             before_replace()
-            Path(file.name).chmod(0o666 & ~_umask())  # a temporary file is its owner's alone
+            Path(file.name).chmod(0o666 & ~_umask())  # temporary files are private to their owner
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
@@ -70,37 +70,35 @@ def write_atomically(
 
 
 def _umask() -> int:
-    """The permissions this process withholds; the system tells only while they are changed."""
+    """The umask of this process, which can be read only by setting it."""
     umask = os.umask(0o077)
     os.umask(umask)
     return umask
 
 
 def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file atomically, in UTF-8."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a process that was killed in `write_atomically` left in `folder`.
-
-    Only for a folder in which no other process writes at this time.
-    """
+    """Remove the temporary files of killed processes from a folder to which no process writes."""
     for path in folder.glob(".*.*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def read_json(path: Path, advice: str) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Read the JSON object in a file.
 
     Args:
-        advice: what to do if it is damaged, as the end of the error's line.
+        advice: what to do if it is damaged, which ends the error message.
 
     Raises:
-        DamagedFileError: the file cannot be read, or holds something else than a JSON object.
+        DamagedFileError: the file cannot be read, or is not a JSON object.
     """
     try:
-        if not path.is_file():  # a pipe would never end
+        if not path.is_file():  # reading a pipe would never end
             raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

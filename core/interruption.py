@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a lost terminal as one exception, so that a process ends in order."""
+"""Interruption: Ctrl-C, SIGTERM and SIGHUP raise one exception, so that a process can clean up."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# handlers that may be replaced; an ignored signal, as under nohup, stays ignored
+# handlers that are replaced; an ignored signal, as under nohup, stays ignored
 DEFAULT: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
@@ -17,7 +17,7 @@ DEFAULT: dict[signal.Signals, Any] = {
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked this process to end.
+    """Interrupted: a signal asks this process to end.
 
     Args:
         number: of the signal.
@@ -25,13 +25,13 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number  # what a shell reports of a process that a signal ends
+        self.exit_code = 128 + number  # as a shell reports a process that a signal ended
 
 
 def catch_signals() -> list[signal.Signals]:
-    """From now on these signals raise `Interrupted` in the main thread; returns those caught.
+    """Make the signals raise `Interrupted` in the main thread; returns those that do.
 
-    A signal that is ignored, or that another program such as submitit handles, is left alone.
+    A signal that is ignored, or handled by another library such as submitit, is left unchanged.
     """
     if threading.current_thread() is not threading.main_thread():
         return []
@@ -43,7 +43,7 @@ def catch_signals() -> list[signal.Signals]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Catch the signals for a while."""
+    """Catch the signals in a `with` block."""
     caught = catch_signals()
     try:
         yield
@@ -53,17 +53,17 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    # the workers of a loader may end by the same signal, which torch would call an error
+    # the workers of a loader may end by the same signal, which torch would report as an error
     signal.signal(signal.SIGCHLD, _ignore)
     raise Interrupted(number)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """Like SIG_IGN, but children can still be waited for."""
+    """Like SIG_IGN, except that the process can still wait for its children."""
 
 
 def _leave_to_parent() -> None:
-    """A forked process, such as a worker of a loader, is ended by its parent, not by Ctrl-C."""
+    """Reset the signals in a forked process, such as a loader's worker, which its parent ends."""
     for number in DEFAULT:
         if signal.getsignal(number) is _interrupt:
             mute = number is signal.SIGINT

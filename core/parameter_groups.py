@@ -1,4 +1,4 @@
-"""Parameters that a loss trains itself, with their learning rates."""
+"""Parameter groups of a loss: the parameters it trains itself, with their learning rates."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ Groups = list[dict[str, Any]]  # as torch's optimizers take them
 
 @runtime_checkable
 class HasParameterGroups(Protocol):
-    """A loss with parameters of its own, such as prototypes or boundaries."""
+    """A loss with trained parameters, such as prototypes or boundaries."""
 
     def parameter_groups(self) -> Groups: ...
 

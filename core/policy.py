@@ -1,4 +1,4 @@
-"""A policy that learns by reinforcement how to multiply the odds of a distribution."""
+"""Policy learned by reinforcement (PPO) that multiplies the odds of a distribution."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -14,28 +14,28 @@ ValueTarget = Literal["return", "metric"]
 
 
 class Policy:
-    """Factors for the odds of each bin, drawn in a state s and learnt from a reward r by PPO.
+    """Policy: draws factors for the odds of each bin in a state s, and learns from a reward by PPO.
 
-    A network with two heads gives the odds of each action for each bin, and the value V(s).
-    Learning takes one step of Adam, with ρ_k the probability of the action drawn for bin k over
-    what it was in the older policy, and the advantage A = r + γ V(s') - V(s), on
+    A network with two heads gives the logits of the actions for each bin, and the value V(s).
+    Learning takes one step of Adam on
 
         0.5 (V(s) - target)² - 1/K Σ_k min(ρ_k A, clip(ρ_k, 1 - ratio, 1 + ratio) A)
 
-    which is the surrogate of Schulman et al. 2017, https://arxiv.org/abs/1707.06347. Everything
-    stays on the CPU, and out of sight of the run, whose optimizer has nothing to do with it.
+    with the surrogate of Schulman et al. 2017, https://arxiv.org/abs/1707.06347. ρ_k is the
+    probability of the action drawn for bin k divided by that of the older policy, and the advantage
+    is A = r + γ V(s') - V(s). The policy stays on the CPU and has its own optimizer.
 
     Args:
         num_inputs: size of a state.
-        num_bins: how many factors to draw.
+        num_bins: number of factors to draw, K.
         actions: the factors to choose from, > 0.
         hidden: rectified units of each layer.
         lr: of Adam.
         discount: γ.
         ratio: see above, > 0.
-        refresh: steps after which the older policy becomes the present one.
+        refresh: steps after which the older policy is replaced by the current one.
         value_target: "return", r + γ V(s'), or "metric", the reward metric itself.
-        seed: of its weights and actions.
+        seed: of the weights and the actions.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Policy:
         return outputs[:-1].view(self.num_bins, len(self.actions)).log_softmax(dim=1), outputs[-1]
 
     def act(self, state: Tensor) -> Tensor:
-        """Factors of the odds, (K,), drawn in this state and remembered."""
+        """Draws factors of the odds in a state, (K,), and keeps the actions for `learn`."""
         with torch.no_grad():
             log_probabilities, _ = self.evaluate(self.network, state)
         drawn = torch.multinomial(log_probabilities.exp(), 1, generator=self.generator)
@@ -93,7 +93,7 @@ class Policy:
         return self.actions[drawn[:, 0]]
 
     def learn(self, reward: Tensor, metric: Tensor, next_state: Tensor) -> None:
-        """From what came of the last actions."""
+        """Takes one step of PPO on the outcome of the last actions."""
         if self.last is None:
             return
         state, drawn = self.last

@@ -1,4 +1,4 @@
-"""Which of several processes of one run this is."""
+"""Rank of this process among the processes of a run."""
 
 import os
 
@@ -6,5 +6,5 @@ RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # set by Fabric, to
 
 
 def is_first_process() -> bool:
-    """Whether this process keeps the records and talks to the terminal."""
+    """Whether this is the process of rank 0, which writes the records and to the terminal."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

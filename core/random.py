@@ -1,4 +1,4 @@
-"""Seeded draws that survive a restart: the one source of chance of a miner."""
+"""Random draws with a seed and a state: a resumed run continues the draws of its miner."""
 
 import torch
 from torch import Tensor, nn
@@ -7,14 +7,15 @@ from core.types import Mask
 
 
 class SeededRandom(nn.Module):
-    """Draws one column per row with given odds, from a random stream of its own.
+    """Random number generator with its own seed: categorical, uniform and Bernoulli draws.
 
-    The stream lives on the device of the odds and is part of `state_dict()`, hence of the
-    checkpoint of whatever module holds it: a resumed run continues its draws. A state belongs to
-    the kind of device it was saved on, since each kind has its own random numbers.
+    The generator is on the device of the tensors it is called with. Its state is part of
+    `state_dict()`, and so of the checkpoint of the module that holds it: a resumed run continues
+    the draws. A state is valid for the kind of device on which it was saved, because each kind has
+    its own random numbers.
 
     Args:
-        seed: start of the stream; the same seed gives the same draws on the same device.
+        seed: of the generator; the same seed gives the same draws on the same device.
     """
 
     def __init__(self, seed: int) -> None:
@@ -23,39 +24,40 @@ class SeededRandom(nn.Module):
         self._generator: torch.Generator | None = None
         self._restored = torch.empty(0, dtype=torch.uint8)
 
-    def forward(self, log_odds: Tensor) -> Tensor:
-        """Column j of row i with probability exp(log_odds[i, j]) / Σ_k exp(log_odds[i, k]).
+    def forward(self, logits: Tensor) -> Tensor:
+        """Draws a column of each row: j with probability exp(logits[i, j]) / Σ_k exp(logits[i, k]).
 
-        By the Gumbel-max trick: exact at any scale of the odds and without a look at them from
-        the host. A row of -inf only has nothing to draw and gives column 0.
+        The Gumbel-max trick makes the draw exact at any scale of the logits, and the host does not
+        wait for the device. A row in which all logits are -inf gives column 0.
 
         Args:
-            log_odds: (N, M), -inf where a column is out of the question.
+            logits: (N, M), -inf for a column that must not be drawn.
 
         Returns:
             column indices, (N,).
         """
-        exponential = torch.empty_like(log_odds).exponential_(generator=self._stream(log_odds))
-        gumbel = -exponential.clamp(min=torch.finfo(log_odds.dtype).tiny).log()
-        return (log_odds + gumbel).argmax(dim=1)
+        exponential = torch.empty_like(logits).exponential_(generator=self._generator_on(logits))
+        gumbel = -exponential.clamp(min=torch.finfo(logits.dtype).tiny).log()
+        return (logits + gumbel).argmax(dim=1)
 
-    def among(self, candidates: Mask) -> Tensor:
-        """A marked column of each row, all equally likely, (N, M) -> (N,)."""
+    def choice(self, candidates: Mask) -> Tensor:
+        """Draws one of the marked columns of each row uniformly, (N, M) -> (N,)."""
         columns: Tensor = self(candidates.log())
         return columns
 
-    def events(self, probability: float, like: Tensor) -> Tensor:
-        """An event of the given probability for each row of `like`, True or False, (N,)."""
-        chances = torch.rand(len(like), generator=self._stream(like), device=like.device)
-        return chances < probability
+    def bernoulli(self, probability: float, like: Tensor) -> Tensor:
+        """Draws True with the given probability for each of the N rows of `like`, (N,)."""
+        uniform = torch.rand(len(like), generator=self._generator_on(like), device=like.device)
+        return uniform < probability
 
     def uniform(self, *shape: int, like: Tensor) -> Tensor:
-        """Numbers in [0, 1) of the given shape, in float64, on the device of `like`."""
+        """Draws numbers in [0, 1) of the given shape, in float64, on the device of `like`."""
         return torch.rand(
-            shape, generator=self._stream(like), device=like.device, dtype=torch.float64
+            shape, generator=self._generator_on(like), device=like.device, dtype=torch.float64
         )
 
-    def _stream(self, like: Tensor) -> torch.Generator:
+    def _generator_on(self, like: Tensor) -> torch.Generator:
+        """The generator on the device of `like`; a restored state is set at the first draw."""
         if self._generator is None or self._generator.device != like.device:
             self._generator = torch.Generator(like.device).manual_seed(self.seed)
             if len(self._restored):
@@ -64,7 +66,7 @@ class SeededRandom(nn.Module):
         return self._generator
 
     def get_extra_state(self) -> Tensor:
-        """State of the stream as bytes; none before the first draw."""
+        """The state of the generator as bytes; empty before the first draw."""
         return self._restored if self._generator is None else self._generator.get_state()
 
     def set_extra_state(self, state: Tensor) -> None:

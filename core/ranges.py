@@ -1,7 +1,7 @@
-"""Types of numbers with their ranges, for the signatures of components.
+"""Number types with their ranges, for the signatures of components.
 
 A configuration is checked against them before a run reads any data; NaN and infinity never fit.
-A constructor that can be called with other values still checks them itself.
+A constructor also checks its arguments itself, for callers from Python.
 """
 
 from typing import Annotated
@@ -10,8 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
-Size = Annotated[int, Ge(1), Le(2**24)]  # of a dimension of an array, in entries
-Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy and torch both take
+Size = Annotated[int, Ge(1), Le(2**24)]  # length of a dimension of an array
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # both NumPy and torch accept these
 
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]

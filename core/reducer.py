@@ -1,7 +1,7 @@
-"""Reducers: turn the losses of many tuples into one number.
+"""Reducers: reduce the losses of many tuples to one number.
 
-A loss gives its reducer named `LossTerms`, with one row or entry per anchor; the reducer reduces
-each term and adds up the results. A sum over nothing is 0 with a gradient of 0.
+A loss gives its reducer named `LossTerms`, with one row or entry per anchor. The reducer reduces
+each term and adds the results. Without tuples the result is 0 with a gradient of 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,38 +17,39 @@ from core.types import Labels, Mask, Scalar
 
 
 class LossTerms(NamedTuple):
-    """Losses by anchor, each entry standing for one tuple or for the total of many; equal shapes.
+    """Loss terms: the losses of one tuple per entry, or the sums of several, by anchor.
 
-    First dimension: the N anchors. An entry without tuples has loss, count and active 0.
+    All have the same shape, whose first dimension is the N anchors. An entry without tuples has
+    losses, counts and active 0.
     """
 
-    losses: Tensor  # total loss of the tuples behind the entry
-    counts: Tensor  # how many they are, or their weight
-    active: Tensor  # how many of them have a loss above zero
-    above: Tensor | None = None  # total of these; None where an entry has no losses of both signs
+    losses: Tensor  # sum of the losses of the tuples of an entry
+    counts: Tensor  # number of these tuples, or their weight
+    active: Tensor  # number of those with a loss above zero
+    above: Tensor | None = None  # sum of those; None if no entry sums losses of both signs
 
 
 def loss_terms(losses: Tensor, where: Mask | None = None) -> LossTerms:
-    """One tuple per entry: all of them, or the marked ones."""
+    """Loss terms with one tuple per entry: of all entries, or of those that `where` marks."""
     if where is None:
         return LossTerms(losses, losses.new_ones(losses.shape), losses > 0)
     return LossTerms(losses.masked_fill(~where, 0), where, where & (losses > 0))
 
 
 def weighted(losses: Tensor, weights: Tensor) -> LossTerms:
-    """One tuple per entry, which counts as often as its weight >= 0 says."""
+    """Loss terms with one tuple per entry, counted with its weight >= 0."""
     return LossTerms(weights * losses, weights, weights * (losses > 0))
 
 
 @runtime_checkable
 class Reducer(Protocol):
-    """Reduces named terms to their sum; `labels` (N,) are those of the anchors."""
+    """A reducer: takes the labels (N,) of the anchors and named terms, and returns one number."""
 
     def __call__(self, labels: Labels, /, **terms: LossTerms) -> Scalar: ...
 
 
 class Mean:
-    """Mean over the tuples of each term, zeros counted.
+    """Mean: averages over all tuples of each term, including those with a loss of zero.
 
     In pytorch-metric-learning: `MeanReducer`.
     """
@@ -58,7 +59,7 @@ class Mean:
 
 
 class NonZeroMean:
-    """Mean over the tuples of each term whose loss is above zero.
+    """Nonzero mean: averages over the tuples of each term that have a loss above zero.
 
     In pytorch-metric-learning: `AvgNonZeroReducer`.
     """
@@ -72,7 +73,7 @@ class NonZeroMean:
 
 
 class Pooled:
-    """Mean over the tuples of all terms together, zeros counted: a term weighs what it counts."""
+    """Pooled mean: averages over the tuples of all terms together, including zero losses."""
 
     def __call__(self, _labels: Labels, /, **terms: LossTerms) -> Scalar:
         counts = _total(t.counts.sum() for t in terms.values())
@@ -80,7 +81,7 @@ class Pooled:
 
 
 class Sum:
-    """Sum over all tuples of all terms.
+    """Sum: adds the losses of all tuples of all terms.
 
     In pytorch-metric-learning: `SumReducer`.
     """
@@ -90,12 +91,12 @@ class Sum:
 
 
 class Divisor:
-    """Sum over the tuples of each term, divided by a fixed number.
+    """Divisor: sums over the tuples of each term and divides by a fixed number.
 
     In pytorch-metric-learning: `DivisorReducer`.
 
     Args:
-        divisor: > 0, for instance the batch size: a batch with few tuples then weighs less.
+        divisor: > 0, for instance the batch size; a batch with few tuples then has less weight.
     """
 
     def __init__(self, divisor: PositiveFloat) -> None:
@@ -108,9 +109,9 @@ class Divisor:
 
 
 class Threshold:
-    """Mean over the tuples of each term whose loss lies between two bounds, both excluded.
+    """Threshold: averages over the tuples of each term whose loss is between two bounds, exclusive.
 
-    For an entry of several tuples, their mean is compared. In pytorch-metric-learning:
+    An entry of several tuples is compared by their mean. In pytorch-metric-learning:
     `ThresholdReducer`.
 
     Args:
@@ -129,13 +130,13 @@ class Threshold:
 
     def _mean(self, term: LossTerms) -> Tensor:
         each = term.losses / term.counts.clamp(min=1)
-        outside = (each <= self.low) | (each >= self.high)  # NaN is not: it has to show
+        outside = (each <= self.low) | (each >= self.high)  # false for NaN, which must stay visible
         between = (term.counts > 0) & ~outside
         return term.losses.where(between, 0).sum() / _at_least_one(term.counts.where(between, 0))
 
 
 class ClassWeighted:
-    """Mean over the tuples of each term, each loss times the weight of its anchor's class.
+    """Class-weighted mean: averages each loss times the weight of the class of its anchor.
 
     In pytorch-metric-learning: `ClassWeightedReducer`.
 
@@ -157,13 +158,13 @@ class ClassWeighted:
 
 
 class PerAnchor:
-    """First the mean over the tuples of each anchor, then a reducer over the anchors that have any.
+    """Per-anchor reduction: averages the tuples of each anchor, then reduces over the anchors.
 
-    In pytorch-metric-learning: `PerAnchorReducer`.
+    Anchors without tuples are left out. In pytorch-metric-learning: `PerAnchorReducer`.
 
     Args:
-        reducer: None is the mean.
-        total: whether the sum over the tuples of an anchor takes the place of their mean.
+        reducer: reduces over the anchors; None is the mean.
+        total: whether to sum the tuples of an anchor instead of averaging them.
     """
 
     def __init__(self, reducer: Reducer | None = None, total: bool = False) -> None:
@@ -180,13 +181,13 @@ class PerAnchor:
 
 
 class PerTerm:
-    """A separate reducer for each named term.
+    """Per-term reduction: reduces each named term with its own reducer.
 
     In pytorch-metric-learning: `MultipleReducers`.
 
     Args:
         reducers: by the names of the terms, such as `positives` and `negatives`.
-        default: of the terms not named; None is the mean.
+        default: for the other terms; None is the mean.
     """
 
     def __init__(self, reducers: Mapping[str, Reducer], default: Reducer | None = None) -> None:
@@ -203,7 +204,7 @@ class PerTerm:
 
 
 class NoReduction:
-    """Returns the terms by name, unreduced, for inspection.
+    """No reduction: returns the terms by name, for inspection.
 
     In pytorch-metric-learning: `DoNothingReducer`.
     """

@@ -1,7 +1,7 @@
-"""Exchangeable regularizers: a penalty on embeddings or prototypes that names no labels.
+"""Regularizers: penalties on embeddings or prototypes that do not depend on labels.
 
-Each is called with vectors (N, D) as they are, not normalised, and returns its weight times its
-penalty, to be added to a loss. All compute in at least float32.
+Each takes vectors (N, D) without normalizing them and returns its weight times its penalty, which
+is added to a loss. All compute in at least float32.
 """
 
 from typing import Annotated, Protocol, runtime_checkable
@@ -17,13 +17,13 @@ from core.types import Embeddings, Scalar
 
 @runtime_checkable
 class Regularizer(Protocol):
-    """A penalty on a set of vectors (N, D)."""
+    """A regularizer: takes vectors (N, D) and returns a penalty."""
 
     def __call__(self, vectors: Embeddings) -> Scalar: ...
 
 
 class LpNorm:
-    """weight · mean over the vectors of ||x||_p ^ power.
+    """Norm penalty: weight · mean over the vectors of ||x||_p ^ power.
 
     Args:
         weight: >= 0.
@@ -50,7 +50,7 @@ class LpNorm:
 
 
 class ZeroMean:
-    """weight · mean over the vectors of |Σ_d x_d|: each vector's entries should sum to zero.
+    """Zero-mean penalty: weight · mean over the vectors of |Σ_d x_d|, the sum of the entries.
 
     Yuan et al., Signal-to-Noise Ratio, CVPR 2019, https://arxiv.org/abs/1904.02616.
 
@@ -67,10 +67,10 @@ class ZeroMean:
 
 
 class RegularFace:
-    """weight · mean over the prototypes of the cosine with the closest other one.
+    """RegularFace: weight · mean over the prototypes of the cosine with the closest other one.
 
-    Zhao et al., CVPR 2019, https://kaizhao.net/regularface. A single prototype has no other: 0.
-    The cosines of all pairs exist for a moment, without gradient.
+    Zhao et al., CVPR 2019, https://kaizhao.net/regularface. It is 0 for a single prototype. The
+    cosines of all pairs are computed without a gradient, in O(C²) memory.
 
     Args:
         weight: >= 0.
@@ -90,7 +90,7 @@ class RegularFace:
 
 
 class CenterInvariant:
-    """weight · mean over the prototypes w of (|w|² - mean of all |w|²)² / 4: equal lengths.
+    """Center-invariant penalty: weight · mean over the prototypes w of (|w|² - mean |w|²)² / 4.
 
     Wu et al., Deep Face Recognition with Center Invariant Loss, ACM Multimedia Workshops 2017.
 
@@ -108,10 +108,11 @@ class CenterInvariant:
 
 
 class SparseCenters:
-    """weight · Σ over pairs s < t of a class's K centers of |w_s - w_t|, divided by C K (K - 1).
+    """Sparse-centers penalty: weight · Σ_c Σ_{s<t} |w_cs - w_ct| / (C K (K - 1)), unit vectors w.
 
-    Of unit vectors; that is half the mean over the pairs. It merges centers that a class does not
-    need. Qian et al., SoftTriple, ICCV 2019, https://arxiv.org/abs/1909.05235. K = 1 gives 0.
+    This is half the mean over the pairs of the K centers of a class; it merges centers that a class
+    does not need. K = 1 gives 0. Qian et al., SoftTriple, ICCV 2019,
+    https://arxiv.org/abs/1909.05235.
 
     Args:
         num_sub_centers: K; rows c K to (c + 1) K - 1 belong to class c.

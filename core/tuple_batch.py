@@ -17,7 +17,7 @@ from core.types import (
 
 
 class TupleBatch(NamedTuple):
-    """N embeddings, the M references they are compared with, and tuples. Methods cache nothing."""
+    """Batch of N embeddings, the M references to compare with, and tuples; it caches nothing."""
 
     embeddings: Embeddings
     labels: Labels
@@ -27,11 +27,11 @@ class TupleBatch(NamedTuple):
     distance: Distance
 
     def distances(self) -> Distances:
-        """(N, M), smaller is closer."""
+        """Distances (N, M), smaller is closer."""
         return self.distance(self.embeddings, self.references)
 
     def similarities(self) -> Similarities:
-        """(N, M), larger is closer."""
+        """Similarities (N, M), larger is closer."""
         return self.distance.similarity(self.embeddings, self.references)
 
     def pairs(self) -> Pairs:

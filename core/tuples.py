@@ -1,4 +1,4 @@
-"""Tuples of a batch: all pairs, the choice among them, conversions of pairs and triplets."""
+"""Tuples of a batch: all pairs, the choice by a miner, conversions between pairs and triplets."""
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ def select_tuples(
     references: References | None = None,
     reference_labels: ReferenceLabels | None = None,
 ) -> Tuples:
-    """The tuples given, else the miner's choice, else every pair; inputs and tuples are checked."""
+    """Selects the given tuples, else those of the miner, else all pairs; checks all arguments."""
     check_inputs(embeddings, labels, references, reference_labels)
     others = embeddings if references is None else references
     if tuples is not None:
@@ -40,7 +40,7 @@ def select_tuples(
 
 
 def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -> Pairs:
-    """Every same-label and every different-label pair; without references, (i, i) is neither."""
+    """All positive and all negative pairs; without references, (i, i) is neither."""
     others = labels if reference_labels is None else reference_labels
     same = labels[:, None] == others
     if reference_labels is None:
@@ -50,7 +50,7 @@ def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -
 
 
 def to_pairs(tuples: Tuples, num_anchors: int, num_references: int) -> Pairs:
-    """A valid triplet (a, p, n) names the pairs (a, p) and (a, n); each pair counts once.
+    """Pairs of tuples: a valid triplet (a, p, n) gives (a, p) and (a, n); each pair counts once.
 
     Differences:
         pytorch-metric-learning: counts a pair as often as triplets name it in contrastive, SNR
@@ -67,7 +67,7 @@ def to_pairs(tuples: Tuples, num_anchors: int, num_references: int) -> Pairs:
 
 
 def _mask_of(rows: Tensor, columns: Tensor, valid: Tensor | None, shape: tuple[int, int]) -> Mask:
-    """Where the valid (row, column) are; the others mark one entry behind all rows."""
+    """Mask of the valid entries (row, column); the others mark an extra entry that is cut off."""
     if valid is None:
         mask = torch.zeros(shape, dtype=torch.bool, device=rows.device)
         mask[rows, columns] = True
@@ -79,9 +79,9 @@ def _mask_of(rows: Tensor, columns: Tensor, valid: Tensor | None, shape: tuple[i
 
 
 def to_triplets(tuples: Tuples) -> Triplets:
-    """Every positive and negative pair with the same anchor make a triplet.
+    """Triplets of tuples: every positive pair with every negative pair of the same anchor.
 
-    Their number depends on the data: on an accelerator the host waits here.
+    Their number depends on the data: the host waits for the device.
     """
     if isinstance(tuples, Triplets):
         return tuples
@@ -91,9 +91,9 @@ def to_triplets(tuples: Tuples) -> Triplets:
 
 
 def sample_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
-    """How often the tuples name each sample, in any role, (N,); 1 for each without tuples.
+    """Sample weights: how often the tuples name each sample in any role, (N,); 1 without tuples.
 
-    So a classification loss, which has no tuples, uses those of a miner as sample weights.
+    A classification loss, which has no tuples of its own, uses a miner through these weights.
 
     Differences:
         pytorch-metric-learning: the mean over all samples of each loss times its weight, the
@@ -112,18 +112,18 @@ def sample_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
 
 
 def one_triplet_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
-    """Triplet (i, positives[i], negatives[i]) of each anchor i, valid where `where` is, (N,)."""
+    """One triplet (i, positives[i], negatives[i]) of each anchor i, valid where marked, (N,)."""
     anchors = torch.arange(len(where), device=where.device)
     return Triplets(anchors, positives, negatives, where)
 
 
 def drop_invalid(triplets: Triplets) -> Triplets:
-    """Only the valid triplets, without a mask; unchanged where the host would have to wait."""
+    """Drops invalid triplets and the mask; changes nothing where the host would have to wait."""
     if triplets.valid is None or not can_read_without_sync(triplets.valid):
         return triplets
     return Triplets(*(indices[triplets.valid] for indices in triplets[:3]))
 
 
 def with_fallback(preferred: Mask, otherwise: Mask) -> Mask:
-    """The preferred entries of each row; the others in a row that has no preferred ones."""
+    """Preferred entries of each row, or the entries `otherwise` of a row that has no preferred."""
     return torch.where(preferred.any(dim=1, keepdim=True), preferred, otherwise)

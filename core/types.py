@@ -1,4 +1,4 @@
-"""The project's vocabulary: what criteria, miners, samplers and metrics hand to each other.
+"""Types of the values that losses, miners, samplers and metrics exchange.
 
 N batch size, M references, C classes, D embedding size, T triplets, Q queries.
 """
@@ -16,25 +16,25 @@ ReferenceLabels = Int[Tensor, " M"]
 Distances = Float[Tensor, "N M"]  # smaller is closer
 Similarities = Float[Tensor, "N M"]  # larger is closer
 Logits = Float[Tensor, "N C"]  # larger is likelier
-Targets = Labels | Float[Tensor, "N C"]  # the class of each sample, or its shares of all classes
+Targets = Labels | Float[Tensor, "N C"]  # class of each sample, or its probabilities of all classes
 Mask = Bool[Tensor, "N M"]
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " Q"]  # one number per query
 
 
 class Pairs(NamedTuple):
-    """Which (anchor, reference) pairs take part; row i belongs to anchor i."""
+    """Masks of the positive and the negative pairs; row i is anchor i, column j reference j."""
 
     positives: Bool[Tensor, "N M"]
     negatives: Bool[Tensor, "N M"]
 
 
 class Triplets(NamedTuple):
-    """Indices of T triplets: anchors into the batch, the others into the references.
+    """Indices of T triplets: anchors index the batch, positives and negatives the references.
 
-    A mask marks the triplets that take part; None means all. The others have indices in range too,
-    and count nowhere: neither in a loss nor in a mean nor in a gradient. With a mask, T need not
-    depend on the data, and the host need not wait for an accelerator to know it.
+    The mask `valid` marks the triplets that count; None means all. The others have indices in range
+    and count neither in a loss nor in a mean nor in a gradient. With a mask, T need not depend on
+    the data, and the host need not wait for an accelerator to know T.
     """
 
     anchors: Int[Tensor, " T"]
@@ -48,10 +48,10 @@ Tuples = Pairs | Triplets
 
 @runtime_checkable
 class Miner(Protocol):
-    """Chooses the informative tuples of a batch: no gradient, no change to its inputs.
+    """A miner: chooses tuples of a batch, without a gradient and without changing its inputs.
 
-    `references` are other embeddings to mine against; None means the batch itself, and then a
-    sample is never paired with itself.
+    `references` are the embeddings to compare with. None compares the embeddings with one another,
+    and a sample is then never paired with itself.
     """
 
     def __call__(
@@ -65,7 +65,7 @@ class Miner(Protocol):
 
 @runtime_checkable
 class Distance(Protocol):
-    """How far apart two sets of embeddings are; both views agree on the order of neighbours."""
+    """A distance between embeddings; its similarities order the neighbours in the same way."""
 
     def __call__(
         self, embeddings: Embeddings, references: References | None = None
@@ -78,7 +78,7 @@ class Distance(Protocol):
 
 @runtime_checkable
 class BatchSampler(Protocol):
-    """Batches of indices; epoch e depends on nothing but the sampler's own seed and e."""
+    """A batch sampler: yields lists of indices; epoch e depends only on its seed and e."""
 
     def set_epoch(self, epoch: int) -> None: ...
 

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from core.distance import Cosine
-from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
+from core.kernels.smooth_ranks import SmoothStep, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -79,7 +79,7 @@ class PNP(TupleLoss):
         similarities, pairs = batch.similarities(), batch.pairs()
         if self.include_query and batch.references is None:
             pairs = with_query(pairs)
-        before = counts_before(similarities, pairs, Step(self.temperature)).negatives
+        before = counts_before(similarities, pairs, SmoothStep(self.temperature)).negatives
         penalties = VARIANTS[self.variant](before, self.alpha, self.b)
         losses = mean_over_positives(penalties, pairs.positives)
         return {"anchors": loss_terms(losses, where=pairs.positives.any(dim=1))}

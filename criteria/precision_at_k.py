@@ -5,7 +5,7 @@ It replaces the recall in Patel et al. by the precision, https://arxiv.org/abs/2
 
 from core.distance import Lp
 from core.kernels.pack_positives import pack_positives
-from core.kernels.smooth_ranks import Step, counts_before, with_query
+from core.kernels.smooth_ranks import SmoothStep, counts_before, with_query
 from core.ranges import PositiveFloat, PositiveInt
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -65,7 +65,7 @@ class PrecisionAtK(TupleLoss):
         pairs, k = batch.pairs(), self.k
         if self.include_query and batch.references is None:
             pairs, k = with_query(pairs), k + 1
-        before = counts_before(similarities, pairs, Step(self.rank_temperature))
+        before = counts_before(similarities, pairs, SmoothStep(self.rank_temperature))
         ranks, valid = pack_positives(0.5 + before.positives + before.negatives, pairs.positives)
         found = ((k - ranks) / self.k_temperature).sigmoid().where(valid, 0).sum(dim=1)
         losses = 1 - found / valid.sum(dim=1).clamp(min=1, max=k)

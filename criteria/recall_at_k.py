@@ -8,7 +8,7 @@ from annotated_types import MinLen
 
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
-from core.kernels.smooth_ranks import Step, counts_before
+from core.kernels.smooth_ranks import SmoothStep, counts_before
 from core.ranges import PositiveFloat, PositiveInt
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -71,7 +71,9 @@ class RecallAtK(TupleLoss):
         positives, rivals = batch.pairs()
         if self.include_query and batch.references is None:
             rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
-        before = counts_before(similarities, Pairs(positives, rivals), Step(self.rank_temperature))
+        before = counts_before(
+            similarities, Pairs(positives, rivals), SmoothStep(self.rank_temperature)
+        )
         ranks, valid = pack_positives(1 + before.positives + before.negatives, positives)
         counts = valid.sum(dim=1).clamp(min=1)
         recalls = []

@@ -1,7 +1,7 @@
 """Smooth-AP: Brown et al., ECCV 2020, https://arxiv.org/abs/2007.12163."""
 
 from core.distance import Cosine
-from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
+from core.kernels.smooth_ranks import SmoothStep, counts_before, mean_over_positives, with_query
 from core.ranges import PositiveFloat
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -52,7 +52,7 @@ class SmoothAP(TupleLoss):
         similarities, pairs = batch.similarities(), batch.pairs()
         if self.include_query and batch.references is None:
             pairs = with_query(pairs)
-        before = counts_before(similarities, pairs, Step(self.temperature))
+        before = counts_before(similarities, pairs, SmoothStep(self.temperature))
         rank_among_positives = 1 + before.positives
         precision = rank_among_positives / (rank_among_positives + before.negatives)
         losses = 1 - mean_over_positives(precision, pairs.positives)

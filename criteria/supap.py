@@ -4,7 +4,7 @@ import math
 
 from core.distance import Cosine
 from core.kernels.pack_positives import pack_positives
-from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
+from core.kernels.smooth_ranks import SmoothStep, counts_before, mean_over_positives, with_query
 from core.ranges import Fraction, PositiveFloat
 from core.reducer import LossTerms, Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -74,12 +74,12 @@ class SupAP(TupleLoss):
         self.positive_margin, self.negative_margin = positive_margin, negative_margin
         continued = 1 / (1 + math.exp(-reach / temperature)) + 0.5
         height = continued if offset is None else slope * reach + offset
-        self.step = Step(temperature, lift=0.5, reach=reach, slope=slope, height=height)
+        self.step = SmoothStep(temperature, lift=0.5, reach=reach, slope=slope, height=height)
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         similarities, pairs = batch.similarities(), batch.pairs()
         lists = with_query(pairs) if self.include_query and batch.references is None else pairs
-        before = counts_before(similarities, lists, self.step, among_positives=Step(0))
+        before = counts_before(similarities, lists, self.step, among_positives=SmoothStep(0))
         rank = 1 + before.positives
         precision = mean_over_positives(rank / (rank + before.negatives), lists.positives)
         listed = pairs.positives.any(dim=1)

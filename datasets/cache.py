@@ -1,4 +1,4 @@
-"""Images that were read and prepared once, on disk: memory-mapped, checksummed, whole or absent."""
+"""Image cache on disk: memory-mapped decoded images with checksums, complete or absent."""
 
 import hashlib
 import json
@@ -15,22 +15,22 @@ from PIL import Image
 
 from datasets.image_path import is_inline, split_archive
 from datasets.table import DatasetError
-from datasets.transforms import Step
+from datasets.transforms import Operation
 
 PIXELS, INDEX = "pixels.bin", "index.npy"
 ROW = np.dtype([("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("checksum", "<u4")])
 
 
 class Cache:
-    """RGB images (height, width, 3) one after the other in one file, and where each begins.
+    """Image cache: `cache[i]` is PIL image i, of any size, read from one memory-mapped file.
 
-    `cache[i]` is the PIL image number i, of any size; its checksum is compared each time.
+    Each read compares the checksum of the image.
 
     Args:
-        folder: as `write` left it.
+        folder: as `write` leaves it.
 
     Raises:
-        DatasetError: the files do not belong together, or an image is not what was written.
+        DatasetError: the files do not belong together, or an image differs from what was written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Cache:
         size = (folder / PIXELS).stat().st_size
         last = self.index[-1] if len(self.index) else np.zeros((), ROW)
         if size != last["offset"] + 3 * int(last["height"]) * int(last["width"]):
-            raise self._damaged("it is not as long as its index says")
+            raise self._damaged("its length differs from its index")
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,24 +59,24 @@ class Cache:
         return Cache, (self.folder,)  # a worker maps the file itself
 
     def _damaged(self, how: str) -> DatasetError:
-        return DatasetError(f"the cache {self.folder} is damaged, {how}: delete it, to read anew")
+        return DatasetError(f"the cache {self.folder} is damaged, {how}: delete it to rebuild it")
 
 
-def name_of(paths: Sequence[str], fixed: Sequence[Step]) -> str:
-    """Of the cache of these images after these steps; another one as soon as anything differs.
+def cache_name(paths: Sequence[str], operations: Sequence[Operation]) -> str:
+    """Name of the cache of these images after these operations: a hash of all it depends on.
 
-    That is the list of images, the size and the time of each file, the steps, and the versions of
-    the libraries that read and resize.
+    That is the list of images, the size and the time of each file, the operations, and the versions
+    of the libraries that decode and resize.
     """
     content = [
-        *(version("pillow"), version("torchvision"), [repr(step) for step in fixed]),
-        [(path, *stamp(path)) for path in paths],
+        *(version("pillow"), version("torchvision"), list(map(repr, operations))),
+        [(path, *file_stamp(path)) for path in paths],
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def stamp(path: str) -> tuple[int, int]:
-    """Of the file or archive of an image, what changes when it does; nothing if it has none."""
+def file_stamp(path: str) -> tuple[int, int]:
+    """Size and modification time of the file or archive of an image; zeros for an inline image."""
     if is_inline(path):
         return 0, 0
     archive = split_archive(path)
@@ -88,12 +88,12 @@ def stamp(path: str) -> tuple[int, int]:
 
 
 def write(folder: Path, images: Iterable[np.ndarray]) -> None:
-    """A cache of the images (height, width, 3), uint8, at `folder`, once all of them are safe.
+    """Write a cache of images (height, width, 3), uint8, to `folder`, which appears once complete.
 
-    What goes wrong in between leaves no folder of that name. One process at a time.
+    Only one process at a time may write it.
 
     Raises:
-        DatasetError: there is no room, or no permission.
+        DatasetError: the disk is full, or the folder is not writable.
     """
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -102,7 +102,7 @@ def write(folder: Path, images: Iterable[np.ndarray]) -> None:
         _write(part, images)
         part.replace(folder)
     except OSError as error:
-        raise DatasetError(f"cannot keep images in {folder}: {error}") from error
+        raise DatasetError(f"cannot write the image cache {folder}: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

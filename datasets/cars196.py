@@ -1,4 +1,4 @@
-"""CARS196: the first 98 classes train, the other 98 test."""
+"""CARS196: the first 98 classes are for training, the other 98 for testing."""
 
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ OBTAIN = (
 
 
 def cars196(root: str | None, counts: Counts | None = None) -> Table:
-    """The table of CARS196; full images, no bounding boxes.
+    """CARS196: reads its table; full images, without bounding boxes.
 
-    Classes are in the order of their folders or of the ids in the authors' annotations. The
-    authors' own train and test images are of the same classes; that split is not used.
+    Classes are in the order of their folders or of the ids in the authors' annotations. The split
+    of the authors is not used, because its train and test images are of the same classes.
 
     Args:
         root: parent of the dataset's folder.
-        counts: numbers of classes and images to insist on; see `check_counts`.
+        counts: expected numbers of classes and images; see `check_counts`.
     """
     layouts = {
         "images": images_by_class,
@@ -48,14 +48,14 @@ def cars196(root: str | None, counts: Counts | None = None) -> Table:
 
 
 def sources(found: Path) -> list[Path]:
-    """What a layout is read from."""
+    """Files and folders from which a layout is read."""
     if found.is_dir():
         return [found, *class_folders(found)]
     return [found, *annotations_of(found).values()] if found.name == "cars_meta.mat" else [found]
 
 
 def from_annotations(file: Path) -> tuple[list[str], list[str]]:
-    """One file about all images, as it comes with car_ims.tgz."""
+    """Paths and labels from the one annotation file that belongs to car_ims.tgz."""
     content = contents(file)
     images = content["annotations"]
     paths = [f"{file.parent}/{path}" for path in images["relative_im_path"]]
@@ -63,7 +63,7 @@ def from_annotations(file: Path) -> tuple[list[str], list[str]]:
 
 
 def from_devkit(meta: Path) -> tuple[list[str], list[str]]:
-    """Two files, as they come with cars_train.tgz and cars_test.tgz."""
+    """Paths and labels from the two annotation files of cars_train.tgz and cars_test.tgz."""
     folder = meta.parent.parent
     names = contents(meta)["class_names"]
     paths, labels = [], []
@@ -75,7 +75,7 @@ def from_devkit(meta: Path) -> tuple[list[str], list[str]]:
 
 
 def annotations_of(meta: Path) -> dict[str, Path]:
-    """The file about the images of each folder."""
+    """The annotation file of each image folder."""
     return {
         "cars_train": meta.parent / "cars_train_annos.mat",
         "cars_test": meta.parent.parent / "cars_test_annos_withlabels.mat",
@@ -83,10 +83,10 @@ def annotations_of(meta: Path) -> dict[str, Path]:
 
 
 def contents(file: Path) -> dict[str, Any]:
-    """Of a MATLAB file.
+    """Contents of a MATLAB file.
 
     Raises:
-        DatasetError: naming the file that is damaged.
+        DatasetError: the file is damaged.
     """
     try:
         return dict(loadmat(file, squeeze_me=True))
@@ -95,5 +95,5 @@ def contents(file: Path) -> dict[str, Any]:
 
 
 def class_labels(ids: list[int], names: list[str]) -> list[str]:
-    """`7.BMW X3 SUV 2012` with the id in three digits, so that sorting keeps the ids' order."""
+    """Class labels such as `007.BMW X3 SUV 2012`, whose three digits keep the order of the ids."""
     return [f"{number:03d}.{names[number - 1]}" for number in ids]

@@ -1,4 +1,4 @@
-"""Any CSV with the columns path, label, split is a dataset."""
+"""Dataset from a CSV file with the columns path, label and split."""
 
 from pathlib import Path
 
@@ -15,15 +15,16 @@ FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0"
 
 
 def csv(path: str, counts: Counts | None = None, name: str | None = None) -> Table:  # noqa: ARG001
-    """The table in a CSV file; `write_csv` writes one.
+    """CSV dataset: reads the table of a CSV file; `write_csv` writes one.
 
     Required columns: path, label, split (train, val or test). Optional: is_query and is_gallery
     (true/false or 1/0; both true if absent; training rows are always both) and category.
 
     Args:
         path: the CSV file; the image paths in it are relative to its folder.
-        counts: numbers of classes and images to insist on; see `check_counts`.
-        name: what results are filed under, the file's own name if None; changes no table.
+        counts: expected numbers of classes and images; see `check_counts`.
+        name: of the dataset in run folders and results, the name of the file if None; does not
+            change the table.
     """
     file = Path(path).expanduser().absolute()
     if not file.is_file():
@@ -43,17 +44,18 @@ def csv(path: str, counts: Counts | None = None, name: str | None = None) -> Tab
 
 
 def write_csv(table: Table, file: Path) -> None:
-    """A CSV file that `csv` reads back as the same table, wherever the folder is moved to."""
+    """Write a table to a CSV file that `csv` reads, also after its folder has been moved."""
     written = with_relative_paths(table, file.parent)
     write_text_atomically(file, written.to_csv(index=False, lineterminator="\n"))
 
 
 def with_relative_paths(table: Table, folder: Path) -> Table:
-    """The table with the images below `folder` named from there, all others as they are."""
+    """The table with the paths of images below `folder` relative to it; other paths unchanged."""
     return table.assign(path=table["path"].str.removeprefix(f"{folder.absolute()}/"))
 
 
 def check_rows(file: Path, rows: pd.DataFrame) -> None:
+    """Check that each row has a known split and a label."""
     unknown = sorted(set(rows["split"]) - set(SPLITS))
     if unknown:
         raise DatasetError(f"{file} has splits {unknown}; they must be among {list(SPLITS)}")
@@ -63,7 +65,7 @@ def check_rows(file: Path, rows: pd.DataFrame) -> None:
 
 
 def flags(file: Path, rows: pd.DataFrame, column: str) -> pd.Series:
-    """A column of true and false, all true if it is absent, false where it is empty."""
+    """Boolean values of a column: all true if it is absent, false where it is empty."""
     if column not in rows:
         return pd.Series(True, index=rows.index)
     values = rows[column].str.lower().map(FLAGS)

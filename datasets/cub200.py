@@ -1,4 +1,4 @@
-"""CUB-200-2011, birds: the first 100 classes train, the other 100 test."""
+"""CUB-200-2011, birds: the first 100 classes are for training, the other 100 for testing."""
 
 from datasets.folders import class_folders, find, images_by_class
 from datasets.table import Counts, Table, check_counts, make_table, read_from, split_by_halves
@@ -11,11 +11,11 @@ OBTAIN = (
 
 
 def cub200(root: str | None, counts: Counts | None = None) -> Table:
-    """The table of CUB-200-2011; full images, no bounding boxes.
+    """CUB-200-2011: reads its table; full images, without bounding boxes.
 
     Args:
         root: parent of the dataset's folder.
-        counts: numbers of classes and images to insist on; see `check_counts`.
+        counts: expected numbers of classes and images; see `check_counts`.
     """
     images = find(root, FOLDERS, ["images"], OBTAIN)
     paths, labels = images_by_class(images)

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1797 real images of 8 x 8 pixels, no download."""
+"""Handwritten digits of scikit-learn: 1797 images of 8 x 8 pixels, without a download."""
 
 import base64
 from io import BytesIO
@@ -12,7 +12,7 @@ from datasets.table import Counts, Table, check_counts, make_table, read_from, s
 
 
 def digits(counts: Counts | None = None) -> Table:
-    """Trains on 0 to 4, tests on 5 to 9; the images are inside the table."""
+    """Digits: table with 0 to 4 for training and 5 to 9 for testing; it contains the images."""
     content = load_digits()
     grey = np.round(content.images * (255 / 16)).astype(np.uint8)  # from 0..16
     paths = [png_uri(image) for image in grey]
@@ -21,7 +21,7 @@ def digits(counts: Counts | None = None) -> Table:
 
 
 def png_uri(image: np.ndarray) -> str:
-    """A uint8 image (H, W) as text."""
+    """Data URI of a uint8 image (H, W), encoded as PNG."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return INLINE + base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Where a dataset lies on disk: finding its folder, listing its images, missing none."""
+"""Folders of a dataset: finds them, lists their images and checks that all images exist."""
 
 import os
 from collections import defaultdict
@@ -13,13 +13,13 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def find(root: str | None, folders: Sequence[str], contents: Sequence[str], obtain: str) -> Path:
-    """The first `root`/folder/content that exists, as an absolute path.
+    """Find the first `root`/folder/content that exists, as an absolute path.
 
     Args:
-        root: parent folder of the datasets; None if the user named none.
+        root: parent folder of the datasets; None if it is not configured.
         folders: accepted names of the dataset's folder.
-        contents: files or folders that give a layout away; one of them must lie there.
-        obtain: what the folder should hold and how to get it.
+        contents: files or folders that identify a layout; one of them must exist.
+        obtain: what the folder should hold and how to get it, which ends the error message.
     """
     if root is None:
         raise DatasetError("no folder of datasets is named: set DML_DATA or paths.data=<folder>")
@@ -42,17 +42,17 @@ def images_by_class(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """Every folder in a folder, sorted by name."""
+    """Folders in a folder, sorted by name."""
     return [folder / name for name in sorted(e.name for e in os.scandir(folder) if e.is_dir())]
 
 
 def is_image(entry: "os.DirEntry[str]") -> bool:
-    """Hidden files are no images: some archives carry a `._0001.jpg` beside `0001.jpg`."""
+    """Whether a file is an image; a hidden one, such as `._0001.jpg` in some archives, is not."""
     return entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")
 
 
 def check_files(table: Table) -> Table:
-    """Returns the table if all its images exist; lists each folder once, opens no image."""
+    """Check that all images of a table exist and return it; lists each folder once."""
     wanted: dict[str, list[str]] = defaultdict(list)
     for path in table["path"]:
         if not is_inline(path):
@@ -70,7 +70,7 @@ def check_files(table: Table) -> Table:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Names in a folder, or the members of an archive; nothing if there is neither."""
+    """Names in a folder or of the members of an archive; none if it does not exist."""
     if folder.is_dir():
         return {entry.name for entry in os.scandir(folder)}
     if folder.is_file():

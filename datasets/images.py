@@ -1,4 +1,4 @@
-"""One split of a dataset as torch sees it: images, and what is known about each."""
+"""Torch dataset of one split: images, labels and their roles in retrieval."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,23 +15,23 @@ from datasets.transforms import Transform
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """Yields (image, label): uint8 RGB (3, H, W) in 0..255, and a label in 0..C-1.
+    """Images of a split: yields (image, label), uint8 RGB (3, H, W) and a label in 0..C-1.
 
-    `images[i]` draws its augmentation from torch's global generator. `images[i, seed]` is a pure
-    function of the pair and leaves that generator alone: the same in any worker, in any order.
-    The backbone normalises, on the device.
+    `images[i]` draws its augmentation from torch's global generator. `images[i, seed]` depends on
+    the pair alone and does not change that generator, so that it is the same in every worker and
+    order. The backbone normalizes, on the device.
 
     Args:
         table: the rows of one split; see datasets/table.py.
         transform: PIL image -> uint8 tensor (3, H, W).
-        cache: of the images after the fixed steps of `transform`; None reads the files.
-        on_device: whether loaders leave decoding and the transform to the device; `images[i]` does
-            not.
+        cache: the images after the deterministic operations of `transform`; None reads the files.
+        on_device: whether loaders decode and transform on the device; `images[i]` never does.
 
     Attributes:
         labels: int64 (S,), 0..C-1 in the order of the classes, see `in_order`.
         class_names: the C labels of the table, in that order.
-        is_query, is_gallery: bool (S,), whether an image searches and whether it can be found.
+        is_query, is_gallery: bool (S,), whether an image is a query and whether it is in the
+            gallery.
         categories: S super-classes, empty text if there are none.
     """
 
@@ -51,7 +51,7 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     @property
     def roles(self) -> tuple[Tensor, Tensor]:
-        """`is_query` and `is_gallery` as bool tensors (S,)."""
+        """Roles of the images: `is_query` and `is_gallery` as bool tensors (S,)."""
         return torch.from_numpy(self.is_query), torch.from_numpy(self.is_gallery)
 
     def __len__(self) -> int:
@@ -61,22 +61,22 @@ class Images(Dataset[tuple[Tensor, int]]):
         if not isinstance(item, tuple):
             return self._load(item)
         index, seed = item
-        with drawing_from(seed):
+        with seeded(seed):
             return self._load(index)
 
     def prepared(self, index: int) -> Image:
-        """An image after the fixed steps: what a cache holds."""
+        """The image after the deterministic operations, as the cache holds it."""
         if self.cache is not None:
             return self.cache[index]
-        return self.transform.prepare(read_image(self.paths[index]))
+        return self.transform.apply_deterministic(read_image(self.paths[index]))
 
     def _load(self, index: int) -> tuple[Tensor, int]:
-        return self.transform.finish(self.prepared(index)), int(self.labels[index])
+        return self.transform.apply_random(self.prepared(index)), int(self.labels[index])
 
 
 @contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
-    """What torch draws on the host follows from the seed; afterwards it goes on as before."""
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generator of the CPU in a `with` block, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed, which would reseed every GPU as well
         torch.default_generator.manual_seed(seed)

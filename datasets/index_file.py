@@ -1,4 +1,4 @@
-"""The rows of an index file, such as a CSV: every field as the text that stands there."""
+"""Index file of a dataset, such as a CSV: reads its rows with every field as text."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from datasets.table import DatasetError
 def read_rows(
     file: Path, columns: Sequence[str], separator: str = ",", skipped: int = 0
 ) -> pd.DataFrame:
-    """The rows below the header, with all columns as text: a class may be called NA, 04 or 1e3.
+    """Read the rows below the header, with all columns as text: a class may be named NA or 04.
 
     Args:
         file: in UTF-8.
-        columns: that it must have.
-        separator: between two fields, as `pandas.read_csv` understands it.
-        skipped: lines before the header.
+        columns: required columns.
+        separator: between two fields, as in `pandas.read_csv`.
+        skipped: number of lines before the header.
 
     Raises:
-        DatasetError: naming the file, which is empty, is no such text, or lacks a column.
+        DatasetError: the file has no rows, is not such a text, or lacks a column.
     """
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""DeepFashion In-shop Clothes Retrieval: disjoint items; test images are query or gallery."""
+"""DeepFashion In-shop Clothes Retrieval, where a test image is either a query or in the gallery."""
 
 from pathlib import Path
 
@@ -23,11 +23,11 @@ COLUMNS = ["image_name", "item_id", "evaluation_status"]
 
 
 def inshop(root: str | None, counts: Counts | None = None) -> Table:
-    """The table of In-Shop; the kind of garment (`WOMEN/Dresses`) is the category.
+    """In-Shop: reads its table; the kind of garment (`WOMEN/Dresses`) is the category.
 
     Args:
         root: parent of the dataset's folder.
-        counts: numbers of classes and images to insist on; see `check_counts`.
+        counts: expected numbers of classes and images; see `check_counts`.
     """
     file = find(root, FOLDERS, ["list_eval_partition.txt", "Eval/list_eval_partition.txt"], OBTAIN)
     folder = file.parent.parent if file.parent.name == "Eval" else file.parent
@@ -47,7 +47,7 @@ def inshop(root: str | None, counts: Counts | None = None) -> Table:
 
 
 def read_partition(file: Path) -> pd.DataFrame:
-    """The number of images, a header, then one line per image, columns padded with spaces."""
+    """Read list_eval_partition.txt: the number of images, a header, one space-padded line each."""
     rows = read_rows(file, COLUMNS, separator=r"\s+", skipped=1)
     unknown = set(rows["evaluation_status"]) - {"train", "query", "gallery"}
     if unknown:

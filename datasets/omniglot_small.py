@@ -1,4 +1,4 @@
-"""Omniglot's two small background sets: handwritten characters, 20 images of each."""
+"""Omniglot, the two small background sets: handwritten characters with 20 images each."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ TEST_ALPHABETS = ("Japanese_(katakana)", "Sanskrit", "Tagalog")  # Latin and Gre
 
 
 def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
-    """Trains on the characters of `small1`, tests on the alphabets that only `small2` has.
+    """Omniglot small: characters of `small1` for training, alphabets only in `small2` for testing.
 
-    The images stay in the archives. The alphabet is the category.
+    The images are read from the archives. The alphabet is the category.
 
     Args:
         root: parent of the folder `omniglot`.
-        counts: numbers of classes and images to insist on; see `check_counts`.
+        counts: expected numbers of classes and images; see `check_counts`.
     """
     train = find(root, ["omniglot"], ["images_background_small1.zip"], OBTAIN)
     test = find(root, ["omniglot"], ["images_background_small2.zip"], OBTAIN)
@@ -33,7 +33,7 @@ def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
 
 
 def read_archive(file: Path, split: str) -> Table:
-    """Members are named <archive>/<alphabet>/<character>/<image>.png."""
+    """Table of an archive whose members are <archive>/<alphabet>/<character>/<image>.png."""
     names = sorted(name for name in members(file) if name.endswith(".png"))
     alphabets = [name.split("/")[1] for name in names]
     characters = ["/".join(name.split("/")[1:3]) for name in names]

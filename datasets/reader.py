@@ -1,4 +1,4 @@
-"""One reader for every image of every dataset."""
+"""Image reader of all datasets: any image file to RGB with 8 bits per channel."""
 
 import base64
 import logging
@@ -20,24 +20,24 @@ from datasets.table import DatasetError
 
 log = logging.getLogger(__name__)
 
-SAMPLE_FORMAT, SIGNED = 339, 2  # a tag of TIFF and its value for integers with a sign
+SAMPLE_FORMAT, SIGNED = 339, 2  # TIFF tag and its value for signed integers
 
 
 def read_image(path: str) -> Image.Image:
-    """The image at `path` as RGB, 8 bits per channel.
+    """Read the image at `path` as RGB with 8 bits per channel.
 
-    Grayscale, CMYK and L*a*b* become RGB, wider numbers become 8 bits (see `narrowed`), an alpha
-    channel is dropped and an EXIF orientation is not applied: the pixels that every published
-    result was trained on. Of several frames the first is read. A truncated image is read as far as
-    it goes (the rest is grey) and the log says so once per file.
+    Grayscale, CMYK and L*a*b* are converted to RGB, wider numbers to 8 bits (see `to_8_bits`). An
+    alpha channel is dropped and an EXIF orientation is not applied, as in all published results. Of
+    several frames the first is read. A truncated image is read as far as possible (the rest is
+    grey) and logged once per file.
 
     Args:
         path: a file, a member of an archive (`some.zip/folder/a.png`), or a `data:` URI of a PNG.
 
     Raises:
-        DatasetError: naming the file that is missing, damaged, too large or is no image.
+        DatasetError: the file is missing, damaged, too large or not an image.
     """
-    with naming(path):
+    with explain_read_errors(path):
         content = read_bytes(path)
         try:
             return decode(content)
@@ -49,11 +49,11 @@ def read_image(path: str) -> Image.Image:
 
 
 @contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Name the image, whatever the readers of images and archives raise.
+def explain_read_errors(path: str) -> Iterator[None]:
+    """Replace an exception of the readers of images and archives by one that names the image.
 
     Raises:
-        DatasetError: in the place of every exception but those of the machine's memory.
+        DatasetError: in place of every exception except MemoryError.
     """
     try:
         yield
@@ -65,23 +65,24 @@ def naming(path: str) -> Iterator[None]:
 
 
 def decode(content: bytes) -> Image.Image:
-    with warnings.catch_warnings(action="ignore"):  # of metadata, which no pixel depends on
+    """Decode the bytes of an image file to RGB."""
+    with warnings.catch_warnings(action="ignore"):  # about metadata, which does not change pixels
         image: Image.Image = Image.open(BytesIO(content))
         if image.mode == "F" or image.mode.startswith("I"):  # PIL would clip at 255
-            image = narrowed(image)
-        elif image.mode == "LAB":  # PIL converts it by its profiles alone
+            image = to_8_bits(image)
+        elif image.mode == "LAB":  # PIL converts it with color profiles only
             image = lab_to_rgb().apply(image)
-        if "transparency" in image.info:  # of a palette; PIL asks for the detour
+        if "transparency" in image.info:  # of a palette; PIL warns without this conversion
             image = image.convert("RGBA")
         return image.convert("RGB")
 
 
-def narrowed(image: Image.Image) -> Image.Image:
-    """Grey of wide integers (I;16, I) or floats (F) as 8 bits.
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Convert a grey image of wide integers (I;16, I) or floats (F) to 8 bits.
 
-    Integers keep the upper 8 of their bits. These are 16 bits, as in PNG and PGM; where a value of
-    the image needs more, all bits of the file, 32 or, with a sign, 31. Floats up to 1 are
-    multiplied by 255, larger ones are taken as they are. Negative values and NaN are black.
+    Integers keep their upper 8 bits: of 16, as in PNG and PGM, or, if a value of the image needs
+    more, of 32, or of 31 with a sign. Floats are multiplied by 255 if none is above 1, else they
+    are unchanged. Negative values and NaN become black.
     """
     values = np.asarray(image)
     if values.dtype.kind == "f":
@@ -98,11 +99,13 @@ def narrowed(image: Image.Image) -> Image.Image:
 
 @cache
 def lab_to_rgb() -> ImageCms.ImageCmsTransform:
+    """Color transform from L*a*b* to sRGB."""
     lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     return ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
 
 
 def decode_truncated(content: bytes) -> Image.Image:
+    """Decode a truncated image file; missing pixels are grey."""
     strict = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
@@ -113,58 +116,60 @@ def decode_truncated(content: bytes) -> Image.Image:
 
 @cache
 def report_truncated(path: str) -> None:
+    """Log a truncated image once."""
     log.warning("the image %s is truncated; the missing part is grey", path)
 
 
 def read_bytes(path: str) -> bytes:
+    """Read the bytes of an image file."""
     if is_inline(path):
         return base64.b64decode(path.removeprefix(INLINE))
     if inside := split_archive(path):
         archive, member = inside
         return open_archive(archive, os.getpid()).read(member)
-    return plain(path).read_bytes()
+    return regular_file(path).read_bytes()
 
 
 def size_of(path: str) -> int:
-    """Bytes of the file of an image, or of the member of an archive; 0 of one in the table.
+    """Size of the file or archive member of an image in bytes; 0 of an inline image.
 
     Raises:
-        DatasetError: naming the file that is missing.
+        DatasetError: the file is missing.
     """
     if is_inline(path):
         return 0
-    with naming(path):
+    with explain_read_errors(path):
         if inside := split_archive(path):
             archive, member = inside
             return open_archive(archive, os.getpid()).getinfo(member).file_size
-        return os.stat(path).st_size  # noqa: PTH116  # there are tens of thousands of them
+        return os.stat(path).st_size  # noqa: PTH116  # faster than Path for many thousands of files
 
 
-def plain(path: str) -> Path:
-    """A file that has an end.
+def regular_file(path: str) -> Path:
+    """Path of a regular file.
 
     Raises:
-        OSError: there is none, or it is a folder, a device or a pipe, which might never end.
+        OSError: it is missing, or a folder, a device or a pipe, which might never end.
     """
     file = Path(path)
     if not stat.S_ISREG(file.stat().st_mode):
-        raise OSError("it is no plain file")
+        raise OSError("it is not a regular file")
     return file
 
 
 @lru_cache(maxsize=16)
 def open_archive(path: str, process: int) -> ZipFile:  # noqa: ARG001
-    """An archive stays open; each process has its own, a shared file position would mix them up."""
-    return ZipFile(plain(path))
+    """Open archive, kept for each process, because processes must not share a file position."""
+    return ZipFile(regular_file(path))
 
 
 def members(archive: Path) -> list[str]:
-    """The names of what an archive holds.
+    """Names of the members of an archive.
 
     Raises:
-        DatasetError: naming the archive that is missing, damaged or none.
+        DatasetError: the archive is missing or damaged, or not an archive.
     """
     try:
         return open_archive(str(archive), os.getpid()).namelist()
-    except Exception as error:  # a damaged one raises what it pleases
+    except Exception as error:  # a damaged archive raises exceptions of many kinds
         raise DatasetError(f"cannot read the archive {archive}: {error}") from error

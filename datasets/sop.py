@@ -18,11 +18,11 @@ OBTAIN = (
 
 
 def sop(root: str | None, counts: Counts | None = None) -> Table:
-    """The table of Stanford Online Products; the super-class is the category.
+    """Stanford Online Products: reads its table; the super-class is the category.
 
     Args:
         root: parent of the dataset's folder.
-        counts: numbers of classes and images to insist on; see `check_counts`.
+        counts: expected numbers of classes and images; see `check_counts`.
     """
     files = {split: find_list(root, split) for split in ("train", "test")}
     table = pd.concat([read_split(*item) for item in files.items()], ignore_index=True)
@@ -35,9 +35,9 @@ def find_list(root: str | None, split: str) -> Path:
 
 
 def read_split(split: str, file: Path) -> Table:
-    """Ebay_<split>.txt: a header, then `image_id class_id super_class_id path` per line."""
-    sorted_out = file.parent.name == "Info_Files"
-    images = file.parent.parent / "images" if sorted_out else file.parent
+    """Read Ebay_<split>.txt: a header, then `image_id class_id super_class_id path` per line."""
+    in_info_files = file.parent.name == "Info_Files"
+    images = file.parent.parent / "images" if in_info_files else file.parent
     rows = read_rows(file, COLUMNS, separator=" ")
     category = rows["path"].str.partition("/")[0].str.removesuffix("_final")
     return make_table(f"{images}/" + rows["path"], rows["class_id"], split, category=category)

@@ -1,12 +1,12 @@
-"""Every dataset is a table with one row per image; this is what a table must be.
+"""Table of a dataset, one row per image, with these columns.
 
 | column     | meaning                                                                          |
 |------------|----------------------------------------------------------------------------------|
 | path       | a file, a member of an archive (`some.zip/folder/a.png`) or a `data:` URI        |
-| label      | the class, as the source names it: text, so that 4 and 04 are two classes        |
+| label      | the class as text, as the source names it: 4 and 04 are two classes              |
 | split      | train, val or test                                                               |
-| is_query   | whether the image searches when its split is evaluated                           |
-| is_gallery | whether the image can be found; usually both are true (one set, searched by itself) |
+| is_query   | whether the image is a query when its split is evaluated                         |
+| is_gallery | whether the image is in the gallery; usually an image is both                    |
 | category   | super-class, empty if there is none                                              |
 """
 
@@ -32,7 +32,7 @@ NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class DatasetError(UserError):
-    """The data on disk is missing, broken or not what it should be; the message says which."""
+    """Dataset error: data is missing, damaged or not as expected; the message says which."""
 
 
 def make_table(
@@ -44,7 +44,7 @@ def make_table(
     is_query: ArrayLike = True,
     is_gallery: ArrayLike = True,
 ) -> Table:
-    """A table from its columns; a single value stands for the whole column."""
+    """Make a table from its columns; a single value fills the whole column."""
     columns: dict[str, Any] = {
         "path": path,
         "label": label,
@@ -57,19 +57,18 @@ def make_table(
 
 
 def read_from(table: Table, *sources: Path) -> Table:
-    """The table, knowing the index files and the searched folders that it was made of.
+    """Record the index files and folders from which a table is read in `table.attrs["sources"]`.
 
-    They stand in `table.attrs["sources"]`. If they and the files of its images look as they did,
-    it need not be read again to know that it is the same.
+    If these and the image files are unchanged, the table is the same and need not be read again.
     """
     table.attrs["sources"] = [str(source) for source in sources]
     return table
 
 
 def in_order(labels: Iterable[object]) -> list[str]:
-    """The distinct labels in the order of the classes: 9 before 10, where all are numerals.
+    """Distinct labels in the order of the classes: by number if all are numerals, 9 before 10.
 
-    Labels of which one is no numeral, such as A16, are in the order of their characters.
+    If one label is not a numeral, such as A16, all are in alphabetical order.
 
     >>> in_order(["10", "9", "09", "10"])
     ['09', '9', '10']
@@ -83,19 +82,19 @@ def in_order(labels: Iterable[object]) -> list[str]:
 
 
 def class_numbers(labels: Iterable[object]) -> np.ndarray:
-    """The place of each label in the order of the classes, int64 (S,) in 0..C-1."""
+    """Index of each label in the order of the classes, int64 (S,) in 0..C-1."""
     numbers = {label: number for number, label in enumerate(in_order(labels))}
     return np.array([numbers[str(label)] for label in labels], np.int64)
 
 
 def split_by_halves(labels: Iterable[object]) -> np.ndarray:
-    """The first half of the classes in order trains, the second half tests (CUB200, CARS196)."""
+    """Splits with the first half of the classes for training, the second for testing."""
     numbers = class_numbers(labels)
     return np.where(numbers < len(set(numbers)) // 2, "train", "test")
 
 
 def check_counts(table: Table, counts: Counts | None) -> Table:
-    """Returns the table if it has the published numbers of classes and images.
+    """Check that a table has the expected numbers of classes and images, and return it.
 
     Args:
         table: any table.
@@ -103,7 +102,7 @@ def check_counts(table: Table, counts: Counts | None) -> Table:
             test split. Parts and numbers that are left out or None are not checked.
 
     Raises:
-        DatasetError: naming every number that differs, the found and the expected one.
+        DatasetError: some numbers differ; the message names each with the expected one.
     """
     if differences := count_differences(table, counts):
         raise DatasetError(f"{'; '.join(differences)} (dataset.counts=null accepts any number)")
@@ -111,7 +110,7 @@ def check_counts(table: Table, counts: Counts | None) -> Table:
 
 
 def count_differences(table: Table, counts: Counts | None) -> list[str]:
-    """What `check_counts` would complain of, one text per number."""
+    """Differences from the expected counts, one text per number."""
     differences = []
     for part, expected in (counts or {}).items():
         found = count(table, part)
@@ -124,13 +123,13 @@ def count_differences(table: Table, counts: Counts | None) -> list[str]:
 
 
 def count(table: Table, part: str) -> dict[str, int]:
-    """How many classes and images a part of the table has."""
+    """Numbers of classes and images of a part of the table."""
     rows = rows_of(table, part)
     return {"classes": rows["label"].nunique(), "images": len(rows)}
 
 
 def rows_of(table: Table, part: str) -> Table:
-    """The rows of a split, or the queries or the gallery of the test split."""
+    """Rows of a split, or of the queries or the gallery of the test split."""
     if part in ("query", "gallery"):
         return table[(table["split"] == "test") & table[f"is_{part}"]]
     return table[table["split"] == part]

@@ -1,7 +1,7 @@
-"""What happens to an image before the backbone: PIL RGB -> uint8 tensor (3, H, W).
+"""Image transforms for training and evaluation: PIL RGB -> uint8 tensor (3, H, W).
 
-Resizing is bilinear with antialiasing. Normalisation is the backbone's, on the device. Sizes are
-pixels; `resize` is the shorter side, `crop` a square.
+Resizing is bilinear with antialiasing. The backbone normalizes, on the device. Sizes are in pixels;
+`resize` is the shorter side, `crop` the side of a square.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,62 +15,65 @@ from torchvision.transforms import v2
 from core.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFraction, PositiveInt
 
 Pixels = TypeVar("Pixels", Image, Tensor)
-Step = Callable[[Any], Any]  # of torchvision: takes and returns an image, PIL or tensor
+Operation = Callable[[Any], Any]  # of torchvision: takes and returns an image, PIL or tensor
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Steps in order, `fixed` ones before `drawn` ones; `transform(image)` is uint8 (3, H, W).
+    """Transform: applies deterministic operations, then random ones; PIL image -> uint8 (3, H, W).
 
     Args:
-        fixed: draw nothing: what they make of an image is always the same and may be kept.
-        drawn: all from the first one on that draws from torch's global generator.
+        deterministic: operations with the same result for an image each time, which a cache may
+            hold.
+        random: the first operation that draws from torch's global generator, and all after it.
     """
 
-    fixed: Sequence[Step] = ()
-    drawn: Sequence[Step] = ()
+    deterministic: Sequence[Operation] = ()
+    random: Sequence[Operation] = ()
 
     def __call__(self, image: Image) -> Tensor:
-        return self.finish(self.prepare(image))
+        return self.apply_random(self.apply_deterministic(image))
 
-    def prepare(self, image: Image) -> Image:
-        """The fixed steps."""
-        return after(image, self.fixed)
+    def apply_deterministic(self, image: Image) -> Image:
+        """Apply the deterministic operations."""
+        return apply(image, self.deterministic)
 
-    def finish(self, prepared: Image) -> Tensor:
-        """The drawn steps of an image that is prepared."""
-        tensor: Tensor = v2.functional.pil_to_tensor(after(prepared, self.drawn))
+    def apply_random(self, image: Image) -> Tensor:
+        """Apply the random operations to an image after the deterministic ones."""
+        tensor: Tensor = v2.functional.pil_to_tensor(apply(image, self.random))
         return tensor
 
-    def of_tensor(self, image: Tensor) -> Tensor:
-        """All steps of an image that is a tensor (3, H, W) on any device; draws the same.
+    def apply_to_tensor(self, image: Tensor) -> Tensor:
+        """Apply all operations to a tensor (3, H, W) on any device, with the same random draws.
 
-        Its pixels differ by little: libraries round differently where they interpolate.
+        Pixels differ slightly from those of a PIL image, because interpolation rounds differently.
         """
-        return after(image, [*self.fixed, *self.drawn])
+        return apply(image, [*self.deterministic, *self.random])
 
 
-def after(image: Pixels, steps: Sequence[Step]) -> Pixels:
-    for step in steps:
-        image = step(image)
+def apply(image: Pixels, operations: Sequence[Operation]) -> Pixels:
+    """Apply operations to an image in order."""
+    for operation in operations:
+        image = operation(image)
     return image
 
 
 class Transforms(NamedTuple):
-    """Random for training, deterministic for evaluation."""
+    """The transforms of a run: random for training, deterministic for evaluation."""
 
     train: Transform
     eval: Transform
 
 
-def centre(resize: PositiveInt, crop: PositiveInt) -> Transform:
-    return Transform(fixed=[v2.Resize(resize), v2.CenterCrop(crop)])
+def center_crop(resize: PositiveInt, crop: PositiveInt) -> Transform:
+    """Transform for evaluation: resizes the shorter side and crops the center."""
+    return Transform(deterministic=[v2.Resize(resize), v2.CenterCrop(crop)])
 
 
 def base(crop: PositiveInt = 224, resize: PositiveInt = 256) -> Transforms:
-    """Random resized crop and flip; Roth et al. 2020 (their `big` is crop=256)."""
-    train = Transform(drawn=[v2.RandomResizedCrop(crop), v2.RandomHorizontalFlip()])
-    return Transforms(train, centre(resize, crop))
+    """Transforms `base`: random resized crop, flip; Roth et al. 2020 (their `big` is crop=256)."""
+    train = Transform(random=[v2.RandomResizedCrop(crop), v2.RandomHorizontalFlip()])
+    return Transforms(train, center_crop(resize, crop))
 
 
 def adv(
@@ -79,21 +82,28 @@ def adv(
     grayscale: Fraction = 0.2,
     jitter: NonNegativeFloat = 0.2,
 ) -> Transforms:
-    """`base` with grey images (probability `grayscale`) and jitter of brightness, contrast,
-    saturation and hue (each by up to `jitter`); Roth et al. 2020."""
-    drawn = [
+    """Transforms `adv`: `base` with random grayscale and color jitter; Roth et al. 2020.
+
+    Args:
+        crop: side of the crop.
+        resize: shorter side before the center crop of the evaluation.
+        grayscale: probability of a grayscale image.
+        jitter: largest relative change of brightness, contrast and saturation, and of the hue in
+            turns.
+    """
+    operations = [
         v2.RandomResizedCrop(crop),
         v2.RandomGrayscale(grayscale),
         v2.ColorJitter(jitter, jitter, jitter, jitter),
         v2.RandomHorizontalFlip(),
     ]
-    return Transforms(Transform(drawn=drawn), centre(resize, crop))
+    return Transforms(Transform(random=operations), center_crop(resize, crop))
 
 
 def red(crop: PositiveInt = 224, resize: PositiveInt = 256) -> Transforms:
-    """Random crop of one scale, and flip; Roth et al. 2020."""
+    """Transforms `red`: resize, random crop and flip; Roth et al. 2020."""
     train = Transform([v2.Resize(resize)], [v2.RandomCrop(crop), v2.RandomHorizontalFlip()])
-    return Transforms(train, centre(resize, crop))
+    return Transforms(train, center_crop(resize, crop))
 
 
 def musgrave(
@@ -101,16 +111,22 @@ def musgrave(
     resize: PositiveInt = 256,
     scale: tuple[PositiveFraction, PositiveFraction] = (0.16, 1.0),
 ) -> Transforms:
-    """Resize, random resized crop of a share `scale` of the area, flip; Musgrave et al. 2020."""
-    drawn = [v2.RandomResizedCrop(crop, scale=scale), v2.RandomHorizontalFlip()]
-    return Transforms(Transform([v2.Resize(resize)], drawn), centre(resize, crop))
+    """Transforms `musgrave`: resize, random resized crop, flip; Musgrave et al. 2020.
+
+    Args:
+        crop: side of the crop.
+        resize: shorter side.
+        scale: least and largest fraction of the area that a crop covers.
+    """
+    operations = [v2.RandomResizedCrop(crop, scale=scale), v2.RandomHorizontalFlip()]
+    return Transforms(Transform([v2.Resize(resize)], operations), center_crop(resize, crop))
 
 
 def small(size: PositiveInt = 28, shift: NonNegativeInt = 2) -> Transforms:
-    """The whole image at `size` x `size`, in training moved by up to `shift` pixels.
+    """Transforms `small`: resize to `size` x `size`, in training shifted by up to `shift` pixels.
 
-    For characters and other tiny images: no crop, and no flip, which would change the class.
-    The border is repeated, so that white and black paper stay what they are.
+    They are for characters and other tiny images: there is no flip, which would change the class.
+    The border is repeated, so that a shift adds no edge on white or black paper.
     """
-    whole, border = v2.Resize((size, size)), v2.Pad(shift, padding_mode="edge")
-    return Transforms(Transform([whole, border], [v2.RandomCrop(size)]), Transform([whole]))
+    resize, border = v2.Resize((size, size)), v2.Pad(shift, padding_mode="edge")
+    return Transforms(Transform([resize, border], [v2.RandomCrop(size)]), Transform([resize]))

@@ -1,7 +1,7 @@
-"""Setting part of the training split aside: functions from a table to a table.
+"""Validation splits: functions that move some training rows of a table to the split `val`.
 
-Some training rows become split `val`; there, every row is query and gallery. `seed` is the
-split's own: runs that differ in their seed only still validate on the same images.
+Each row of this split is both query and gallery. `seed` belongs to the split, not to the run: runs
+that differ only in their seed validate on the same images.
 """
 
 from typing import Annotated
@@ -15,38 +15,38 @@ from datasets.table import DatasetError, Table, in_order
 
 
 def none(table: Table) -> Table:
-    """Leaves the table as it is; a split named val in a CSV stays."""
+    """No validation split: returns the table unchanged; a split named val in a CSV is kept."""
     return table
 
 
 def classes(table: Table, fraction: OpenFraction, shuffle: bool, seed: Seed) -> Table:
-    """A share of the training classes, so that validation classes are unseen like test classes.
+    """Class-disjoint validation: a fraction of the training classes validates, unseen in training.
 
-    Each super-class gives its share, except that it keeps at least one class. Without `shuffle`
-    the last classes in order validate: Roth et al. 2020 at fraction 0.2.
+    The fraction is taken of each super-class, which keeps at least one class. Without `shuffle` the
+    last classes in order validate, as in Roth et al. 2020 with fraction 0.2.
 
     Args:
         table: the dataset.
-        fraction: share of the classes that validates, in (0, 1).
-        shuffle: whether `seed` chooses the classes.
-        seed: of the choice.
+        fraction: of the classes, in (0, 1).
+        shuffle: whether to choose the classes at random.
+        seed: of the random choice.
     """
     rows = training_rows(table).drop_duplicates("label")
     firsts = rows.set_index("label").loc[in_order(rows["label"])]
-    chosen = last_share(firsts["category"], fraction, shuffle, seed)
+    chosen = last_fraction(firsts["category"], fraction, shuffle, seed)
     return mark(table, table["label"].isin(chosen))
 
 
 def samples(table: Table, fraction: OpenFraction, shuffle: bool, seed: Seed) -> Table:
-    """A share of the images of every training class; each keeps at least one for training."""
-    chosen = last_share(training_rows(table)["label"], fraction, shuffle, seed)
+    """Validation images: a fraction of each training class, which keeps at least one image."""
+    chosen = last_fraction(training_rows(table)["label"], fraction, shuffle, seed)
     return mark(table, table.index.isin(chosen))
 
 
 def fold(
     table: Table, index: NonNegativeInt, folds: Annotated[int, Ge(2)], shuffle: bool, seed: Seed
 ) -> Table:
-    """Fold `index` (from 0) of `folds` over the training classes: each class validates once."""
+    """Cross-validation: fold `index` (from 0) of `folds` over the training classes validates."""
     labels = np.array(in_order(training_rows(table)["label"]), dtype=object)
     if not 0 <= index < folds <= len(labels):
         raise DatasetError(f"no fold {index} of {folds} over {len(labels)} training classes")
@@ -56,15 +56,16 @@ def fold(
 
 
 def training_rows(table: Table) -> Table:
+    """Training rows of a table that has no validation split yet."""
     if (table["split"] == "val").any():
         raise DatasetError("the table has a split named val; choose validation=none to use it")
     return table[table["split"] == "train"]
 
 
-def last_share(groups: pd.Series, fraction: OpenFraction, shuffle: bool, seed: Seed) -> pd.Index:
-    """Index of the last `fraction` of each group, after shuffling if asked to.
+def last_fraction(groups: pd.Series, fraction: OpenFraction, shuffle: bool, seed: Seed) -> pd.Index:
+    """Index of the last `fraction` of each group, after a shuffle if `shuffle`.
 
-    A group of n keeps its first int((1 - fraction) · n) members, but at least one.
+    The first int((1 - fraction) · n) of the n members of a group are left out, at least one.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
@@ -76,7 +77,7 @@ def last_share(groups: pd.Series, fraction: OpenFraction, shuffle: bool, seed: S
 
 
 def mark(table: Table, chosen: pd.Series | np.ndarray) -> Table:
-    """The training rows among the chosen as split `val`."""
+    """Move the chosen training rows to the split `val`."""
     marked = chosen & (table["split"] == "train")
     if not marked.any():
         raise DatasetError("the validation split would be empty: too few classes or images")

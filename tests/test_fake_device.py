@@ -113,7 +113,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     def stream(draw: SeededRandom, _like: Tensor) -> torch.Generator:
         return draw.__dict__.setdefault("stream", torch.Generator().manual_seed(draw.seed))
 
-    monkeypatch.setattr(SeededRandom, "_stream", stream)
+    monkeypatch.setattr(SeededRandom, "_generator_on", stream)
     monkeypatch.setattr(engine.grad_cache, "random_states", lambda _: [torch.get_rng_state()])
     monkeypatch.setattr(evaluation.embed, "preserve_random_state", nullcontext)
     return FakeDevice(OPERATORS)
@@ -316,7 +316,10 @@ def own_slopes() -> dict[str, tuple[type, list[Any]]]:
         "squared distances to references": (core.kernels.euclidean._SquaredEuclidean, [x, y]),
         "soft maximum": (core.kernels.logsumexp._LogSumExp, [x, marked(x), 1, False]),
         "soft maximum above 0": (core.kernels.logsumexp._LogSumExp, [x, marked(x), 1, True]),
-        "crossed hinges": (core.kernels.all_pairs_hinges._Crossed, [x, x[:, :3].contiguous()]),
+        "all-pairs hinges": (
+            core.kernels.all_pairs_hinges._AllPairsHingeSum,
+            [x, x[:, :3].contiguous()],
+        ),
         "inverse": (core.kernels.inverse._Inverse, [x @ x.T + torch.eye(5)]),
     }
 
@@ -360,7 +363,7 @@ def test_the_slope_of_the_ranks_does_not_wait_again(device: FakeDevice) -> None:
     similarities = Cosine().similarity(embeddings.detach().float())
     pairs, steps = (
         all_pairs(labels),
-        [*core.kernels.smooth_ranks.Step(0.1), *core.kernels.smooth_ranks.Step(0.1)],
+        [*core.kernels.smooth_ranks.SmoothStep(0.1), *core.kernels.smooth_ranks.SmoothStep(0.1)],
     )
     by = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(0))
     with device:

@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_loses_nothing(reference: Path, runs: Runs, disk: Pa
     pid = runs.start("trainer.workers=0")
     runs.wait_for_a_record(pid)
     fill(disk / "ballast")
-    assert_one_line(runs.end(), "No space left on device", "make room")
+    assert_one_line(runs.end(), "No space left on device", "free space")
     (disk / "ballast").unlink()
     assert_ended_alike(reference, runs.finished("trainer.workers=0"))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.files import DamagedFileError, open_atomically
+from core.files import DamagedFileError, explain_write_errors
 
 ADVICE = "put the file back, or start the run again with force=true"
 Record = dict[str, Any]
@@ -40,7 +40,7 @@ class MetricsLog:
         if not self.trimmed:
             self.truncate(self.size)
         line = json.dumps(finite(dict(record)), allow_nan=False) + "\n"
-        with open_atomically(self.path), self.path.open("ab") as file:
+        with explain_write_errors(self.path), self.path.open("ab") as file:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -7,17 +7,17 @@ from torch import Tensor, autograd
 
 
 def inverse_of_positive_definite(matrix: Tensor) -> Tensor:
-    """A^-1 of a symmetric positive definite A, (n, n); the result is wrong for other matrices.
+    """Inverse of a symmetric positive definite matrix A, (n, n); wrong for other matrices.
 
-    On the CPU from its Cholesky factor. That makes the host wait for an accelerator, where a
-    general inverse does not.
+    On the CPU it is computed from the Cholesky factor. On an accelerator it is a general inverse,
+    because a Cholesky factor would make the host wait for the device.
     """
     inverse: Tensor = _Inverse.apply(matrix)
     return inverse
 
 
 class _Inverse(autograd.Function):
-    """The gradient with respect to A is -A^-1 G A^-1, however the inverse was found."""
+    """The gradient with respect to A is -A^-1 G A^-1, however the inverse is computed."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:  # noqa: ANN401

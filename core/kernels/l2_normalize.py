@@ -1,4 +1,4 @@
-"""Rows scaled to length one."""
+"""L2 normalization: scales rows to length one."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ from torch import Tensor, autograd
 
 
 def l2_normalize(x: Tensor) -> Tensor:
-    """x_i / |x_i|, (N, D) -> (N, D), of rows of any length; a row of zeros stays as it is.
+    """Scales each row to length one, x_i / |x_i|, (N, D) -> (N, D); a row of zeros stays zero.
 
-    No square overflows or vanishes, as each row is divided by its largest entry first. The
-    gradient of a row of zeros is zero. NaN stays NaN, and so becomes a row with infinity.
+    Rows may have any length: each is divided by its largest entry first, so that no square
+    overflows or underflows. The gradient of a row of zeros is zero. A row with NaN or infinity
+    becomes NaN.
     """
     vectors: Tensor = _Unit.apply(x)[0]
     return vectors
 
 
 class _Unit(autograd.Function):
-    """Vectors and lengths; a length of zero counts as infinite, which makes its slope vanish."""
+    """Unit vectors and lengths; a length of zero counts as infinite, so that its gradient is 0."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
@@ -35,14 +36,14 @@ class _Unit(autograd.Function):
     def backward(
         ctx: Any,  # noqa: ANN401
         gradients: Tensor | None,
-        slopes_of_lengths: Tensor | None,
+        gradients_of_lengths: Tensor | None,
     ) -> Tensor | None:
         vectors, lengths = ctx.saved_tensors
         gradient = None
         if gradients is not None:
             along = (gradients * vectors).sum(dim=1, keepdim=True)
             gradient = (gradients - along * vectors) / lengths
-        if slopes_of_lengths is not None:  # of second derivatives only
-            of_lengths = slopes_of_lengths * vectors
+        if gradients_of_lengths is not None:  # only in second derivatives
+            of_lengths = gradients_of_lengths * vectors
             gradient = of_lengths if gradient is None else gradient + of_lengths
         return gradient

@@ -1,4 +1,4 @@
-"""Masked log-sum-exp over rows: the soft maxima of many losses."""
+"""Masked log-sum-exp over rows, a smooth maximum that many losses use."""
 
 from typing import Any
 
@@ -12,26 +12,27 @@ from core.types import Mask, Pairs
 
 
 def log1p_sum_exp(logits: Tensor, where: Mask) -> Tensor:
-    """log(1 + Σ exp(logits)) of each row over its marked entries, (N, M) -> (N,).
+    """Log-sum-exp with a zero: log(1 + Σ exp(logits)) over the marked entries, (N, M) -> (N,).
 
-    An empty row is exactly 0, gradient included. There is no second derivative.
+    A row without marked entries gives exactly 0 with a gradient of 0. There is no second
+    derivative.
     """
-    soft_maxima: Tensor = _LogSumExp.apply(logits, where, 1, True)
-    return soft_maxima.squeeze(1)
+    smooth_maxima: Tensor = _LogSumExp.apply(logits, where, 1, True)
+    return smooth_maxima.squeeze(1)
 
 
 def log_sum_exp(logits: Tensor, where: Mask, dim: int = 1) -> Tensor:
-    """log Σ exp(logits) over the marked entries along `dim`, which is kept, with size 1.
+    """Log-sum-exp: log Σ exp(logits) over the marked entries along `dim`, which is kept at size 1.
 
-    -inf where none is marked, without a gradient and without a NaN on its way. There is no second
-    derivative.
+    Without marked entries the result is -inf and its gradient is 0; no intermediate is NaN. There
+    is no second derivative.
     """
-    soft_maxima: Tensor = _LogSumExp.apply(logits, where, dim, False)
-    return soft_maxima
+    smooth_maxima: Tensor = _LogSumExp.apply(logits, where, dim, False)
+    return smooth_maxima
 
 
 class _LogSumExp(autograd.Function):
-    """Keeps one copy of the logits, where autograd keeps several: most of a loss's time."""
+    """Saves one copy of the logits; autograd would save several, most of the time of a loss."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, where: Mask, dim: int, plus_one: bool) -> Tensor:  # noqa: ANN401
@@ -54,11 +55,11 @@ class _LogSumExp(autograd.Function):
 
 
 def pair_cross_entropy(logits: Tensor, pairs: Pairs) -> LossTerms:
-    """-log(e^s_ap / (e^s_ap + Σ_n e^s_an)) of each positive pair (a, p), n the negatives of a.
+    """Cross-entropy of each positive pair (a, p): -log(e^s_ap / (e^s_ap + Σ_n e^s_an)).
 
-    Only rows are summed, so that it takes no more memory than the logits s, (N, M). A pair whose
-    anchor has no negatives is 0.
+    n are the negatives of a. It takes no more memory than the logits s, (N, M). The loss of a pair
+    whose anchor has no negatives is 0.
     """
-    of_positives, valid = pack_positives(logits, pairs.positives)
-    hardness = log_sum_exp(logits, where=pairs.negatives) - of_positives
+    positive_logits, valid = pack_positives(logits, pairs.positives)
+    hardness = log_sum_exp(logits, where=pairs.negatives) - positive_logits
     return loss_terms(F.softplus(hardness), where=valid)

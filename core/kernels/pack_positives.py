@@ -8,10 +8,10 @@ from core.types import Mask
 
 
 def pack_positives(values: Tensor, positives: Mask) -> tuple[Tensor, Mask]:
-    """Values (N, M) of the positives of each anchor, and which entries are one: (N, P) both.
+    """Packs the values (N, M) of the positives of each anchor, with a mask: (N, P) both.
 
-    P is the most that an anchor has, at least 1; where the host would wait to learn it, the matrix
-    as it is.
+    P is the largest number of positives of an anchor, at least 1. Where the host would wait for
+    the device to know P, values and mask are returned as they are, P = M.
     """
     if not can_read_without_sync(positives):
         return values, positives
@@ -20,7 +20,7 @@ def pack_positives(values: Tensor, positives: Mask) -> tuple[Tensor, Mask]:
 
 
 def pack_positive_indices(positives: Mask) -> tuple[Tensor, Mask]:
-    """Where these values are: columns (N, P), and which entries are a positive."""
+    """Columns of the values that `pack_positives` packs, and their mask: (N, P) both."""
     if not can_read_without_sync(positives):
         width = positives.shape[1]
         return torch.arange(width, device=positives.device).expand_as(positives), positives
@@ -28,9 +28,10 @@ def pack_positive_indices(positives: Mask) -> tuple[Tensor, Mask]:
 
 
 def pack_indices(mask: Mask) -> tuple[Tensor, Mask]:
-    """Columns of the marked entries of each row, in order, and which of them exist: (N, P) both.
+    """Packs the columns of the marked entries of each row, in order, with a mask: (N, P) both.
 
-    P is the most of a row, at least 1; others have the column 0. The host waits for the device.
+    P is the largest number of marked entries in a row, at least 1; entries that are not valid have
+    column 0. The host waits for the device.
     """
     rows, columns = mask.nonzero(as_tuple=True)
     sizes = torch.bincount(rows, minlength=len(mask))

@@ -1,4 +1,4 @@
-"""Hinges of every positive pair with every negative pair of two other classes, none listed."""
+"""Quadruplet hinges: each positive pair with each negative pair of two other classes."""
 
 import torch
 import torch.nn.functional as F
@@ -19,25 +19,26 @@ def quadruplet_hinges(
     labels: Labels,
     others: ReferenceLabels,
 ) -> LossTerms:
-    """[d(a, p) - d(k, n) + margin]₊ where a, k and n are of three classes, collected by anchor a.
+    """Quadruplet hinges: sums [d(a, p) - d(k, n) + margin]₊ over the quadruplets of each anchor a.
 
-    Exact, in O(N M) memory. A positive pair meets all negative pairs, less those whose anchor k or
-    whose reference n is of its class. Where classes are small, this looks up each negative among
-    the few positives, three times; otherwise, and where the host would wait for the device to know
-    the sizes of the classes, it takes three sorts of all distances.
+    a, k and n are of three different classes: a positive pair meets all negative pairs except those
+    whose anchor k or reference n is of its class. The sums are exact and take O(N M) memory. Where
+    classes are small, each negative is looked up among the few positives, three times. Otherwise,
+    and where the host would wait for the device to know the sizes of the classes, all distances
+    are sorted three times.
 
     Args:
         labels: of the anchors, (N,).
         others: of the references, (M,).
     """
     lookup = can_read_without_sync(distances) and _pairs_of_a_class(pairs, labels) <= len(others)
-    by = _by_lookup if lookup else quadruplets_by_sorting
-    losses, active = by(distances, pairs, margin, labels, others)
-    at_anchor, at_reference = pairs.negatives.sum(dim=1), pairs.negatives.sum(dim=0)
-    excluded = _sums_of_class(at_anchor, labels, labels) + _sums_of_class(
-        at_reference, others, labels
+    sums = _by_lookup if lookup else quadruplets_by_sorting
+    losses, active = sums(distances, pairs, margin, labels, others)
+    per_anchor, per_reference = pairs.negatives.sum(dim=1), pairs.negatives.sum(dim=0)
+    excluded = _sums_of_class(per_anchor, labels, labels) + _sums_of_class(
+        per_reference, others, labels
     )
-    counts = pairs.positives.sum(dim=1) * (at_anchor.sum() - excluded)
+    counts = pairs.positives.sum(dim=1) * (per_anchor.sum() - excluded)
     return LossTerms(losses, counts, active)
 
 
@@ -48,19 +49,17 @@ def _by_lookup(
     labels: Labels,
     others: ReferenceLabels,
 ) -> tuple[Tensor, Tensor]:
-    """Losses and active quadruplets of each anchor."""
-    of_positives, valid = pack_positives(distances, pairs.positives)
-    keys = torch.where(valid, of_positives, -torch.inf) + margin
+    """Loss and number of active quadruplets of each anchor, without sorting all distances."""
+    positive_distances, valid = pack_positives(distances, pairs.positives)
+    thresholds = torch.where(valid, positive_distances, -torch.inf) + margin
     negatives = torch.where(pairs.negatives, distances, torch.inf)
-    found = [
-        x.view(keys.shape) for x in all_pairs_hinge_sum(keys.view(1, -1), negatives.view(1, -1))
-    ]
-    losses, active = (x.sum(dim=1) for x in found)
+    sums = all_pairs_hinge_sum(thresholds.view(1, -1), negatives.view(1, -1))
+    losses, active = (x.view(thresholds.shape).sum(dim=1) for x in sums)
     for classes, rows, times in _excluded_rows(negatives, labels, others):
         members, valid = _members(classes, labels)
-        of_class = torch.where(valid[..., None], keys[members], -torch.inf)
-        found = [x.view(of_class.shape) for x in all_pairs_hinge_sum(of_class.flatten(1), rows)]
-        excluded = (x.sum(dim=2).flatten() for x in found)
+        of_class = torch.where(valid[..., None], thresholds[members], -torch.inf)
+        sums = all_pairs_hinge_sum(of_class.flatten(1), rows)
+        excluded = (x.view(of_class.shape).sum(dim=2).flatten() for x in sums)
         losses, active = (
             total.index_add(0, members.flatten(), part, alpha=-times)
             for total, part in zip((losses, active), excluded, strict=True)
@@ -71,9 +70,10 @@ def _by_lookup(
 def _excluded_rows(
     negatives: Distances, labels: Labels, others: ReferenceLabels
 ) -> list[tuple[Labels, Tensor, int]]:
-    """Negatives by anchor and by reference, whose classes exclude them, and how often they count.
+    """The negatives that classes exclude: the class of each row, the rows, and their multiplicity.
 
-    Symmetric ones are the same by both; in the mean each keeps the slope that it had as two.
+    A class excludes the negatives of its anchors and of its references. A symmetric matrix has the
+    same rows for both, which then count twice; the mean with its transpose keeps the gradients.
     """
     if negatives.shape[0] == negatives.shape[1] and negatives.equal(negatives.T):
         return [(labels, (negatives + negatives.T).div_(2), 2)]
@@ -81,7 +81,7 @@ def _excluded_rows(
 
 
 def _sums_of_class(values: Tensor, groups: Labels, labels: Labels) -> Tensor:
-    """Of each label, the sum of the values (G,) whose group it is."""
+    """Sums the values (G,) whose group is each of the labels (N,), -> (N,)."""
     ordered, order = groups.sort()
     running = F.pad(values[order].cumsum(dim=0), (1, 0))
     first, end = (torch.searchsorted(ordered, labels, right=right) for right in (False, True))
@@ -89,7 +89,7 @@ def _sums_of_class(values: Tensor, groups: Labels, labels: Labels) -> Tensor:
 
 
 def _members(classes: Labels, labels: Labels) -> tuple[Tensor, Tensor]:
-    """The samples whose label is each of G classes, (G, S), and which of them exist."""
+    """Indices of the samples of each of G classes, (G, S), and the mask of the valid ones."""
     ordered, order = labels.sort()
     first, end = (torch.searchsorted(ordered, classes, right=right) for right in (False, True))
     places = first[:, None] + torch.arange(int((end - first).max()))
@@ -97,6 +97,6 @@ def _members(classes: Labels, labels: Labels) -> tuple[Tensor, Tensor]:
 
 
 def _pairs_of_a_class(pairs: Pairs, labels: Labels) -> int:
-    """The most positive pairs of a class, if each of its anchors had as many as any other."""
+    """Upper bound of the number of positive pairs of a class."""
     largest = _sums_of_class(torch.ones_like(labels), labels, labels).max()
     return int(largest * pairs.positives.sum(dim=1).max())

@@ -1,8 +1,8 @@
-"""Smooth ranks: how many references come before each positive of an anchor, with a gradient.
+"""Smooth ranks: differentiable counts of the references that precede each positive of an anchor.
 
 Comparing every positive with every reference takes O(N P M) time for N anchors with at most P
-positives among M references. It takes O(N M) memory: the comparisons are made in blocks of a fixed
-size, summed, thrown away, and made once more for the gradient.
+positives among M references. It takes O(N M) memory: the comparisons are computed and summed in
+blocks of a fixed size, and computed again for the gradient.
 """
 
 import math
@@ -15,15 +15,15 @@ from torch import Tensor, library
 from core.kernels.pack_positives import pack_indices, pack_positives
 from core.types import Mask, Pairs, Similarities
 
-BLOCK = 2**22  # comparisons at once, unless one positive per anchor is already more
+BLOCK = 2**22  # comparisons at once, or one positive per anchor if that is more
 
 
-class Step(NamedTuple):
-    """A smooth H(x), which counts how much "x > 0" holds; x is a difference of similarities.
+class SmoothStep(NamedTuple):
+    """Smooth step function H(x), which replaces "x > 0"; x is a difference of similarities.
 
-    σ(x / temperature) up to 0, the same + lift from there to `reach`, and beyond it, where σ alone
-    would be flat, slope (x - reach) + height. Temperature 0 is the true step, 1 from x = 0 on. A
-    lift has an end.
+    H(x) is σ(x / temperature) for x <= 0, σ(x / temperature) + lift for 0 < x <= reach, and
+    slope (x - reach) + height beyond, where σ alone would be flat. Temperature 0 is the step
+    function itself, 1 for x >= 0. A lift needs a finite reach.
     """
 
     temperature: float
@@ -33,10 +33,10 @@ class Step(NamedTuple):
     height: float = 0.0
 
 
-class Before(NamedTuple):
-    """How many positives and how many negatives come before each positive j of anchor i, at (i, j).
+class CountsBefore(NamedTuple):
+    """Numbers of positives and of negatives that precede each positive j of anchor i, at (i, j).
 
-    0 where j is no positive of i. A positive does not come before itself.
+    They are 0 where j is no positive of i. A positive does not precede itself.
     """
 
     positives: Tensor  # (N, M)
@@ -44,45 +44,51 @@ class Before(NamedTuple):
 
 
 def counts_before(
-    similarities: Similarities, pairs: Pairs, step: Step, among_positives: Step | None = None
-) -> Before:
-    """Σ_k H(s_ik - s_ij) over the positives k ≠ j, and over the negatives k, of anchor i.
+    similarities: Similarities,
+    pairs: Pairs,
+    step: SmoothStep,
+    among_positives: SmoothStep | None = None,
+) -> CountsBefore:
+    """Counts Σ_k H(s_ik - s_ij) over the positives k ≠ j and over the negatives k of anchor i.
 
-    `among_positives` is the H of positives, by default that of negatives, `step`. On an accelerator
-    the host waits here, to learn P. There is no second derivative.
+    `step` is H; `among_positives` replaces it for the positives. On an accelerator the host waits
+    for P. There is no second derivative.
     """
     steps = [*(among_positives or step), *step]
     positives, negatives, _ = _counts_before(similarities, *pairs, steps)
-    return Before(positives, negatives)
+    return CountsBefore(positives, negatives)
 
 
 def with_query(pairs: Pairs) -> Pairs:
-    """Every anchor that has positives among them; for pairs of a batch, where it is reference i."""
+    """Adds to the positives of each anchor that has any the anchor itself, which is reference i."""
     itself = torch.eye(len(pairs.positives), dtype=torch.bool, device=pairs.positives.device)
-    listed = pairs.positives.any(dim=1, keepdim=True)
-    return Pairs(pairs.positives | (itself & listed), pairs.negatives)
+    has_positives = pairs.positives.any(dim=1, keepdim=True)
+    return Pairs(pairs.positives | (itself & has_positives), pairs.negatives)
 
 
 def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
     """Mean of the values of the positives of each anchor, (N, M) -> (N,); 0 without positives."""
-    own, valid = pack_positives(values, positives)
-    return own.where(valid, 0).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+    packed, valid = pack_positives(values, positives)
+    return packed.where(valid, 0).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
 
 @library.custom_op("dml::counts_before", mutates_args=())
 def _counts_before(
     similarities: Tensor, positives: Tensor, negatives: Tensor, steps: Sequence[float]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The two counts (N, M), and P, on the CPU. The loops depend on P: no compiler looks inside."""
-    among_positives, among_negatives = _two(steps)
-    slots = _slots(positives)
-    own = _at(similarities, slots)
-    of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
-    itself = _height(own.new_zeros(1), among_positives)
+    """The two counts (N, M), and P, on the CPU.
+
+    It is a custom operator, which is not compiled, because the number of blocks depends on P.
+    """
+    among_positives, among_negatives = _unflatten(steps)
+    columns = _positive_columns(positives)
+    own = _gather(similarities, columns)
+    of_positives, of_negatives = _candidates(similarities, negatives, columns, own)
+    itself = _evaluate(own.new_zeros(1), among_positives)
     return (
-        _spread(_count(own, of_positives, among_positives) - itself, slots, similarities),
-        _spread(_count(own, of_negatives, among_negatives), slots, similarities),
-        torch.tensor(slots.shape[1]),
+        _scatter(_count(own, of_positives, among_positives) - itself, columns, similarities),
+        _scatter(_count(own, of_negatives, among_negatives), columns, similarities),
+        torch.tensor(columns.shape[1]),
     )
 
 
@@ -96,17 +102,17 @@ def _gradient(
     most: Tensor,
     steps: Sequence[float],
 ) -> Tensor:
-    """From the gradient by the two counts to that by the similarities: all three are (N, M)."""
-    among_positives, among_negatives = _two(steps)
-    slots = _slots(positives, most)
-    own = _at(similarities, slots)
-    of_positives, of_negatives = _rivals(similarities, negatives, slots, own)
-    empty = slots == similarities.shape[1]
-    by = _at(by_positives, slots).masked_fill(empty, 0)
-    down, up_positives = _count_gradient(own, of_positives, among_positives, by)
-    by = _at(by_negatives, slots).masked_fill(empty, 0)
-    further_down, up_negatives = _count_gradient(own, of_negatives, among_negatives, by)
-    return up_negatives + _spread(up_positives - down - further_down, slots, similarities)
+    """Gradient with respect to the similarities from that to the two counts: (N, M) all three."""
+    among_positives, among_negatives = _unflatten(steps)
+    columns = _positive_columns(positives, most)
+    own = _gather(similarities, columns)
+    of_positives, of_negatives = _candidates(similarities, negatives, columns, own)
+    empty = columns == similarities.shape[1]
+    by = _gather(by_positives, columns).masked_fill(empty, 0)
+    own_p, candidates_p = _count_gradient(own, of_positives, among_positives, by)
+    by = _gather(by_negatives, columns).masked_fill(empty, 0)
+    own_n, candidates_n = _count_gradient(own, of_negatives, among_negatives, by)
+    return candidates_n + _scatter(candidates_p - own_p - own_n, columns, similarities)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
@@ -133,16 +139,17 @@ def _(by_positives: Tensor, *_: object) -> Tensor:
 _counts_before.register_autograd(_backward, setup_context=_save)
 
 
-def _two(steps: Sequence[float]) -> tuple[Step, Step]:
-    """An operator takes numbers, no steps."""
+def _unflatten(steps: Sequence[float]) -> tuple[SmoothStep, SmoothStep]:
+    """The two steps from their numbers, because a custom operator takes numbers only."""
     half = len(steps) // 2
-    return Step(*steps[:half]), Step(*steps[half:])
+    return SmoothStep(*steps[:half]), SmoothStep(*steps[half:])
 
 
-def _slots(positives: Tensor, most: Tensor | None = None) -> Tensor:
-    """The positives of each anchor, (N, P); filled up with M, the number of references.
+def _positive_columns(positives: Tensor, most: Tensor | None = None) -> Tensor:
+    """Columns of the positives of each anchor, (N, P), padded with M, the number of references.
 
-    An accelerator need not be waited for where P, the most of an anchor, is known to the host.
+    Args:
+        most: P, if the host knows it already; it then waits for no accelerator.
     """
     if most is None or positives.device.type == "cpu":
         columns, valid = pack_indices(positives)
@@ -152,64 +159,66 @@ def _slots(positives: Tensor, most: Tensor | None = None) -> Tensor:
     return columns.masked_fill(~valid, positives.shape[1])
 
 
-def _at(matrix: Tensor, slots: Tensor) -> Tensor:
-    """Entries of each row at the slots; those of empty slots mean nothing."""
-    return matrix.gather(1, slots.clamp(max=matrix.shape[1] - 1))
+def _gather(matrix: Tensor, columns: Tensor) -> Tensor:
+    """Entries of each row at the columns; those of padding are arbitrary."""
+    return matrix.gather(1, columns.clamp(max=matrix.shape[1] - 1))
 
 
-def _spread(values: Tensor, slots: Tensor, like: Tensor) -> Tensor:
-    """The opposite: values (N, P) of the slots in their columns (N, M), 0 elsewhere."""
-    columns = values.new_zeros(len(values), like.shape[1] + 1).scatter_(1, slots, values)
-    return columns[:, :-1].contiguous()
+def _scatter(values: Tensor, columns: Tensor, like: Tensor) -> Tensor:
+    """Values (N, P) back at their columns (N, M), 0 elsewhere."""
+    padded = values.new_zeros(len(values), like.shape[1] + 1).scatter_(1, columns, values)
+    return padded[:, :-1].contiguous()
 
 
-def _rivals(
-    similarities: Tensor, negatives: Tensor, slots: Tensor, own: Tensor
+def _candidates(
+    similarities: Tensor, negatives: Tensor, columns: Tensor, own: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Similarities of the positives in their slots (N, P), and of the negatives (N, M), or -inf."""
-    empty = slots == similarities.shape[1]
+    """Similarities of the positives (N, P) and of the negatives (N, M), -inf for all others."""
+    empty = columns == similarities.shape[1]
     return own.masked_fill(empty, -math.inf), similarities.masked_fill(~negatives, -math.inf)
 
 
-def _count(own: Tensor, rivals: Tensor, step: Step) -> Tensor:
-    """Σ_k H(rivals_ik - own_ij), (N, P)."""
+def _count(own: Tensor, candidates: Tensor, step: SmoothStep) -> Tensor:
+    """Counts Σ_k H(candidates_ik - own_ij), (N, P)."""
     counts = torch.empty_like(own)
-    for block in _blocks(own, rivals):
-        gaps = rivals[:, None, :] - own[:, block, None]
-        counts[:, block] = _height(gaps, step).sum(dim=2)
+    for block in _blocks(own, candidates):
+        differences = candidates[:, None, :] - own[:, block, None]
+        counts[:, block] = _evaluate(differences, step).sum(dim=2)
     return counts
 
 
-def _count_gradient(own: Tensor, rivals: Tensor, step: Step, by: Tensor) -> tuple[Tensor, Tensor]:
-    """From the gradient by the count: how fast it falls by own (N, P), and rises by rivals."""
-    falls, rises = torch.empty_like(own), torch.zeros_like(rivals)
-    for block in _blocks(own, rivals):
-        gaps = rivals[:, None, :] - own[:, block, None]
-        gradients = _slope(gaps, step).mul_(by[:, block, None])
-        falls[:, block] = gradients.sum(dim=2)
-        rises += gradients.sum(dim=1)
-    return falls, rises
+def _count_gradient(
+    own: Tensor, candidates: Tensor, step: SmoothStep, by: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients with respect to -own (N, P) and candidates, from `by`, that to the count."""
+    by_own, by_candidates = torch.empty_like(own), torch.zeros_like(candidates)
+    for block in _blocks(own, candidates):
+        differences = candidates[:, None, :] - own[:, block, None]
+        gradients = _derivative(differences, step).mul_(by[:, block, None])
+        by_own[:, block] = gradients.sum(dim=2)
+        by_candidates += gradients.sum(dim=1)
+    return by_own, by_candidates
 
 
-def _blocks(own: Tensor, rivals: Tensor) -> Iterator[slice]:
-    width = max(1, BLOCK // max(1, rivals.numel()))
+def _blocks(own: Tensor, candidates: Tensor) -> Iterator[slice]:
+    width = max(1, BLOCK // max(1, candidates.numel()))
     return (slice(start, start + width) for start in range(0, own.shape[1], width))
 
 
-def _height(x: Tensor, step: Step) -> Tensor:
+def _evaluate(x: Tensor, step: SmoothStep) -> Tensor:
     """H(x); x is overwritten."""
     if step.temperature == 0:
         return (x >= 0).to(x.dtype)
     if step.reach == math.inf:
         return x.div_(step.temperature).sigmoid_()
-    above = x.sign().clamp_(min=0)  # as numbers: x > 0 would be converted, which takes longer
+    above = x.sign().clamp_(min=0)  # x > 0 as a number; converting a mask takes longer
     curve = (x / step.temperature).sigmoid_().add_(above, alpha=step.lift)
     beyond = x > step.reach
     return torch.where(beyond, x.sub_(step.reach).mul_(step.slope).add_(step.height), curve)
 
 
-def _slope(x: Tensor, step: Step) -> Tensor:
-    """H'(x), its jump left out; x is overwritten."""
+def _derivative(x: Tensor, step: SmoothStep) -> Tensor:
+    """H'(x) without its jump at 0; x is overwritten."""
     if step.temperature == 0:
         return torch.zeros_like(x)
     beyond = x > step.reach

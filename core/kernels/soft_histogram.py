@@ -1,4 +1,4 @@
-"""Histograms with soft bins, so that a position has a gradient."""
+"""Histograms with soft bins, which are differentiable with respect to the positions."""
 
 from torch import Tensor
 
@@ -6,11 +6,11 @@ from core.types import Mask
 
 
 def soft_histogram(positions: Tensor, where: Mask, num_nodes: int) -> Tensor:
-    """How many marked entries of each row lie at the nodes 0, 1, ..., num_nodes - 1.
+    """Soft histogram: counts the marked entries of each row at the nodes 0, 1, ..., num_nodes - 1.
 
-    An entry counts for its two nearest nodes in proportion to its closeness, the triangular kernel
-    [1 - |position - node|]₊; beyond the first or last node it counts for that one. Each entry is
-    looked at once: O(N M) time and memory, whatever the number of nodes.
+    An entry counts for its two nearest nodes with the triangular kernel [1 - |position - node|]₊;
+    an entry beyond the first or last node counts for that node. Each entry is visited once: it
+    takes O(N M) time and memory for any number of nodes.
 
     Args:
         positions: (N, M), in units of the distance between neighbouring nodes.

@@ -1,4 +1,4 @@
-"""Quadruplets where no size is known on the host: three sorts of all distances, and no wait."""
+"""Quadruplet hinges by three sorts of all distances: the host waits for no device."""
 
 import torch
 from torch import Tensor
@@ -13,30 +13,30 @@ def quadruplets_by_sorting(
     labels: Labels,
     others: ReferenceLabels,
 ) -> tuple[Tensor, Tensor]:
-    """Losses and active quadruplets of each anchor; arguments as of `quadruplet_hinges`.
+    """Loss and number of active quadruplets of each anchor; arguments as of `quadruplet_hinges`.
 
-    Let k = d + margin for positives and k = d for negatives. The hinges of a positive pair sum to
+    Let t = d + margin be the threshold of a positive pair. Its hinges sum to
 
-        k #{negatives below k} - Σ k of these negatives
+        t #{negatives below t} - Σ d of these negatives
 
-    In float64, as it is a small difference of large sums.
+    It computes in float64, because this is a small difference of large sums.
     """
-    keys = torch.where(pairs.positives, distances + margin, distances).double()
-    order = keys.detach().flatten().argsort()
-    values = torch.stack([pairs.negatives, keys.where(pairs.negatives, 0)], dim=-1)
-    everyone = torch.zeros_like(labels)[:, None]
-    anywhere, at_anchor, at_reference = (
-        _sums_below(values.flatten(0, 1), order, groups.expand(keys.shape).flatten())
-        for groups in (everyone, labels[:, None], others)
+    thresholds = torch.where(pairs.positives, distances + margin, distances).double()
+    order = thresholds.detach().flatten().argsort()
+    values = torch.stack([pairs.negatives, thresholds.where(pairs.negatives, 0)], dim=-1)
+    one_group = torch.zeros_like(labels)[:, None]
+    of_all, of_anchor_class, of_reference_class = (
+        _sums_below(values.flatten(0, 1), order, groups.expand(thresholds.shape).flatten())
+        for groups in (one_group, labels[:, None], others)
     )
-    below = (anywhere - at_anchor - at_reference).view(values.shape)
-    numbers, totals = below.where(pairs.positives[..., None], 0).unbind(dim=-1)
-    losses = (keys * numbers - totals).sum(dim=1)
-    return losses.to(distances.dtype), numbers.sum(dim=1)
+    below = (of_all - of_anchor_class - of_reference_class).view(values.shape)
+    counts, totals = below.where(pairs.positives[..., None], 0).unbind(dim=-1)
+    losses = (thresholds * counts - totals).sum(dim=1)
+    return losses.to(distances.dtype), counts.sum(dim=1)
 
 
 def _sums_below(values: Tensor, order: Tensor, groups: Tensor) -> Tensor:
-    """Of each entry, the sum of `values` (E, V) over entries of its group that come before it."""
+    """Sums the `values` (E, V) of the entries of the same group that precede each entry, (E, V)."""
     order = order[groups[order].argsort(stable=True)]
     sorted_groups = groups[order]
     running = torch.cat([values.new_zeros(1, values.shape[1]), values[order].cumsum(dim=0)])

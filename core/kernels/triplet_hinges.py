@@ -10,18 +10,18 @@ from core.types import Distances, Pairs, Triplets, Tuples
 
 
 def triplet_hinges(distances: Distances, tuples: Tuples, margin: float | Tensor) -> LossTerms:
-    """[d(a, p) - d(a, n) + margin]₊ of each triplet, collected by anchor.
+    """Triplet hinges: sums [d(a, p) - d(a, n) + margin]₊ over the triplets of each anchor.
 
-    Given pairs, every positive with every negative of the same anchor is a triplet; their sum is
-    exact and takes O(N M log P) time for at most P positives of an anchor (O(N M log M) where the
-    host would wait for the device to know P), and O(N M) memory.
+    Given pairs, each positive forms a triplet with each negative of the same anchor. Their sum is
+    exact and takes O(N M) memory and O(N M log P) time, P the most positives of an anchor, or
+    O(N M log M) where the host would wait for the device to know P.
     """
     if isinstance(tuples, Triplets):
-        return _listed(distances, tuples, margin)
-    return _crossed(distances, tuples, margin)
+        return _sum_listed(distances, tuples, margin)
+    return _sum_all(distances, tuples, margin)
 
 
-def _listed(distances: Distances, triplets: Triplets, margin: float | Tensor) -> LossTerms:
+def _sum_listed(distances: Distances, triplets: Triplets, margin: float | Tensor) -> LossTerms:
     anchors, positives, negatives, valid = triplets
     losses = (distances[anchors, positives] - distances[anchors, negatives] + margin).relu()
     return sum_by_anchor(losses, valid, anchors, len(distances))
@@ -30,7 +30,7 @@ def _listed(distances: Distances, triplets: Triplets, margin: float | Tensor) ->
 def sum_by_anchor(
     losses: Tensor, where: Tensor | None, anchors: Tensor, num_anchors: int
 ) -> LossTerms:
-    """Losses (T,) of T tuples, all or those that `where` marks, summed by anchor."""
+    """Sums the losses (T,) of T tuples by anchor: of all, or of those that `where` marks."""
     counts = torch.ones_like(losses)
     if where is not None:
         losses, counts = losses.where(where, 0), where.to(losses.dtype)
@@ -39,10 +39,11 @@ def sum_by_anchor(
     return LossTerms(*totals.unbind(dim=1))
 
 
-def _crossed(distances: Distances, pairs: Pairs, margin: float | Tensor) -> LossTerms:
-    """All triplets: a positive at distance d has a hinge with each negative below d + margin."""
-    of_positives, exist = pack_positives(distances, pairs.positives)
-    keys = torch.where(exist, of_positives, -torch.inf) + margin
-    sums, active = all_pairs_hinge_sum(keys, torch.where(pairs.negatives, distances, torch.inf))
-    counts = exist.sum(dim=1) * pairs.negatives.sum(dim=1)
+def _sum_all(distances: Distances, pairs: Pairs, margin: float | Tensor) -> LossTerms:
+    """Sums over all triplets: a positive at distance d meets the negatives below d + margin."""
+    positive_distances, valid = pack_positives(distances, pairs.positives)
+    thresholds = torch.where(valid, positive_distances, -torch.inf) + margin
+    values = torch.where(pairs.negatives, distances, torch.inf)
+    sums, active = all_pairs_hinge_sum(thresholds, values)
+    counts = valid.sum(dim=1) * pairs.negatives.sum(dim=1)
     return LossTerms(sums.sum(dim=1), counts, active.sum(dim=1))

@@ -1,4 +1,4 @@
-"""Triplets that satisfy a condition, found in blocks of bounded memory."""
+"""Triplets that satisfy a condition, listed in blocks of bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,24 +10,25 @@ from core.types import Mask, Pairs, Triplets
 
 Condition = Callable[[Tensor, Tensor], Mask]  # anchors (B,), positives (B,) -> negatives (B, M)
 
-BLOCK = 2**22  # triplets looked at together; some 100 MB of working memory
+BLOCK = 2**22  # triplets compared at once; about 100 MB of working memory
 
 
 def triplets_where(
     condition: Condition, pairs: Pairs, most: int | None, draw: SeededRandom
 ) -> Triplets:
-    """The triplets of `pairs` that satisfy `condition`, at most `most` of them.
+    """Lists the triplets of `pairs` that satisfy `condition`, at most `most` of them.
 
-    Of T > `most` satisfying triplets each is drawn with probability most / T, none twice: with
-    the triplets in a row and a random offset, every (T / most)-th is taken, which spreads the
-    drawn ones evenly over anchors and positives. Two passes over all triplets, one where `most`
-    is None, in blocks. The number of triplets depends on the data: the host waits for it.
+    Of T > `most` such triplets, each is drawn with probability most / T, without replacement: with
+    the triplets in order and a random offset, every (T / most)-th is taken, which spreads the
+    sample evenly over anchors and positives. It takes two passes over all triplets, or one if
+    `most` is None, in blocks. The number of triplets depends on the data: the host waits for it.
 
     Args:
-        condition: of B positive pairs, given as anchors (B,) and positives (B,), the negatives
-            (B, M) that make a satisfying triplet; may include what is no negative at all.
+        condition: takes anchors (B,) and positives (B,) of B positive pairs and returns a mask
+            (B, M) of the references that form such a triplet with each; references that are no
+            negatives are ignored.
         most: > 0; None is no limit.
-        draw: of the offset.
+        draw: draws the offset.
     """
     anchors, positives = pairs.positives.nonzero(as_tuple=True)
     size = max(1, BLOCK // pairs.negatives.shape[1])

@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from datasets.images import Images, drawing_from
-from datasets.reader import naming, read_bytes, read_image
+from datasets.images import Images, seeded
+from datasets.reader import explain_read_errors, read_bytes, read_image
 from datasets.table import DatasetError
 from datasets.transforms import Transform
 
@@ -49,7 +49,7 @@ class EncodedImages(Dataset[tuple[Tensor, int, int]]):
 
 def read_encoded(path: str) -> Tensor:
     """The bytes of a whole JPEG in plain colours; any other image as PIL reads it."""
-    with naming(path):
+    with explain_read_errors(path):
         content = read_bytes(path)
         if content.startswith(JPEG) and content.rstrip(b"\0").endswith(b"\xff\xd9"):
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
@@ -74,8 +74,8 @@ class Decoder:
         images = []
         for content, seed in zip(read.contents, read.seeds, strict=True):
             image = next(decoded) if content.ndim == 1 else content.to(device, non_blocking=True)
-            with drawing_from(seed):
-                images.append(self.transform.of_tensor(image))
+            with seeded(seed):
+                images.append(self.transform.apply_to_tensor(image))
         return torch.stack(images), read.labels.to(device, non_blocking=True)
 
     def _decode(self, contents: list[Tensor], device: torch.device) -> list[Tensor]:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Dataset
 
 from core.process_rank import is_first_process
-from datasets.cache import Cache, name_of, write
+from datasets.cache import Cache, cache_name, write
 from datasets.images import Images
 from engine.config.settings import ImageSource
 from engine.progress import watched
@@ -75,7 +75,7 @@ def choose(choice: SourceConfig, images: Images) -> str:
     images.on_device = choice.source == "device"
     if choice.source != "cache":
         return choice.source
-    folder = choice.caches / name_of(images.paths, images.transform.fixed)
+    folder = choice.caches / cache_name(images.paths, images.transform.deterministic)
     images.cache = cache_of(images, folder, choice.num_workers)
     return f"cache {folder.name}"
 
@@ -102,7 +102,7 @@ def remove_abandoned(caches: Path) -> None:
 
 
 class Prepared(Dataset[np.ndarray]):
-    """The images of a split after the fixed steps, uint8 (height, width, 3)."""
+    """The images of a split after the deterministic operations, uint8 (height, width, 3)."""
 
     def __init__(self, images: Images) -> None:
         self.images = images

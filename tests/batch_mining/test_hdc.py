@@ -1,5 +1,6 @@
 """HDCMiner keeps the hardest fraction of the pairs of the whole batch."""
 
+import io
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from batch_mining.hdc import HDCMiner, hardest
 from batch_mining.pair_margin import PairMarginMiner
+from batch_mining.random import RandomMiner
 from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
 
 
@@ -35,6 +37,21 @@ def test_filters_the_pairs_of_another_miner() -> None:
     for mask, some in zip(given, kept, strict=True):
         assert not (some & ~mask).any()
         assert some.sum() == math.ceil(0.25 * int(mask.sum()))
+
+
+def test_a_restored_miner_continues_the_draws_of_its_inner_miner() -> None:
+    embeddings, labels = batch([0, 1, 2, 3] * 8)
+    saved, restored = HDCMiner(1.0, RandomMiner()), HDCMiner(1.0, RandomMiner(seed=1))
+    for _ in range(3):
+        saved(embeddings, labels)
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for _ in range(3):
+        kept, expected = restored(embeddings, labels), saved(embeddings, labels)
+        assert kept.positives.equal(expected.positives)
+        assert kept.negatives.equal(expected.negatives)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.1])

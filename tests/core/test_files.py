@@ -52,7 +52,7 @@ def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(WriteError, match="file: File too large; make room") as raised:
+        with pytest.raises(WriteError, match="file: File too large; free space") as raised:
             write_text_atomically(tmp_path / "file", "x" * 2000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

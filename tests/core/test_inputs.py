@@ -43,22 +43,22 @@ def test_label_beyond_the_classes(num_classes: int) -> None:
         check_classes(Y, num_classes)
 
 
-def test_targets_are_labels_or_shares() -> None:
-    shares = torch.tensor([[0.5, 0.5, 0], [0, 0, 1], [0.2, 0.3, 0.5]])
+def test_targets_are_labels_or_soft_labels() -> None:
+    soft = torch.tensor([[0.5, 0.5, 0], [0, 0, 1], [0.2, 0.3, 0.5]])
     check_targets(X, Y, 3)
-    check_targets(X, shares, 3)
-    check_targets(X, shares.bfloat16(), 3)  # which sums to 1 but roughly
+    check_targets(X, soft, 3)
+    check_targets(X, soft.bfloat16(), 3)  # which sums to 1 but roughly
     for bad, num_classes in (
         (Y, 2),
-        (shares, 4),
-        (shares[:2], 3),
-        (shares * 0.9, 3),
-        (shares - torch.tensor([0.1, 0.1, -0.2]), 3),
-        (shares / 0, 3),
+        (soft, 4),
+        (soft[:2], 3),
+        (soft * 0.9, 3),
+        (soft - torch.tensor([0.1, 0.1, -0.2]), 3),
+        (soft / 0, 3),
     ):
         with pytest.raises(ValueError, match=r"^labels must"):
             check_targets(X, bad, num_classes)
-    for bad in (Y.float(), shares > 0):
+    for bad in (Y.float(), soft > 0):
         with pytest.raises(TypeError, match=r"^labels must be integers"):
             check_targets(X, bad, 3)
 

@@ -7,16 +7,16 @@ import torch
 from torch import library
 
 import core.kernels.smooth_ranks
-from core.kernels.smooth_ranks import Step, counts_before, mean_over_positives, with_query
+from core.kernels.smooth_ranks import SmoothStep, counts_before, mean_over_positives, with_query
 from core.tuples import all_pairs
 from core.types import Pairs
 from tests.batches import LABELS
 
-SIGMOID = Step(0.1)
-LIFTED = Step(0.1, lift=0.5, reach=0.3, slope=7.0, height=2.0)
+SIGMOID = SmoothStep(0.1)
+LIFTED = SmoothStep(0.1, lift=0.5, reach=0.3, slope=7.0, height=2.0)
 
 
-def height(x: float, step: Step) -> float:
+def height(x: float, step: SmoothStep) -> float:
     if x > step.reach:
         return step.slope * (x - step.reach) + step.height
     return 1 / (1 + math.exp(-x / step.temperature)) + (step.lift if x > 0 else 0)
@@ -31,7 +31,7 @@ def similarities(n: int, m: int) -> torch.Tensor:
 @pytest.mark.parametrize("step", [SIGMOID, LIFTED])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
 def test_counts_equal_the_definition(
-    labels: list[int], step: Step, block: int, monkeypatch: pytest.MonkeyPatch
+    labels: list[int], step: SmoothStep, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core.kernels.smooth_ranks, "BLOCK", block)
     n = len(labels)
@@ -55,7 +55,7 @@ def test_counts_equal_the_definition(
 @pytest.mark.parametrize("step", [SIGMOID, LIFTED])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
 def test_gradient_equals_finite_differences(
-    labels: list[int], step: Step, block: int, monkeypatch: pytest.MonkeyPatch
+    labels: list[int], step: SmoothStep, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core.kernels.smooth_ranks, "BLOCK", block)
     pairs = all_pairs(torch.tensor(labels))
@@ -67,7 +67,7 @@ def test_positives_may_have_a_true_step_of_their_own() -> None:
     """Two equal positives are each before the other; only the negative has a gradient."""
     s = torch.tensor([[0.5, 0.5, 0.2, 0.4]], dtype=torch.float64, requires_grad=True)
     positives = torch.tensor([[True, True, True, False]])
-    before = counts_before(s, Pairs(positives, ~positives), SIGMOID, among_positives=Step(0))
+    before = counts_before(s, Pairs(positives, ~positives), SIGMOID, among_positives=SmoothStep(0))
     torch.testing.assert_close(before.positives, s.new_tensor([[1.0, 1.0, 2.0, 0.0]]))
     expected = [height(0.4 - 0.5, SIGMOID), height(0.4 - 0.5, SIGMOID), height(0.2, SIGMOID), 0]
     torch.testing.assert_close(before.negatives, s.new_tensor([expected]))
@@ -86,8 +86,8 @@ def test_references_may_be_fewer_or_more_than_anchors() -> None:
     torch.testing.assert_close(torch.stack(before), expected)
 
 
-@pytest.mark.parametrize("step", [Step(1e-4), Step(0)])
-def test_a_steep_step_counts_exactly(step: Step) -> None:
+@pytest.mark.parametrize("step", [SmoothStep(1e-4), SmoothStep(0)])
+def test_a_steep_step_counts_exactly(step: SmoothStep) -> None:
     """Positives at 0.9 and 0.1, negatives at 0.5, 0.95 and -1."""
     s = torch.tensor([[0.9, 0.5, 0.1, 0.95, -1.0]])
     positives = torch.tensor([[True, False, True, False, False]])

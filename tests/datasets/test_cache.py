@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torchvision.transforms import v2
 
-from datasets.cache import PIXELS, Cache, name_of, write
+from datasets.cache import PIXELS, Cache, cache_name, write
 from datasets.table import DatasetError
 
 SHAPES = [(4, 6), (1, 1), (5, 3)]
@@ -56,7 +56,7 @@ def test_a_changed_byte_is_an_error_that_names_the_folder(folder: Path) -> None:
 
 def test_a_file_that_was_cut_is_an_error(folder: Path) -> None:
     os.truncate(folder / PIXELS, 50)
-    with pytest.raises(DatasetError, match="not as long as its index says"):
+    with pytest.raises(DatasetError, match="its length differs from its index"):
         Cache(folder)
 
 
@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_nothing_and_says_where(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DatasetError, match=r"cannot keep images in .*kept: .*No space left"):
+    with pytest.raises(DatasetError, match=r"cannot write the image cache .*kept: .*No space left"):
         write(tmp_path / "kept", images)
     assert not list(tmp_path.iterdir())
 
@@ -89,18 +89,22 @@ def test_the_name_follows_everything_that_decides_the_pixels(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(b"1")
         os.utime(tmp_path / name, (1, 1))
     paths, steps = [str(tmp_path / name) for name in ("a.png", "b.png")], [v2.Resize(256)]
-    name = name_of(paths, steps)
-    assert name == name_of(paths, [v2.Resize(256)])
-    others = [name_of(paths, [v2.Resize(255)]), name_of(paths, []), name_of(paths[::-1], steps)]
+    name = cache_name(paths, steps)
+    assert name == cache_name(paths, [v2.Resize(256)])
+    others = [
+        cache_name(paths, [v2.Resize(255)]),
+        cache_name(paths, []),
+        cache_name(paths[::-1], steps),
+    ]
     os.utime(tmp_path / "b.png", (1, 2))
-    others.append(name_of(paths, steps))
+    others.append(cache_name(paths, steps))
     os.utime(tmp_path / "b.png", (1, 1))
     (tmp_path / "b.png").write_bytes(b"22")
     os.utime(tmp_path / "b.png", (1, 1))
-    others.append(name_of(paths, steps))
+    others.append(cache_name(paths, steps))
     assert len({name, *others}) == 6
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"cannot read the image .*gone\.png"):
-        name_of([str(tmp_path / "gone.png")], [])
+        cache_name([str(tmp_path / "gone.png")], [])

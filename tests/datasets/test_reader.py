@@ -229,7 +229,7 @@ def test_a_path_without_an_end_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.png", "/dev/zero", tmp_path / "pipe.zip/a.png", tmp_path):
         with pytest.raises(DatasetError, match=f"cannot read the image {path}: it is no plain"):
             read_image(str(path))
-        assert "no plain file" in fingerprint(str(path)).problem
+        assert "not a regular file" in fingerprint(str(path)).problem
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ RECIPES = {
 
 
 def steps(transform: Transform) -> dict[str, object]:
-    return {type(step).__name__: step for step in [*transform.fixed, *transform.drawn]}
+    return {type(step).__name__: step for step in [*transform.deterministic, *transform.random]}
 
 
 @pytest.mark.parametrize(("recipe", "crop", "names"), RECIPES.values(), ids=RECIPES.keys())
@@ -42,13 +42,13 @@ def test_a_recipe_has_the_published_steps(recipe: Transforms, crop: int, names: 
 
 
 @pytest.mark.parametrize("recipe", [*(recipe for recipe, *_ in RECIPES.values()), small()])
-def test_fixed_steps_draw_nothing(recipe: Transforms) -> None:
+def test_deterministic_operations_draw_nothing(recipe: Transforms) -> None:
     photo = Image.effect_noise((300, 400), 60).convert("RGB")
     before = torch.get_rng_state()
     for transform in recipe:
-        transform.prepare(photo)
+        transform.apply_deterministic(photo)
     assert torch.get_rng_state().equal(before)
-    assert not recipe.eval.drawn
+    assert not recipe.eval.random
 
 
 def test_evaluation_shows_the_centre_of_the_resized_image() -> None:

@@ -1,4 +1,4 @@
-"""Draws follow their odds, whatever the scale, and never pick what has none."""
+"""The draws of SeededRandom follow their probabilities at any scale of the logits."""
 
 import torch
 
@@ -8,33 +8,33 @@ from tests.batches import chi_square_p
 ODDS = [0.0, 1.0, 2.0, 5.0]
 
 
-def test_columns_follow_the_odds() -> None:
-    log_odds = torch.tensor(ODDS).log().repeat(4000, 1)
-    counts = SeededRandom(seed=0)(log_odds).bincount(minlength=4).tolist()
+def test_categorical_draws_follow_the_odds() -> None:
+    logits = torch.tensor(ODDS).log().repeat(4000, 1)
+    counts = SeededRandom(seed=0)(logits).bincount(minlength=4).tolist()
     assert chi_square_p(counts, [odds / sum(ODDS) for odds in ODDS]) > 0.001
 
 
 def test_only_the_ratio_of_odds_matters() -> None:
     """Odds of e^±1000 overflow as numbers; as logarithms they do not."""
-    log_odds = torch.tensor(ODDS).log().repeat(100, 1)
-    drawn = [SeededRandom(seed=0)(log_odds + shift) for shift in (-1000, 0, 1000)]
+    logits = torch.tensor(ODDS).log().repeat(100, 1)
+    drawn = [SeededRandom(seed=0)(logits + shift) for shift in (-1000, 0, 1000)]
     assert drawn[0].equal(drawn[1])
     assert drawn[2].equal(drawn[1])
 
 
-def test_the_marked_are_equally_likely() -> None:
+def test_choice_is_uniform_over_the_marked_columns() -> None:
     marked = torch.tensor([True, False, True, True]).repeat(3000, 1)
-    counts = SeededRandom(seed=0).among(marked).bincount(minlength=4).tolist()
+    counts = SeededRandom(seed=0).choice(marked).bincount(minlength=4).tolist()
     assert chi_square_p(counts, [1 / 3, 0, 1 / 3, 1 / 3]) > 0.001
 
 
-def test_nothing_to_draw_is_no_error() -> None:
+def test_choice_without_a_marked_column_gives_column_0() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
-    assert SeededRandom(seed=0).among(nothing).tolist() == [0, 0]
+    assert SeededRandom(seed=0).choice(nothing).tolist() == [0, 0]
 
 
-def test_events_have_their_probability() -> None:
-    happened = int(SeededRandom(seed=0).events(0.2, like=torch.empty(4000)).sum())
+def test_bernoulli_draws_have_their_probability() -> None:
+    happened = int(SeededRandom(seed=0).bernoulli(0.2, like=torch.empty(4000)).sum())
     assert chi_square_p([happened, 4000 - happened], [0.2, 0.8]) > 0.001
 
 
