@@ -10,20 +10,20 @@ CSV = "datasets.csv.csv"
 
 
 def dataset_name(dataset: DictConfig, choice: str) -> str:
-    """The name of a dataset: of a CSV file `dataset.name` or its stem, of another its choice.
+    """The name of a dataset: `dataset.name` or the stem of a CSV file; else its choice.
 
     Raises:
-        ConfigurationError: it is no name of a folder.
+        ConfigurationError: the name cannot be the name of a folder.
     """
     if dataset.get("_target_") != CSV or "name" not in dataset:
         return choice
-    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # it may be missing
+    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # path may be missing
     check_name("dataset.name", name)
     return name
 
 
 def data_root(config: DictConfig) -> Path:
-    """The folder that may be moved with all images: the CSV file's own, else `paths.data`."""
+    """The data folder, which may move with all images: that of the CSV file, else `paths.data`."""
     file = config.dataset.get("path")
     folder = Path(str(file)).parent if file else Path(str(config.paths.data or ""))
     return folder.expanduser().absolute()

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeGuard, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from engine.config.annotations import LARGEST, choices, described, fits, is_representable
+from engine.config.annotations import LARGEST, choices, described_in_words, fits, is_representable
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.targets import resolve
 
@@ -190,7 +190,7 @@ def _check_value(key: str, value: object, said: object, annotation: object) -> N
     if _is_unknown(value) or fits(value, annotation):
         return
     raise ConfigurationError(
-        f"{key}={shown(said)}: must be {described(annotation)}{_limits(said)}"
+        f"{key}={shown(said)}: must be {described_in_words(annotation)}{_limits(said)}"
         f"{suggestion(str(said), choices(annotation))}"
     )
 
