@@ -27,7 +27,7 @@ from core.errors import UserError
 from core.files import DamagedFileError, write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
-from engine.config.protocol import differences
+from engine.config.protocol import deviations
 from engine.trained_run import load_backbone, load_config, load_weights
 from evaluation.ensemble import evaluate_ensemble
 from reporting.statistics import half_interval
@@ -76,7 +76,7 @@ def by_seed_and_fold(groups: Sequence[Path], trusted: Sequence[str] = ()) -> dic
         first = next(iter(configs))
         if "folds" not in (config.get("validation") or {}):
             raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
-        if other := differences(plain(configs[first]), plain(config)):
+        if other := deviations(plain(configs[first]), plain(config)):
             changed = ", ".join(difference.key for difference in other)
             raise UserError(f"{run} is another configuration than {first}: {changed}")
         folds = found.setdefault(config.seed, {})

@@ -37,7 +37,7 @@ from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text
 from engine.config.run_name import CONF
-from engine.config.values import check_arguments, content_of
+from engine.config.values import check_arguments, resolved_content
 from engine.data.acquisition import read_or_download
 from engine.data.loader import worker_count
 from engine.progress import busy, watched
@@ -97,7 +97,7 @@ def read(arguments: Sequence[str]) -> tuple[DictConfig, DictConfig, str]:
                 OmegaConf.update(own, override.key_or_group, override.value())
             else:
                 others.append(str(override.input_line))
-        check_arguments("", Own, content_of(own))
+        check_arguments("", Own, resolved_content(own))
         named = f"--config-name={options.config_name}"
         config = compose_run([named, *others], return_hydra_config=True)
         with open_dict(config):

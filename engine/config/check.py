@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
 from engine.config.settings import RunSettings
-from engine.config.values import Content, check_values, content_of
+from engine.config.values import Content, check_values, resolved_content
 
 
 def check(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
             that it is passed to, see `engine.config.values`, or the loss cannot use the miner.
     """
     _check_additions(config, overrides)
-    content = content_of(config)
+    content = resolved_content(config)
     _check_metrics(content)
     check_values(content, RunSettings)
     _check_miner(content)

@@ -97,7 +97,7 @@ def joined_messages(error: BaseException) -> str:
 
     An `InstantiationException` repeats the message of its cause, and is left out.
     """
-    lines = []
+    lines: list[str] = []
     for cause in causes(error):
         if not isinstance(cause, HYDRA_ERRORS) or cause.__cause__ is None:
             return " ".join([*lines, str(cause)])
