@@ -1,6 +1,8 @@
 """Name and data folder of the dataset of a configuration."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -9,7 +11,7 @@ from engine.config.names import check_name
 CSV = "datasets.csv.csv"
 
 
-def dataset_name(dataset: DictConfig, choice: str) -> str:
+def dataset_name(dataset: Mapping[Any, Any], choice: str) -> str:
     """The name of a dataset: `dataset.name` or the stem of a CSV file; else its choice.
 
     Raises:
@@ -17,7 +19,8 @@ def dataset_name(dataset: DictConfig, choice: str) -> str:
     """
     if dataset.get("_target_") != CSV or "name" not in dataset:
         return choice
-    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # path may be missing
+    path = dataset.get("path") or choice  # the path may be missing
+    name = str(dataset.get("name") or Path(str(path)).stem)
     check_name("dataset.name", name)
     return name
 
