@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         raise SystemExit(__doc__)
     with user_errors_as_one_line():
         claim = lint(arguments)
-    if not claim.differences:
+    if not claim.deviations:
         print(f"as {claim.name}")
         return 0
     Console().print(table(claim))

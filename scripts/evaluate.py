@@ -38,7 +38,7 @@ from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text, check_name
 from engine.config.run_name import CONF
-from engine.config.values import check_arguments, content_of
+from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
 from engine.inspection import InspectionData, write_inspection_report
@@ -130,7 +130,7 @@ def check_all(config: DictConfig) -> None:
     """
     own = OmegaConf.load(CONF / "evaluate.yaml")
     check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
-    content = content_of(OmegaConf.masked_copy(config, [str(key) for key in own]))
+    content = resolved_content(OmegaConf.masked_copy(config, [str(key) for key in own]))
     check_arguments("pictures", write_inspection_report, content.pop("pictures"))
     check_arguments("", Own, content)
 

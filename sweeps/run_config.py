@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from engine.config.dataset import data_root, dataset_name
-from engine.config.run_name import CONF, check_place, group_name
+from engine.config.run_name import CONF, check_folder_keys, group_name
 from tracking.run_folder import RunFolder
 
 SWEEP_KEYS = ("mode", "sweep", "sweeper", "launcher")  # below hydra; they do not concern a run
@@ -26,7 +26,7 @@ def run_folder(config: DictConfig, choices: Mapping[str, Any]) -> RunFolder:
     Raises:
         ConfigurationError: a key that names the folder is missing or invalid.
     """
-    check_place(config, choices)
+    check_folder_keys(config, choices)
     dataset = dataset_name(config.dataset, choices["dataset"])
     group = Path(config.paths.runs, dataset, group_name(config, dict(choices)))
     return RunFolder(group / f"seed{config.seed}", data_root(config))

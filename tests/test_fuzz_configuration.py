@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from core.errors import UserError
-from engine.config.error_line import FORESEEN, explain
+from engine.config.error_line import EXPECTED_ERRORS, explain
 from engine.config.run_name import CONF
 from engine.config.start import check_start
 from sweeps.run_config import run_folder
@@ -138,7 +138,7 @@ def outcome(overrides: list[str], runs: Path) -> str:
     """The line of an error, nothing, or the type of what main.py does not explain."""
     try:
         started(overrides, runs)
-    except FORESEEN as error:
+    except EXPECTED_ERRORS as error:
         return explain(error) or "Traceback: no message"
     except (Exception, Touched) as error:
         return f"Traceback {type(error).__name__}: {error}"
@@ -148,4 +148,4 @@ def outcome(overrides: list[str], runs: Path) -> str:
 def test_a_draw_that_fails_is_noticed(tmp_path: Path) -> None:
     """The harness itself: what is no `UserError` is reported as a traceback."""
     assert "Traceback" in outcome([5], tmp_path)  # type: ignore[list-item]
-    assert issubclass(UserError, FORESEEN)
+    assert issubclass(UserError, EXPECTED_ERRORS)

@@ -1,9 +1,9 @@
-"""The allow-list of `_target_`s for a configuration from elsewhere.
+"""Allow-list of targets: which classes and functions the configuration of a run folder may build.
 
-A run folder can come from anybody, and a `_target_` can name anything that Python can import. So
-the `config.yaml` of a run builds only what conf/ names, other classes of the same modules, and the
-optimizers and schedulers of torch. A user's own package is accepted where the command line names
-it, `trust=[mypackage]`.
+A run folder can come from anybody, and a `_target_` can name anything that Python can import.
+Therefore the `config.yaml` of a run builds only the targets that conf/ names, other classes of the
+same modules, and the optimizers and schedulers of torch. The option `trust=[mypackage]` of the
+command line allows a package of the user.
 """
 
 import inspect
@@ -18,27 +18,27 @@ from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 
 ROOT = CONF.parent
-NAMED = re.compile(r"\b_target_: *([\w.]+)")
-OF_TORCH = {
+TARGET = re.compile(r"\b_target_: *([\w.]+)")
+TORCH_BASES = {
     "torch.optim": torch.optim.Optimizer,
     "torch.optim.lr_scheduler": torch.optim.lr_scheduler.LRScheduler,
 }
 
 
 def check_targets(config: object, trusted: Sequence[str] = ()) -> None:
-    """Refuse a configuration that names other code, before any of it is imported.
+    """Check that every target of a configuration is allowed, before any of them is imported.
 
     Args:
         config: plain containers, interpolations unresolved.
         trusted: packages that the command line names.
 
     Raises:
-        ConfigurationError: a `_target_` is none of this project, or a value is an interpolation,
-            which a recorded configuration has none of and which could read the environment.
+        ConfigurationError: a `_target_` is not allowed, or a value is an interpolation, which
+            could read the environment; a recorded configuration contains none.
     """
     for key, value in _values(config):
         if key.rpartition(".")[2] == "_target_":
-            if not accepted(value, trusted):
+            if not is_allowed(value, trusted):
                 package = str(value).partition(".")[0]
                 raise ConfigurationError(
                     f"{key}: {value} is no component of this project, and a configuration from "
@@ -50,16 +50,16 @@ def check_targets(config: object, trusted: Sequence[str] = ()) -> None:
             )
 
 
-def accepted(target: object, trusted: Sequence[str] = ()) -> bool:
-    """Whether a configuration from elsewhere may build the object of that dotted name."""
+def is_allowed(target: object, trusted: Sequence[str] = ()) -> bool:
+    """Whether the configuration of a run folder may build the object of that dotted name."""
     if not isinstance(target, str):
         return False
     if any(f"{target}.".startswith(f"{package}.") for package in trusted):
         return True
     module, _, name = target.rpartition(".")
-    if module in OF_TORCH:
+    if module in TORCH_BASES:
         found = getattr(import_module(module), name, None)
-        return inspect.isclass(found) and issubclass(found, OF_TORCH[module])
+        return inspect.isclass(found) and issubclass(found, TORCH_BASES[module])
     return target in targets_in_conf() or (
         module in component_modules() and _is_class(module, name)
     )
@@ -67,26 +67,26 @@ def accepted(target: object, trusted: Sequence[str] = ()) -> bool:
 
 @cache
 def targets_in_conf() -> frozenset[str]:
-    """Every `_target_` in conf/, but for the launchers and sweepers of Hydra."""
+    """Every `_target_` in conf/, without the launchers and sweepers of Hydra."""
     files = (file for file in CONF.rglob("*.yaml") if (CONF / "hydra") not in file.parents)
-    return frozenset(name for file in files for name in NAMED.findall(file.read_text()))
+    return frozenset(name for file in files for name in TARGET.findall(file.read_text()))
 
 
 @cache
 def component_modules() -> frozenset[str]:
-    """The modules of this project that conf/ names something of."""
+    """The modules of this project in which a `_target_` of conf/ is defined."""
     found = {name.rpartition(".")[0] for name in targets_in_conf()}
     return frozenset(name for name in found if (ROOT / f"{name.replace('.', '/')}.py").is_file())
 
 
 def _is_class(module: str, name: str) -> bool:
-    """Whether a module of this project defines a class of that name for others to use."""
+    """Whether a module of this project defines a public class of that name."""
     found = getattr(import_module(module), name, None)
     return inspect.isclass(found) and found.__module__ == module and not name.startswith("_")
 
 
 def _values(node: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value under its dotted key; a `_target_` is one, whatever it holds."""
+    """Every (dotted key, value); a `_target_` counts as a value, whatever it contains."""
     if isinstance(node, Mapping):
         for name, child in node.items():
             path = f"{key}.{name}".lstrip(".")

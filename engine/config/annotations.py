@@ -1,4 +1,4 @@
-"""Whether a value fits the annotation of an argument, and that annotation in words."""
+"""Type annotations: check a value against an annotation, and describe the annotation in words."""
 
 import inspect
 import json
@@ -14,23 +14,23 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-LARGEST = 2**63  # of a whole number, so that NumPy and torch take it
+LARGEST = 2**63  # limit of whole numbers, so that NumPy and torch can represent them
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 WORDS |= {type(None): "null", Path: "a path", Any: "anything"}
 SIGNS = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
 
 
 def fits(value: object, annotation: object) -> bool:
-    """Whether the value, as YAML or as an object, is of the annotated type and in its range.
+    """Whether a value, from YAML or an object, has the annotated type and is in its range.
 
-    A whole number is taken for a float, nothing else is converted; a list of YAML is any sequence.
-    What cannot be checked, such as a type that exists for type checkers alone, fits.
+    A whole number fits a float, and a list of YAML fits any sequence; nothing else is converted.
+    Every value fits an annotation that cannot be checked, such as a type for type checkers alone.
     """
     adapter = _adapter(annotation)
     if adapter is None:
         return True
     try:
-        if _is_plain(value):  # strictly read as JSON, where a list may become a tuple
+        if _is_plain(value):  # strict validation of JSON lets a list become a tuple
             adapter.validate_json(json.dumps(value))
         else:
             adapter.validate_python(value)
@@ -56,17 +56,17 @@ def _is_plain(value: object) -> bool:
 
 
 def is_representable(value: object) -> bool:
-    """Whether a whole number is one of 64 bits."""
+    """Whether every whole number in the value fits into 64 bits."""
     if isinstance(value, list):
         return all(map(is_representable, value))
     return not isinstance(value, int) or -LARGEST <= value < LARGEST
 
 
-def described(annotation: object) -> str:
+def described_in_words(annotation: object) -> str:
     """The annotation in words, such as `auto or a whole number >= 0`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return f"{described(arguments[0])}{_range(arguments[1:])}"
+        return f"{described_in_words(arguments[0])}{_range(arguments[1:])}"
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}" if arguments[1:] else str(arguments[0])
     if origin in (Union, types.UnionType):
@@ -76,8 +76,8 @@ def described(annotation: object) -> str:
     if inspect.isclass(origin) and issubclass(origin, Iterable):
         fixed = issubclass(origin, tuple) and Ellipsis not in arguments
         number = f" of {len(arguments)}" if fixed else ""
-        return f"a list{number}, each {described(arguments[0])}"
-    return WORDS.get(annotation) or _named(annotation)  # type: ignore[call-overload]
+        return f"a list{number}, each {described_in_words(arguments[0])}"
+    return WORDS.get(annotation) or _component(annotation)  # type: ignore[call-overload]
 
 
 def _range(limits: Sequence[object]) -> str:
@@ -99,9 +99,9 @@ def _length(limit: object) -> str:
 
 
 def _alternatives(members: Sequence[object]) -> str:
-    """What YAML can say first; a class besides it, such as Tensor, is of Python callers."""
-    said = [member for member in members if not _is_object(member)]
-    kinds = [described(m) for m in (said if set(said) - {type(None)} else members)]
+    """The members that YAML can express; classes such as Tensor only where there are no others."""
+    plain = [member for member in members if not _is_object(member)]
+    kinds = [described_in_words(m) for m in (plain if set(plain) - {type(None)} else members)]
     kinds.sort(key="null".__eq__)
     return f"{', '.join(kinds[:-1])} or {kinds[-1]}" if kinds[1:] else kinds[0]
 
@@ -110,12 +110,12 @@ def _is_object(member: object) -> bool:
     return inspect.isclass(member) and member not in WORDS and get_origin(member) is None
 
 
-def _named(annotation: object) -> str:
+def _component(annotation: object) -> str:
     return f"a node whose _target_ is a {getattr(annotation, '__name__', annotation)}"
 
 
 def choices(annotation: object) -> list[str]:
-    """Every word that the annotation lists."""
+    """Every string that a Literal of the annotation lists."""
     members = get_args(annotation) if get_origin(annotation) is not Literal else [annotation]
     literals = [member for member in members if get_origin(member) is Literal]
     return [str(choice) for literal in literals for choice in get_args(literal)]

@@ -1,6 +1,7 @@
-"""Checks a configuration before anything is read.
+"""Check of a configuration, before any data are read.
 
-Whatever is wrong is one line, a `ConfigurationError`: which key or choice, and what would be right.
+A mistake raises a `ConfigurationError` of one line: which key or choice is wrong, and what would be
+right.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,27 +14,27 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
 from engine.config.settings import RunSettings
-from engine.config.values import Content, check_values, content_of
+from engine.config.values import Content, check_values, resolved_content
 
 
 def check(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Everything that can be known to be wrong without reading data.
+    """Check keys, values and the choice of a miner, as far as possible without data.
 
     Raises:
-        ConfigurationError: a `+key` that no YAML declares, a value that its signature does not
-            take, see `engine.config.values`, or a loss that cannot use the miner.
+        ConfigurationError: a `+key` is declared by no YAML, a value does not fit the signature
+            that it is passed to, see `engine.config.values`, or the loss cannot use the miner.
     """
     _check_additions(config, overrides)
-    content = content_of(config)
+    content = resolved_content(config)
     _check_metrics(content)
     check_values(content, RunSettings)
     _check_miner(content)
 
 
 def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
-    """`+key=value` may add a group of files, never a key that nothing reads.
+    """Refuse a `+key=value` that adds a key which nothing reads; it may add a group of files.
 
-    So may `++key=value`, besides what it changes; below a component, its signature decides.
+    `++key=value` may change a key, too. Below a component, `check_values` checks the new key.
     """
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
@@ -51,10 +52,10 @@ def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def is_group(key: str) -> bool:
-    """Whether there are files to choose from, in conf/ or where `--config-dir` says."""
-    at_work = GlobalHydra.instance()
-    elsewhere = at_work.is_initialized() and at_work.config_loader().get_group_options(key)
-    return (CONF / key).is_dir() or bool(elsewhere)
+    """Whether the key is a group of files, in conf/ or in the folder of `--config-dir`."""
+    hydra = GlobalHydra.instance()
+    options = hydra.is_initialized() and hydra.config_loader().get_group_options(key)
+    return (CONF / key).is_dir() or bool(options)
 
 
 def _check_metrics(content: Content) -> None:
@@ -78,7 +79,7 @@ def _check_miner(content: Content) -> None:
 
 
 def components(node: object) -> Iterator[Content]:
-    """Every node with a `_target_`, from the outermost on."""
+    """Every node with a `_target_`, outer nodes before inner ones."""
     if isinstance(node, list):
         for item in node:
             yield from components(item)

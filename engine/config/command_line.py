@@ -1,4 +1,4 @@
-"""Checks a command line before Hydra composes the configuration; torch is not needed."""
+"""Check of a command line before Hydra composes the configuration, without importing torch."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from tracking.run_files import GROUPS
 
-SEVERAL = "metric"  # the only group of which a run may have several choices
+MULTIPLE_CHOICE = "metric"  # the only group of which a run may have several choices
 
 
-def parsed(arguments: Sequence[str]) -> Namespace:
+def parse_options(arguments: Sequence[str]) -> Namespace:
     """Parse Hydra's options, such as `config_dir`, and the `overrides`.
 
     Raises:
@@ -33,12 +33,12 @@ def _refuse(message: str) -> NoReturn:
 
 
 def check_command_line(arguments: Sequence[str]) -> Namespace:
-    """Parse a command line and check that its options and the choices of its groups can be meant.
+    """Parse a command line and check its options and the choices of its groups.
 
     Raises:
         UserError: an option is unknown, or a choice is not the name of a file.
     """
-    options = parsed(arguments)
+    options = parse_options(arguments)
     check_choices(options.overrides)
     return options
 
@@ -52,7 +52,7 @@ def check_choices(overrides: Sequence[str]) -> None:
     """
     try:
         given = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException:  # Hydra raises it again, in its own words
+    except OverrideParseException:  # Hydra raises it again with its own message
         return
     for override in given:
         if (CONF / (override.key_or_group or "?")).is_dir() and not override.is_delete():
@@ -66,7 +66,7 @@ def _check_choice(override: Override, choice: object) -> None:
     names = choice if isinstance(choice, list) else [choice]
     if any(isinstance(name, int | float | None) for name in names):
         raise ConfigurationError(f"{override.input_line}: must name a file of conf/{group}/")
-    if group == SEVERAL and not names:
+    if group == MULTIPLE_CHOICE and not names:
         raise ConfigurationError(f"{override.input_line}: choose at least one of conf/{group}/")
-    if group != SEVERAL and group in GROUPS and len(names) != 1:
+    if group != MULTIPLE_CHOICE and group in GROUPS and len(names) != 1:
         raise ConfigurationError(f"{override.input_line}: a run has one {group}; choose one")

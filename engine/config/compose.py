@@ -1,4 +1,4 @@
-"""The configuration of a run from what is said on its command line."""
+"""Composition: builds the configuration of a run from the arguments of its command line."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from engine.config.command_line import check_choices, parsed
+from engine.config.command_line import check_choices, parse_options
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 
 
 def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
-    """`python main.py <arguments>`: overrides, and before them options such as `--config-dir`.
+    """The configuration of `python main.py <arguments>`: options such as `--config-dir`, overrides.
 
-    Where Hydra is at work already, as in main.py, overrides alone find what its command line finds.
+    If Hydra is initialised already, as in main.py, overrides alone use its configuration folders.
     """
     with composing(arguments) as options:
         check_choices(options.overrides)
@@ -29,11 +29,11 @@ def compose_run(arguments: Sequence[str], return_hydra_config: bool = False) -> 
 
 @contextmanager
 def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
-    """Hydra, set up for these arguments; yields its `config_name` and `overrides`."""
-    options = parsed(arguments)
+    """Initialise Hydra for these arguments; yields its `config_name` and `overrides`."""
+    options = parse_options(arguments)
     options.config_name = options.config_name or "config"
-    at_work = GlobalHydra.instance().hydra
-    if at_work is not None and not (options.config_dir or options.config_path):
+    active = GlobalHydra.instance().hydra
+    if active is not None and not (options.config_dir or options.config_path):
         yield options
         return
     GlobalHydra.instance().clear()
@@ -42,11 +42,11 @@ def composing(arguments: Sequence[str]) -> Iterator[Namespace]:
         Hydra.create_main_hydra2("main", _search_path(options.config_path, options.config_dir))
         yield options
     finally:
-        GlobalHydra.instance().hydra = at_work
+        GlobalHydra.instance().hydra = active
 
 
 def _search_path(config_path: str | None, config_dir: str | None) -> ConfigSearchPath:
-    """Where files of the configuration are: first conf/ or what takes its place, then others."""
+    """The folders of configuration files: that of `--config-dir`, then `--config-path` or conf/."""
     main = config_path or str(CONF)
     search_path = create_config_search_path(main if "://" in main else str(CONF.parent / main))
     if config_dir is not None:

@@ -1,6 +1,8 @@
 """Name and data folder of the dataset of a configuration."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -9,21 +11,22 @@ from engine.config.names import check_name
 CSV = "datasets.csv.csv"
 
 
-def dataset_name(dataset: DictConfig, choice: str) -> str:
-    """The name of a dataset: of a CSV file `dataset.name` or its stem, of another its choice.
+def dataset_name(dataset: Mapping[Any, Any], choice: str) -> str:
+    """The name of a dataset: `dataset.name` or the stem of a CSV file; else its choice.
 
     Raises:
-        ConfigurationError: it is no name of a folder.
+        ConfigurationError: the name cannot be the name of a folder.
     """
     if dataset.get("_target_") != CSV or "name" not in dataset:
         return choice
-    name = str(dataset.name or Path(str(dataset.get("path") or choice)).stem)  # it may be missing
+    path = dataset.get("path") or choice  # the path may be missing
+    name = str(dataset.get("name") or Path(str(path)).stem)
     check_name("dataset.name", name)
     return name
 
 
 def data_root(config: DictConfig) -> Path:
-    """The folder that may be moved with all images: the CSV file's own, else `paths.data`."""
+    """The data folder, which may move with all images: that of the CSV file, else `paths.data`."""
     file = config.dataset.get("path")
     folder = Path(str(file)).parent if file else Path(str(config.paths.data or ""))
     return folder.expanduser().absolute()

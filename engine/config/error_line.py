@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do what was asked: with one line on standard error."""
+"""Error line: ends a command that fails with one line on standard error."""
 
 import re
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ from core.exit_message import (
 from engine.config.errors import suggestion
 from engine.config.run_name import CONF
 
-OF_HYDRA = (HydraException, OmegaConfBaseException)
-FORESEEN = (UserError, *OF_HYDRA, ValueError, OSError)
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
+EXPECTED_ERRORS = (UserError, *HYDRA_ERRORS, ValueError, OSError)
 
 
 @contextmanager
 def user_errors_as_one_line(traceback: Path | None = None) -> Iterator[None]:
-    """End the process with one line, whatever goes wrong inside.
+    """End the process with one line if the block raises an error.
 
-    `error: ...` where the user can mend it; with the path of a traceback where nobody foresaw it;
-    `interrupted; ...` with the command that goes on after Ctrl-C, SIGTERM and SIGHUP; nothing
-    where nobody reads what is printed, as after `| head`.
+    The line is `error: ...` for an error that the user can correct; `error: ...` with the path of a
+    traceback for an unexpected one; `interrupted; ...` with the command that resumes the run after
+    Ctrl-C, SIGTERM and SIGHUP. Nothing is printed if standard output is closed, as by `| head`.
 
     Args:
-        traceback: file of an error that nobody foresaw, if its folder exists; else a temporary
-            file.
+        traceback: file for the traceback of an unexpected error, if its folder exists; else a
+            temporary file is written.
     """
     try:
         yield
@@ -46,8 +46,9 @@ def user_errors_as_one_line(traceback: Path | None = None) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and stdout_has_no_reader():
             raise SystemExit(NO_READER) from error
-        foreseen = isinstance(_cause(error), FORESEEN)
-        said = explain(error) if foreseen else unforeseen(_cause(error), traceback)
+        cause = wrapped_error(error)
+        expected = isinstance(cause, EXPECTED_ERRORS)
+        said = explain(error) if expected else unforeseen(cause, traceback)
         if isinstance(error, UserError) and error.exit_code != UserError.exit_code:
             say(f"error: {said}")
             raise SystemExit(error.exit_code) from error
@@ -55,10 +56,10 @@ def user_errors_as_one_line(traceback: Path | None = None) -> Iterator[None]:
 
 
 def require_utf8(arguments: list[str]) -> None:
-    """Every argument is text in UTF-8, as the files of a run are.
+    """Check that every argument is valid UTF-8, the encoding of the files of a run.
 
     Raises:
-        UserError: one has other bytes, which Python keeps as surrogates.
+        UserError: an argument has other bytes, which Python keeps as surrogates.
     """
     for argument in arguments:
         try:
@@ -68,36 +69,54 @@ def require_utf8(arguments: list[str]) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """One line for what Hydra says in several."""
-    message = _root_cause(error)
-    if "Original Traceback" in message:  # of a loader's worker; its last line is the error
+    """The message of an error and of the errors that it wraps, in one line."""
+    message = joined_messages(error)
+    if "Original Traceback" in message:  # of a loader worker; the last line is its error
         message = message.strip().splitlines()[-1].split(": ", 1)[-1]
     text = " ".join(message.split())
     for noise in ("To append to your config use", "full_key:", "Config search path:"):
         text = text.split(noise)[0].strip()
-    return one_line(_with_suggestion(text) + _meant(error))
+    return one_line(_with_suggestion(text) + _suggested_key(error))
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What went wrong below the errors in which Hydra wraps it."""
-    while isinstance(error, OF_HYDRA) and error.__cause__ is not None:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, its cause, the cause of that, and so on."""
+    while error is not None:
+        yield error
         error = error.__cause__
-    return error
 
 
-def _meant(error: BaseException) -> str:
-    """Where a key is not in the configuration, the one beside it that was probably meant."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if not isinstance(error, ConfigKeyError | ConfigAttributeError):
+def wrapped_error(error: BaseException) -> BaseException:
+    """The first of the causes that is not an error of Hydra or OmegaConf; else the last cause."""
+    chain = list(causes(error))
+    return next((cause for cause in chain if not isinstance(cause, HYDRA_ERRORS)), chain[-1])
+
+
+def joined_messages(error: BaseException) -> str:
+    """The messages down to the wrapped error; of Hydra's and OmegaConf's only the first line.
+
+    An `InstantiationException` repeats the message of its cause, and is left out.
+    """
+    lines: list[str] = []
+    for cause in causes(error):
+        if not isinstance(cause, HYDRA_ERRORS) or cause.__cause__ is None:
+            return " ".join([*lines, str(cause)])
+        if not isinstance(cause, InstantiationException):
+            lines += str(cause).splitlines()[:1]
+    raise AssertionError("the last cause has no cause")
+
+
+def _suggested_key(error: BaseException) -> str:
+    """A suggestion for a key that the configuration lacks, from the other keys of its node."""
+    *_, last = causes(error)
+    if not isinstance(last, ConfigKeyError | ConfigAttributeError):
         return ""
-    beside = error.parent_node
-    known = map(str, beside) if isinstance(beside, DictConfig) else ()
-    return suggestion(str(error.key), known)
+    node = last.parent_node
+    return suggestion(str(last.key), map(str, node) if isinstance(node, DictConfig) else ())
 
 
 def _with_suggestion(text: str) -> str:
-    """After a choice that does not exist, the one that was probably meant."""
+    """The message, with a suggestion where it names a choice that does not exist."""
     found = re.fullmatch(r"(.*Could not (?:find|load) '([^/']+)/([^']+)')\.?( Available .*)?", text)
     if not found:
         return text
@@ -106,12 +125,3 @@ def _with_suggestion(text: str) -> str:
     known = [file.relative_to(CONF / group).with_suffix("").as_posix() for file in files]
     known += (options or "").split()
     return f"{what}{suggestion(name, known)}{options or ''}"
-
-
-def _root_cause(error: BaseException) -> str:
-    """Hydra wraps its errors; the innermost message is the one that names the key."""
-    if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return _root_cause(error.__cause__)
-    if isinstance(error, OmegaConfBaseException | HydraException) and error.__cause__ is not None:
-        return " ".join([*f"{error}".splitlines()[:1], _root_cause(error.__cause__)])
-    return str(error)

@@ -1,4 +1,4 @@
-"""Configuration errors, with the name that was probably meant."""
+"""Configuration errors, and suggestions for mistyped names."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ class ConfigurationError(UserError):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`, did you mean 'lr'?`, or nothing where nothing known is like it."""
+    """`, did you mean 'lr'?`, or an empty string if no known name is similar."""
     meant = closest(name, known)
     return f", did you mean '{meant}'?" if meant else ""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like this one; None where none is."""
+    """The known name that is most similar to this one; None if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

@@ -1,4 +1,4 @@
-"""The settings that name the folder of a run, and the check of names of folders."""
+"""Folder settings: the keys that name the folder of a run, and the check of a folder name."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,12 +10,12 @@ from engine.config.errors import ConfigurationError
 from engine.config.values import Settings
 
 Text = Annotated[str, MinLen(1)]
-LONGEST = 200  # characters; file systems take 255 bytes, and a name gets a suffix
+MAX_BYTES = 200  # of a name; file systems allow 255 bytes, and a name gets a suffix
 
 
 @dataclass(frozen=True)
 class Paths(Settings):
-    """conf/config.yaml, `paths`."""
+    """Settings of `paths` in conf/config.yaml: the folders of data, runs and caches."""
 
     data: Text | None
     runs: Text
@@ -24,7 +24,7 @@ class Paths(Settings):
 
 @dataclass(frozen=True)
 class FolderSettings(Settings):
-    """The keys that are read to find a run, before all others are checked."""
+    """Keys that name the folder of a run; they are checked before all others."""
 
     seed: Seed
     force: bool
@@ -33,10 +33,10 @@ class FolderSettings(Settings):
 
 
 def check_name(key: str, value: object) -> None:
-    """A name is one folder or file below its parent, on every system.
+    """Check that a name is valid for one folder or file on every operating system.
 
     Args:
-        key: of the configuration, for the message.
+        key: the key of the configuration, for the message.
         value: the name.
 
     Raises:
@@ -49,10 +49,10 @@ def check_name(key: str, value: object) -> None:
         and name == name.strip()
         and name[:1] not in ("", ".")
         and not set(name) & set("/\\:")
-        and len(name.encode(errors="replace")) <= LONGEST
+        and len(name.encode(errors="replace")) <= MAX_BYTES
     )
     if not fits:
         raise ConfigurationError(
-            f"{key}={name!r}: must be the name of one folder or file, of at most {LONGEST} "
+            f"{key}={name!r}: must be the name of one folder or file, of at most {MAX_BYTES} "
             "printable characters, without / \\ or : and without a dot in front"
         )

@@ -1,7 +1,8 @@
-"""Which settings of a run differ from the published study that it claims to follow.
+"""Protocol check: lists the settings in which a run deviates from a published study.
 
-A run claims a study by `experiment=roth2020/cub200/margin_b12_distance`, one of its rows, or by
-`protocol=roth2020/cub200`, all that its rows share; the latter leaves loss and batchminer open.
+A run claims to follow a study by `experiment=roth2020/cub200/margin_b12_distance`, a row of its
+table, or by `protocol=roth2020/cub200`, the settings that all rows share; loss and batchminer are
+then free.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,8 @@ from rich.table import Table
 from engine.config.compose import compose_run
 from engine.config.run_overrides import is_portable
 
-UNPINNED_GROUPS = ("loss", "batchminer")  # what protocol= leaves to the run
-IGNORED_KEYS = (  # besides machine settings; they change no number, or only tell runs apart
+UNPINNED_GROUPS = ("loss", "batchminer")  # groups that protocol= does not set
+IGNORED_KEYS = (  # besides machine settings; they change no number, or only name a run
     *("group", "validation.index", "evaluation.batch_size", "evaluation.measure.backend"),
     *("evaluation.measure.memory", "trainer.log_every", "trainer.checkpoint_every"),
     "trainer.storage_metrics",
@@ -39,7 +40,7 @@ REASONS = {  # the usual reasons why two published numbers do not compare
 
 
 class Deviation(NamedTuple):
-    """One setting, as the study has it and as the run has it."""
+    """One setting that differs: its key, and its values in the protocol and in the run."""
 
     key: str
     protocol: Any
@@ -47,19 +48,19 @@ class Deviation(NamedTuple):
 
 
 class ProtocolCheck(NamedTuple):
-    """What a run claims to follow, and where it does not."""
+    """The study that a run claims to follow, and the settings in which it deviates."""
 
     name: str  # as on the command line, experiment=... or protocol=...
-    differences: list[Deviation]
+    deviations: list[Deviation]
 
     def record(self) -> dict[str, Any]:
-        """Plain JSON, for the run folder."""
-        differences = {key: {"protocol": a, "run": b} for key, a, b in self.differences}
+        """The check as plain JSON, for `environment.json`."""
+        differences = {key: {"protocol": a, "run": b} for key, a, b in self.deviations}
         return {"claim": self.name, "differences": differences}
 
 
 def check_claimed_protocol(config: DictConfig, overrides: Sequence[str]) -> ProtocolCheck | None:
-    """What the command line claims; None without `experiment=` and `protocol=`."""
+    """The check of the study on the command line; None without `experiment=` and `protocol=`."""
     chosen = {}
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.key_or_group in ("protocol", "experiment"):
@@ -71,47 +72,48 @@ def check_claimed_protocol(config: DictConfig, overrides: Sequence[str]) -> Prot
 
 
 def compare(config: DictConfig, overrides: Sequence[str], name: str) -> ProtocolCheck:
-    """The configuration of a run next to that of the study `name`, setting by setting.
+    """Compare every setting of a run with the study `name`.
 
-    Interpolations are compared as they stand, so that one change is one difference. A metric more
-    or less is none.
+    Interpolations are compared unresolved, so that one change is one deviation. An additional or
+    missing metric is no deviation.
 
     Args:
-        config: of the run, not resolved.
-        overrides: that made it.
+        config: the configuration of the run, not resolved.
+        overrides: the overrides that it was composed from.
         name: `experiment=...` or `protocol=...`.
     """
-    reference = compose_run([name, *_left_open(overrides, name)])
+    reference = compose_run([name, *_unpinned(overrides, name)])
     study, run = (OmegaConf.to_container(node, resolve=False) for node in (reference, config))
-    return ProtocolCheck(name, differences(study, run))
+    return ProtocolCheck(name, deviations(study, run))
 
 
-def differences(study: object, run: object) -> list[Deviation]:
-    """Between two configurations as plain dictionaries, but for what is free.
+def deviations(study: object, run: object) -> list[Deviation]:
+    """The settings that differ between two configurations, given as plain dictionaries.
 
-    Where another thing stands, it is one difference; only what both things take adds to it.
+    Settings of the machine and `IGNORED_KEYS` do not count. Another component is one deviation; of
+    its arguments only those that both components take are compared.
     """
-    return list(_differences(study, run))
+    return list(_deviations(study, run))
 
 
 def warn(claim: ProtocolCheck | None) -> None:
-    """Say before the run what it does otherwise; it runs all the same."""
-    if claim and claim.differences:
+    """Print the deviations on standard error; the run starts anyway."""
+    if claim and claim.deviations:
         Console(stderr=True).print(table(claim))
 
 
 def table(claim: ProtocolCheck) -> Table:
-    """Every difference on a line, with the reason why it may matter."""
+    """One row per deviation, with the reason why it may matter."""
     title = f"what differs from {claim.name}"
     grid = Table("setting", "there", "this run", "", title=title, title_justify="left", box=None)
     grid.columns[0].overflow = "fold"
-    for key, there, here in claim.differences:
-        grid.add_row(key, _shown(there), _shown(here), REASONS.get(key, ""))
+    for key, there, here in claim.deviations:
+        grid.add_row(key, _formatted(there), _formatted(here), REASONS.get(key, ""))
     return grid
 
 
-def _left_open(overrides: Sequence[str], name: str) -> list[str]:
-    """The overrides that the study has no opinion on."""
+def _unpinned(overrides: Sequence[str], name: str) -> list[str]:
+    """The overrides of groups that `protocol=` does not set."""
     if not name.startswith("protocol="):
         return []
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -122,31 +124,31 @@ def _left_open(overrides: Sequence[str], name: str) -> list[str]:
     ]
 
 
-def _differences(study: object, run: object, key: str = "") -> Iterator[Deviation]:
-    of_the_machine = not (is_portable(key, study) or is_portable(key, run))
-    if key in IGNORED_KEYS or of_the_machine or study == run:
+def _deviations(study: object, run: object, key: str = "") -> Iterator[Deviation]:
+    machine_specific = not (is_portable(key, study) or is_portable(key, run))
+    if key in IGNORED_KEYS or machine_specific or study == run:
         return
     if not (isinstance(study, dict) and isinstance(run, dict)):
-        yield Deviation(key, _named(study), _named(run))
+        yield Deviation(key, _class_name(study), _class_name(run))
         return
     swapped = study.get("_target_") != run.get("_target_")
     if swapped:
-        yield Deviation(key, _named(study), _named(run))
+        yield Deviation(key, _class_name(study), _class_name(run))
     for name in {**study, **run}:
         shared = name in study and name in run
         if name == "_target_" or (key == "metric" and not shared):
             continue
         if not swapped or (shared and not isinstance(study[name], dict)):
             path = f"{key}.{name}".lstrip(".")
-            yield from _differences(study.get(name, ABSENT), run.get(name, ABSENT), path)
+            yield from _deviations(study.get(name, ABSENT), run.get(name, ABSENT), path)
 
 
-def _named(node: object) -> object:
-    """A thing by its name, anything else as it is."""
+def _class_name(node: object) -> object:
+    """The class name of a component; any other value unchanged."""
     if isinstance(node, dict) and "_target_" in node:
         return str(node["_target_"]).rpartition(".")[2]
     return node
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     return "null" if value is None else str(value)

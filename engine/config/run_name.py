@@ -1,6 +1,6 @@
-"""Names the run that a configuration describes.
+"""Run name: the name of the group folder of a run, which includes a hash of its configuration.
 
-Needs no torch, so that a finished run is found and shown in a moment.
+The module does not import torch, so that a finished run is shown quickly.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.dataset import CSV
 from engine.config.errors import ConfigurationError
 from engine.config.names import FolderSettings, check_name
-from engine.config.values import check_complete, check_values, content_of
+from engine.config.values import check_complete, check_values, resolved_content
 from tracking.renamed_targets import with_old_targets
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -30,18 +30,18 @@ MACHINE_KEYS = (  # trainer keys that change no result
 )
 
 
-def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
-    """What names the folder of a run: the choices of some groups, its seed, group and paths.
+def check_folder_keys(config: DictConfig, choices: Mapping[str, Any]) -> None:
+    """Check the keys and choices that name the folder of a run.
 
     Raises:
-        ConfigurationError: one of them is missing, or no name of a folder.
+        ConfigurationError: a key or choice is missing or invalid.
     """
     for group in ("dataset", "loss", "batchminer", "backbone"):
         if choices.get(group) is None:
             raise ConfigurationError(f"{group}: is missing; choose one, {group}=...")
     if "metric" not in config:
         raise ConfigurationError("metric: is missing; choose at least one, metric=[...]")
-    content = content_of(config)
+    content = resolved_content(config)
     check_complete(content, FolderSettings)
     check_values(
         {key: content[key] for key in signature(FolderSettings).parameters}, FolderSettings
@@ -56,10 +56,10 @@ def check_place(config: DictConfig, choices: Mapping[str, Any]) -> None:
 
 
 def group_name(config: DictConfig, choices: dict[str, str]) -> str:
-    """`<readable name>_<hash>`; the hash covers whatever can change a result, but the seed.
+    """The name `<readable name>_<hash>`; the hash covers all keys that change results, except seed.
 
-    Two configurations that differ in anything but seed, paths, tracker and machine never share
-    a name, and the same one has the same name on every machine.
+    Configurations with the same settings have the same name on every machine, whatever their seed,
+    paths, tracker and machine settings; all others have different names.
     """
     copy = config.copy()
     OmegaConf.set_readonly(copy, False)
@@ -70,11 +70,11 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content.pop(key, None)
     for key in MACHINE_KEYS:
         content["trainer"].pop(key, None)
-    content["optimizer"].pop("fused", None)  # as the number of threads: only what is rounded away
-    if content["trainer"].get("source") != "device":  # all others read the same pixels
+    content["optimizer"].pop("fused", None)  # changes only rounding, as does the number of threads
+    if content["trainer"].get("source") != "device":  # all other sources read the same pixels
         content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] == CSV:
-        content["dataset"].pop("name", None)  # it names the folder above
+        content["dataset"].pop("name", None)  # the name of the parent folder
     content = with_old_targets(content)
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]

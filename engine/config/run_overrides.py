@@ -1,4 +1,4 @@
-"""The overrides of a run that make it again on any machine."""
+"""Portable overrides: the overrides that reproduce a run on any machine."""
 
 from collections.abc import Sequence
 
@@ -23,10 +23,10 @@ def command_line_overrides() -> list[str]:
 
 
 def portable_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides without seed, folders, tracker and whatever else is up to a machine or user.
+    """The overrides without seed, folders, tracker and other settings of a machine or user.
 
-    None of those left out is part of the name of a run folder. Secrets and settings of Hydra
-    itself, with which a foreign run could start other code, are left out with them.
+    The removed overrides do not change the name of a run folder. Secrets are among them, and the
+    settings of Hydra itself, which could execute other code.
 
     Raises:
         OverrideParseException: an override cannot be read.
@@ -36,8 +36,8 @@ def portable_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def is_portable(key: str, value: object) -> bool:
-    """Whether a setting is the same for a run on every machine and for every seed."""
-    if key == "trainer.source":  # of all sources, only the device rounds differently
+    """Whether a setting belongs to a run on every machine and with every seed."""
+    if key == "trainer.source":  # only this source rounds differently
         return value == "device"
     return not any(f"{key}.".startswith(f"{left_out}.") for left_out in MACHINE_SPECIFIC)
 

@@ -1,4 +1,4 @@
-"""Checks the metrics by which a run selects an epoch and stores weights."""
+"""Selection check: the metrics that select an epoch and store weights must be measured."""
 
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
@@ -8,23 +8,23 @@ from omegaconf import DictConfig, OmegaConf
 
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
-from engine.config.values import content_of
+from engine.config.values import resolved_content
 from evaluation.evaluator import COUNTS, Evaluator
 
-STORED = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def check_selection(config: DictConfig) -> None:
-    """`evaluation.select_on` and `trainer.storage_metrics` name numbers of the run.
+    """Check that the run measures `evaluation.select_on` and `trainer.storage_metrics`.
 
-    The defaults of conf/ may name a metric that the run leaves out: nothing is stored for it, and
-    without a validation split nothing is selected.
+    The defaults of conf/ may name a metric that the run does not measure: no weights are stored for
+    it, and without a validation split no epoch is selected.
 
     Raises:
         ConfigurationError: a name is not `<split>/<metric>`, the metric is not measured, the
             split is not, or `select_on` names the test split.
     """
-    metrics = numbers_of(config)
+    metrics = metric_names(config)
     select_on = config.evaluation.select_on
     if select_on.startswith("test/"):
         raise ConfigurationError(
@@ -33,14 +33,14 @@ def check_selection(config: DictConfig) -> None:
         )
     unused = config.validation._target_ == "datasets.validation.none"
     if not (unused and select_on in _default("evaluation", "select_on")):
-        _check_name(config, "evaluation.select_on", select_on, STORED[:2], metrics)
+        _check_name(config, "evaluation.select_on", select_on, SPLITS[:2], metrics)
     for name in config.trainer.storage_metrics:
         if name not in (select_on, *_default("trainer", "storage_metrics")):
-            _check_name(config, "trainer.storage_metrics", name, STORED, metrics)
+            _check_name(config, "trainer.storage_metrics", name, SPLITS, metrics)
 
 
 def check_patience(config: DictConfig, splits: Collection[str]) -> None:
-    """`trainer.patience` waits for a number of a split that there is.
+    """Check that the run has the split whose metric `trainer.patience` observes.
 
     Raises:
         ConfigurationError: the run has no such split.
@@ -54,17 +54,17 @@ def check_patience(config: DictConfig, splits: Collection[str]) -> None:
         )
 
 
-def numbers_of(config: DictConfig) -> list[str]:
-    """Names of all numbers of a split; those of categories, which the data name, end in `*`."""
-    evaluation: Evaluator = instantiate(content_of(config)["evaluation"]["measure"])
-    numbers = [name for name in evaluation.higher_is_better if name not in COUNTS]
+def metric_names(config: DictConfig) -> list[str]:
+    """Names of all metrics of a split; those per category, named by the data, end in `*`."""
+    evaluation: Evaluator = instantiate(resolved_content(config)["evaluation"]["measure"])
+    names = [name for name in evaluation.higher_is_better if name not in COUNTS]
     if evaluation.averages.by_category:
-        numbers += [f"{metric}/*" for metric in evaluation.retrieval]
-    return numbers
+        names += [f"{metric}/*" for metric in evaluation.retrieval]
+    return names
 
 
 def _default(group: str, key: str) -> list[str]:
-    """As conf/ has it, its interpolations as text."""
+    """The default values of a key in conf/, with interpolations as text."""
     content = OmegaConf.to_container(OmegaConf.load(CONF / group / "default.yaml"))
     assert isinstance(content, dict)
     value = content[key]

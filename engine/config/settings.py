@@ -1,8 +1,8 @@
-"""The keys of a run that are no components, with their types and ranges.
+"""Settings of a run: the keys besides the arguments of components, with their types and ranges.
 
-Those that name the folder of a run are in `engine.config.names`, which needs no torch.
-conf/ has their values and says what they mean. Components state the types and ranges of their
-arguments in their own signatures.
+The keys that name the folder of a run are in `engine.config.names`, which does not import torch.
+The YAML files in conf/ hold the values and explain them. Components state the types and ranges of
+their arguments in their own signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ from evaluation.evaluator import Evaluator
 
 # here and not in engine.data.image_source, which imports torchvision and with it torch._dynamo
 ImageSource = Literal["auto", "files", "cache", "device"]
-Made = Callable[..., Any]  # called again by the run, with what it waits for
+Factory = Callable[..., Any]  # a partial; the run passes the remaining arguments
 
 
 @dataclass(frozen=True)
 class TrainerSettings(Settings):
-    """conf/trainer."""
+    """Keys of conf/trainer."""
 
     epochs: NonNegativeInt
     iterations: NonNegativeInt | None
@@ -50,7 +50,7 @@ class TrainerSettings(Settings):
 
 @dataclass(frozen=True)
 class EvaluationSettings(Settings):
-    """conf/evaluation."""
+    """Keys of conf/evaluation."""
 
     batch_size: PositiveInt
     train_metrics: bool
@@ -60,19 +60,19 @@ class EvaluationSettings(Settings):
 
 @dataclass(frozen=True)
 class RunSettings(FolderSettings):
-    """conf/config.yaml: the groups, and what stands beside them."""
+    """Keys of conf/config.yaml: the groups, and the keys beside them."""
 
     num_classes: PositiveInt
-    validation: Made
+    validation: Factory
     transform: object
-    sampler: Made
+    sampler: Factory
     backbone: nn.Module
-    optimizer: Made
-    metric: Mapping[str, Made]
+    optimizer: Factory
+    metric: Mapping[str, Factory]
     dataset: object
     batchminer: Miner | None
     loss: nn.Module
-    scheduler: Made
+    scheduler: Factory
     evaluation: EvaluationSettings
     trainer: TrainerSettings
-    tracker: Made
+    tracker: Factory

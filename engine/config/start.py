@@ -1,4 +1,4 @@
-"""Checks of a run before it starts: no folder is touched, and no data are read."""
+"""Start check: checks a run before it starts, without data and without touching a folder."""
 
 import inspect
 import logging
@@ -16,7 +16,7 @@ from engine.config.errors import ConfigurationError
 from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
-from engine.config.values import Content, check_complete, content_of
+from engine.config.values import Content, check_complete, resolved_content
 from engine.contracts import check_miner_call, check_sampler_call
 from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
 
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Everything that can be known to be wrong about a run, on this machine, without its data.
+    """Check the configuration of a run on this machine, as far as possible without its data.
 
     Raises:
         ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
-            epoch by what it does not measure, trains a loss that has no positives in its batches,
-            or wants devices that are not there.
+            epoch by a metric that it does not measure, has a loss that needs positives and batches
+            without any, or asks for devices that this machine lacks.
     """
     replace_old_targets(config)
-    content = content_of(config)
+    content = resolved_content(config)
     check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
@@ -44,7 +44,7 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def replace_old_targets(config: DictConfig) -> None:
-    """Give the targets of a user's own YAML their new names, with a line for each old one."""
+    """Replace renamed targets in a configuration by their new names; warns once for each."""
     content = OmegaConf.to_container(config, resolve=False)
     old = old_targets(content)
     for target in old:
@@ -55,7 +55,7 @@ def replace_old_targets(config: DictConfig) -> None:
 
 
 def check_positives(content: Content) -> None:
-    """A loss that compares positives needs batches with two samples of a class."""
+    """Check that batches have two samples of a class if the loss needs positives."""
     sampler = content["sampler"]
     if sampler.get("samples_per_class") != 1 or sampler.get("replacement"):
         return
@@ -67,9 +67,9 @@ def check_positives(content: Content) -> None:
 
 
 def needs_positives(node: object) -> bool:
-    """Whether a loss, or one that it is made of, learns nothing from a batch without positives.
+    """Whether a loss, or a part of it, learns nothing from a batch without positives.
 
-    A class may say so by its attribute `needs_positives`; else it does if it takes a miner.
+    The attribute `needs_positives` of a class decides; without it, a loss that takes a miner does.
     """
     if isinstance(node, list):
         return any(map(needs_positives, node))
@@ -79,33 +79,34 @@ def needs_positives(node: object) -> bool:
     if "_target_" not in node:
         return needs_positives(parts)
     loss = resolve(node["_target_"])
-    said = getattr(loss, "needs_positives", None)
-    if said is not None:
-        return bool(said)
+    declared = getattr(loss, "needs_positives", None)
+    if declared is not None:
+        return bool(declared)
     return "miner" in inspect.signature(loss).parameters or needs_positives(parts)
 
 
 def check_optimizer(config: DictConfig) -> None:
-    """The optimizer takes its values; torch states no ranges in its signatures."""
+    """Build the optimizer to check its values; torch states no ranges in its signatures."""
     try:
         instantiate(config.optimizer)([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"optimizer: {error}") from error
-    except RuntimeError:  # not on this device
+    except RuntimeError:  # this optimizer does not run on the CPU
         return
 
 
-CLUSTER = ("MASTER_ADDR", "GROUP_RANK", "NODE_RANK", "SLURM_NTASKS")  # who starts several machines
+# environment variables that torchrun and SLURM set in the processes of several machines
+LAUNCHER_VARIABLES = ("MASTER_ADDR", "GROUP_RANK", "NODE_RANK", "SLURM_NTASKS")
 
 
 def check_devices(trainer: DictConfig) -> None:
-    """Devices of the run exist and compute in its precision; of the CPU, one for each core."""
-    if trainer.num_nodes > 1 and not any(name in os.environ for name in CLUSTER):
+    """Check that the devices exist and support the precision; on the CPU, one device per core."""
+    if trainer.num_nodes > 1 and not any(name in os.environ for name in LAUNCHER_VARIABLES):
         raise ConfigurationError(
             f"trainer.num_nodes={trainer.num_nodes}: this command was not started on several "
             "machines; start it with torchrun or SLURM, see docs/devices.md, or choose 1"
         )
-    # imports torch._dynamo, which takes a second; a wrong value is told before
+    # imports torch._dynamo, which takes a second; wrong values are reported before
     from engine.build import build_fabric
 
     with warnings.catch_warnings():  # lightning replaces float16 on the CPU; it is refused below

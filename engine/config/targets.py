@@ -1,8 +1,8 @@
-"""Which class or function a `_target_` names; nothing is imported that cannot be one.
+"""Targets: find the class or function that a `_target_` names.
 
-A target is a dotted name, `package.module.Name`. The package may be one of this project, a library
-or the user's own. Modules of Python's standard library are not components, and importing one may
-do something by itself, so that only those in STANDARD are taken.
+A target is a dotted name, `package.module.Name`. The package may belong to this project, a library
+or the user. Modules of Python's standard library define no components, and importing one may have
+side effects; only the names in STANDARD are accepted.
 """
 
 import sys
@@ -20,15 +20,15 @@ STANDARD = ("types.NoneType", "functools.partial")
 
 
 def resolve(name: object, key: str = "") -> Callable[..., Any]:
-    """The class or function of that name.
+    """The class or function that a target names.
 
     Args:
-        name: as the configuration has it.
-        key: of the node that has it, for the message.
+        name: the value of `_target_` in the configuration.
+        key: the key of its node, for the message.
 
     Raises:
         ConfigurationError: the name is not a dotted name, its package is not installed or not
-            taken, or there is no such class or function in it.
+            accepted, or the package has no such class or function.
     """
     where = f"{key}._target_".lstrip(".")
     if not isinstance(name, str) or not all(map(str.isidentifier, [*name.split("."), name[:1]])):
@@ -43,15 +43,17 @@ def resolve(name: object, key: str = "") -> Callable[..., Any]:
             f"{where}: there is no {name}; no package {package} is installed or in a "
             "folder of PYTHONPATH"
         )
-    found = _located(name, where)
+    found = _locate(name, where)
     if found is None:
-        raise ConfigurationError(f"{where}: there is no {name}{_meant(name) or _hidden(name)}")
+        raise ConfigurationError(
+            f"{where}: there is no {name}{_suggestion(name) or _hidden_file(name)}"
+        )
     if isinstance(found, types.ModuleType) or not callable(found):
         raise ConfigurationError(f"{where}={name}: is no class or function")
     return found
 
 
-def _located(name: str, where: str) -> object:
+def _locate(name: str, where: str) -> object:
     try:
         return locate(name)
     except ErrorDuringImport as error:
@@ -59,8 +61,8 @@ def _located(name: str, where: str) -> object:
         raise ConfigurationError(f"{where}: cannot import {error.filename}: {reason}") from error
 
 
-def _hidden(name: str) -> str:
-    """Which folder would have it, were it not hidden by another package of the same name."""
+def _hidden_file(name: str) -> str:
+    """The file that defines the name, if another package of the same name hides it; else empty."""
     package, *inner = name.split(".")[:-1]
     taken = find_spec(package)
     origins = [str(place) for place in (taken and taken.submodule_search_locations) or ()]
@@ -72,10 +74,10 @@ def _hidden(name: str) -> str:
     return ""
 
 
-def _meant(name: str) -> str:
-    """A question for the public name of its module that is most like it, or nothing."""
+def _suggestion(name: str) -> str:
+    """A suggestion of the most similar public name of the module; empty if none is similar."""
     parent, _, last = name.rpartition(".")
     module = locate(parent)
     public = [known for known in dir(module) if known[0] != "_"] if module else []
-    meant = closest(last, public)
-    return f", did you mean '{parent}.{meant}'?" if meant else ""
+    similar = closest(last, public)
+    return f", did you mean '{parent}.{similar}'?" if similar else ""

@@ -1,9 +1,9 @@
-"""Checks every value of a configuration against the signature that it goes to.
+"""Value check: compares every value of a configuration with the signature that it is passed to.
 
-A node with a `_target_` holds the arguments of a class or function, conf/trainer and its like those
-of a class of `engine.config.settings`: both are checked alike, by the annotations. Nothing is
-called or read; in the place of what a node will make stands an object of its class that was never
-initialised, so that its type can be checked, too.
+A node with a `_target_` holds the arguments of a class or function; a group such as conf/trainer
+holds those of a class in `engine.config.settings`. Both are checked by their annotations. Nothing
+is called or read: an uninitialised object of its class stands for the object that a node builds, so
+that its type can be checked, too.
 """
 
 import inspect
@@ -16,13 +16,13 @@ from typing import Any, Literal, TypeGuard, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from engine.config.annotations import LARGEST, choices, described, fits, is_representable
+from engine.config.annotations import LARGEST, choices, described_in_words, fits, is_representable
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.targets import resolve
 
 Content = dict[str, Any]
 
-RESERVED = {  # keys of a node that are Hydra's
+RESERVED = {  # keys of a node that Hydra reads
     "_target_": str,
     "_partial_": bool,
     "_recursive_": bool,
@@ -30,22 +30,22 @@ RESERVED = {  # keys of a node that are Hydra's
     "_args_": list,
 }
 MISSING = "???"
-SHOWN = 60  # characters of a value in a message
+MAX_LENGTH = 60  # of a value in a message, in characters
 
 
 class Settings:
-    """Base of the classes whose arguments are keys of a configuration, such as conf/trainer has."""
+    """Base class of settings, whose arguments are keys of a configuration, such as conf/trainer."""
 
 
 class Unknown:
-    """Stands for an object of which only a call can tell the class."""
+    """Stands for an object whose class is known only after a call."""
 
 
 UNKNOWN = Unknown()
 
 
-def content_of(config: DictConfig) -> Content:
-    """The configuration with every interpolation resolved; the data will tell `num_classes`."""
+def resolved_content(config: DictConfig) -> Content:
+    """The configuration with interpolations resolved; `num_classes`, if missing, is 2."""
     copy = config.copy()
     OmegaConf.set_readonly(copy, False)
     if "num_classes" in copy.keys() and OmegaConf.is_missing(copy, "num_classes"):  # noqa: SIM118
@@ -56,7 +56,7 @@ def content_of(config: DictConfig) -> Content:
 
 
 def check_values(content: Content, settings: type[Settings]) -> None:
-    """Every value that is there, against the settings that list the keys, those first.
+    """Check every value of a configuration; the keys of the settings are checked first.
 
     Raises:
         ConfigurationError: a value is not of the type or in the range that a signature states, an
@@ -70,23 +70,23 @@ def check_values(content: Content, settings: type[Settings]) -> None:
 
 
 def check_arguments(key: str, target: Callable[..., Any], given: Content) -> None:
-    """The values that a command hands to one of its own functions or classes.
+    """Check the values that a command passes to one of its functions or classes.
 
     Args:
-        key: of the node that holds them, for messages; empty for a command's own keys.
-        target: whose signature states the types and ranges.
-        given: the values, by the names of its arguments.
+        key: the key of their node, for messages; empty for top-level keys of a command.
+        target: the function or class, whose signature states the types and ranges.
+        given: the values by argument name.
 
     Raises:
         ConfigurationError: see `check_values`.
     """
     if not isinstance(given, dict):
-        raise ConfigurationError(f"{key}={shown(given)}: must hold keys, {key}.<key>=<value>")
+        raise ConfigurationError(f"{key}={short_text(given)}: must hold keys, {key}.<key>=<value>")
     _arguments(key, target, given)
 
 
 def check_complete(content: Content, settings: type[Settings]) -> None:
-    """Every key of the settings is there; an older run, which is finished, may lack some.
+    """Check that no key of the settings is missing, as some are in earlier runs.
 
     Raises:
         ConfigurationError: a key is missing.
@@ -109,11 +109,11 @@ def _is_settings(hint: object) -> TypeGuard[type[Settings]]:
 def _check_keys(key: str, settings: type, node: object) -> None:
     if not isinstance(node, dict):
         keys = ", ".join(inspect.signature(settings).parameters)
-        raise ConfigurationError(f"{key}={shown(node)}: must hold the keys {keys}")
+        raise ConfigurationError(f"{key}={short_text(node)}: must hold the keys {keys}")
 
 
 def _stand_in(key: str, node: object) -> object:
-    """What a node will be: itself, or an object of the class that its target makes."""
+    """The value of a node: itself, or an uninitialised object of the class of its target."""
     if isinstance(node, list):
         return [_stand_in(f"{key}[{index}]", item) for index, item in enumerate(node)]
     if not isinstance(node, dict):
@@ -122,10 +122,10 @@ def _stand_in(key: str, node: object) -> object:
         return node
     if "_target_" not in node:
         return {name: _stand_in(f"{key}.{name}", value) for name, value in node.items()}
-    return _made_by(key, node)
+    return _build_stand_in(key, node)
 
 
-def _made_by(key: str, node: Content) -> object:
+def _build_stand_in(key: str, node: Content) -> object:
     target = resolve(node["_target_"], key)
     for name in RESERVED.keys() & node.keys():
         _check_value(f"{key}.{name}", node[name], node[name], RESERVED[name])
@@ -143,16 +143,16 @@ def _made_by(key: str, node: Content) -> object:
 def _arguments(
     key: str, target: Callable[..., Any], given: Content, node: Content | None = None
 ) -> Content:
-    """The stand-in of every argument, each checked."""
+    """Check every argument; returns their stand-ins."""
     accepted, hints = _signature(target, key)
     values = {}
     for name, value in given.items():
         full = f"{key}.{name}".lstrip(".")
         hint = hints.get(name)
         if name not in accepted and not _takes_any(accepted) and key:
-            said = node["_target_"] if node else key
+            owner = node["_target_"] if node else key
             raise ConfigurationError(
-                f"{full}: {said} takes no '{name}'{suggestion(name, accepted)}; "
+                f"{full}: {owner} takes no '{name}'{suggestion(name, accepted)}; "
                 f"it takes {', '.join(accepted) or 'nothing'}"
             )
         if _is_settings(hint):
@@ -171,7 +171,7 @@ def _signature(
 ) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, object]]:
     try:
         accepted = inspect.signature(target).parameters
-    except (TypeError, ValueError) as error:  # of a class written in C
+    except (TypeError, ValueError) as error:  # a class written in C
         raise ConfigurationError(f"{key}._target_: {target} has no signature") from error
     try:
         hints = get_type_hints(
@@ -186,20 +186,20 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _check_value(key: str, value: object, said: object, annotation: object) -> None:
+def _check_value(key: str, value: object, written: object, annotation: object) -> None:
     if _is_unknown(value) or fits(value, annotation):
         return
     raise ConfigurationError(
-        f"{key}={shown(said)}: must be {described(annotation)}{_limits(said)}"
-        f"{suggestion(str(said), choices(annotation))}"
+        f"{key}={short_text(written)}: must be {described_in_words(annotation)}{_limits(written)}"
+        f"{suggestion(str(written), choices(annotation))}"
     )
 
 
-def _limits(said: object) -> str:
-    """What holds for every number."""
-    if isinstance(said, float) and not math.isfinite(said):
+def _limits(value: object) -> str:
+    """The limits that hold for every number, if the value exceeds one."""
+    if isinstance(value, float) and not math.isfinite(value):
         return ", and finite"
-    return "" if is_representable(said) else f", and within {LARGEST - 1}"
+    return "" if is_representable(value) else f", and within {LARGEST - 1}"
 
 
 def _is_unknown(value: object) -> bool:
@@ -216,7 +216,7 @@ def _check_required(key: str, target: Callable[..., Any], given: Mapping[str, ob
 
 
 def _uninitialised(target: Callable[..., Any]) -> object:
-    """An object of the class that a call returns."""
+    """An uninitialised object of the class that a call returns."""
     made = target if inspect.isclass(target) else _signature(target, "")[1].get("return")
     try:
         return object.__new__(made)  # type: ignore[arg-type]
@@ -224,10 +224,10 @@ def _uninitialised(target: Callable[..., Any]) -> object:
         return UNKNOWN
 
 
-def shown(value: object) -> str:
-    """As the command line has it, cut where it is long."""
+def short_text(value: object) -> str:
+    """A value as the command line writes it, shortened if it is long."""
     if isinstance(value, dict) and "_target_" in value:
         return f"{{_target_: {value['_target_']}, ...}}"
     plain = isinstance(value, str) and value.isprintable() and value.strip()
     text = str(value) if plain else json.dumps(value, default=str)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}..."

@@ -1,4 +1,4 @@
-"""How a dataset comes to be on disk: it is there, or it is fetched if that was asked for."""
+"""Acquisition of a dataset: reads it from the disk, after a download if one is requested."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from engine.progress import busy, transfer
 
 
 def read_or_download(dataset: DictConfig, name: str, root: str | None, *, download: bool) -> Table:
-    """The table of what is on disk, whatever its numbers; fetched first if it is missing."""
+    """The table of the images on disk, whatever their number; `download` fetches a missing dataset."""
     archives = archives_of(name)
     try:
         return read_table(dataset)
@@ -33,18 +33,20 @@ def read_or_download(dataset: DictConfig, name: str, root: str | None, *, downlo
 
 
 def archives_of(name: str) -> list[Archive]:
-    """Where a dataset can be had; nowhere, if its authors give it out in another way."""
+    """The archives of a dataset; none if its authors do not offer a direct download."""
     file = CONF / "download" / f"{name}.yaml"
     return [Archive(**one) for one in yaml.safe_load(file.read_text())] if file.exists() else []
 
 
 def read_table(dataset: DictConfig) -> Table:
+    """The table of a dataset, without the check of its number of images."""
     any_number = {"counts": None} if "counts" in dataset else {}
     read: Callable[[], Table] = instantiate(dataset, **any_number, _convert_="all", _partial_=True)
-    return read()  # here, so that Hydra does not wrap the error
+    return read()  # called here, so that Hydra does not wrap its errors
 
 
 def fetch(archive: Archive, root: Path) -> None:
+    """Download and unpack an archive below `root`, unless that was done before."""
     if archive.unpacked(root):
         return
     with transfer(f"downloading {archive.file}") as show:

@@ -1,7 +1,7 @@
-"""Images that the device decodes and augments; the workers of a loader only read the files.
+"""GPU decoding: the device decodes and augments images, the loader workers only read the files.
 
-On an NVIDIA GPU nvJPEG decodes a whole batch, elsewhere the same functions run on the CPU. The
-draws are those of every other way to read, the pixels are not: decoders and interpolations round
+On an NVIDIA GPU nvJPEG decodes a whole batch; elsewhere the same functions run on the CPU. The random
+numbers are those of the other image sources, the pixels are not: decoders and interpolations round
 differently.
 """
 
@@ -22,11 +22,12 @@ from datasets.reader import explain_read_errors, read_bytes, read_image
 from datasets.table import DatasetError
 from datasets.transforms import Transform
 
-JPEG, PLAIN = b"\xff\xd8\xff", ("RGB", "L")  # other colours are left to PIL
+JPEG = b"\xff\xd8\xff"  # the first bytes of a JPEG
+PLAIN_MODES = ("RGB", "L")  # PIL decodes the other colour modes
 
 
-class EncodedImage(NamedTuple):
-    """A batch before it is decoded."""
+class EncodedBatch(NamedTuple):
+    """A batch of encoded images."""
 
     contents: list[Tensor]  # uint8: the bytes (B,) of a JPEG, or decoded (3, H, W)
     seeds: list[int]  # of the augmentations
@@ -34,7 +35,7 @@ class EncodedImage(NamedTuple):
 
 
 class EncodedImages(Dataset[tuple[Tensor, int, int]]):
-    """Yields (content, seed, label) of `images`; an index without a seed has the seed 0."""
+    """Dataset of (content, seed, label) of `images`; an index without a seed has the seed 0."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
@@ -48,28 +49,29 @@ class EncodedImages(Dataset[tuple[Tensor, int, int]]):
 
 
 def read_encoded(path: str) -> Tensor:
-    """The bytes of a whole JPEG in plain colours; any other image as PIL reads it."""
+    """The bytes of a complete JPEG in a plain colour mode; any other image, decoded by PIL."""
     with explain_read_errors(path):
         content = read_bytes(path)
         if content.startswith(JPEG) and content.rstrip(b"\0").endswith(b"\xff\xd9"):
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
-                if image.mode in PLAIN:
+                if image.mode in PLAIN_MODES:
                     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return pil_to_tensor(read_image(path))
 
 
-def collate(items: Sequence[tuple[Tensor, int, int]]) -> EncodedImage:
+def collate(items: Sequence[tuple[Tensor, int, int]]) -> EncodedBatch:
+    """Collect the items of `EncodedImages` into a batch."""
     contents, seeds, labels = zip(*items, strict=True)
-    return EncodedImage(list(contents), list(seeds), torch.tensor(labels))
+    return EncodedBatch(list(contents), list(seeds), torch.tensor(labels))
 
 
 class Decoder:
-    """A batch as it was read -> images (N, 3, H, W) on the device, and labels (N,)."""
+    """Decodes and augments an encoded batch: images (N, 3, H, W) on the device, and labels (N,)."""
 
     def __init__(self, transform: Transform) -> None:
         self.transform = transform
 
-    def __call__(self, read: EncodedImage, device: torch.device) -> tuple[Tensor, Tensor]:
+    def __call__(self, read: EncodedBatch, device: torch.device) -> tuple[Tensor, Tensor]:
         decoded = iter(self._decode([c for c in read.contents if c.ndim == 1], device))
         images = []
         for content, seed in zip(read.contents, read.seeds, strict=True):
@@ -86,7 +88,9 @@ class Decoder:
             try:
                 return list(decode_jpeg(contents, mode=ImageReadMode.RGB, device=device))
             except RuntimeError as error:
-                if "jpeg" not in str(error).lower():  # of the device, which may lack memory
+                if (
+                    "jpeg" not in str(error).lower()
+                ):  # an error of the device, such as lack of memory
                     raise
                 raise DatasetError(
                     f"{device} cannot decode an image of a batch: {error}; trainer.source=files "

@@ -1,7 +1,7 @@
-"""The comparison of the data of a run with those that it was trained on.
+"""Identity of the data: compares the data of a run with the data that it was trained on.
 
-The run folder keeps the table in `table.csv.gz`, images named from the data folder, so that this
-may be moved, with the size of each; and in `data.json` what the files looked like.
+The run folder stores the table in `table.csv.gz`, with the size of every image and its path relative
+to the data folder, which may move; `data.json` stores the state of the files.
 """
 
 import gzip
@@ -22,20 +22,20 @@ from tracking.data_files import ELSEWHERE, UNREADABLE, files_of
 from tracking.run_folder import RunFolder
 
 COLUMNS = ("path", "label", "split", "is_query", "is_gallery", "category", "bytes")
-SHOWN = 60  # letters of a value in a message
+MAX_LENGTH = 60  # of a value in a message, in characters
 
 
 class ChangedDataError(UserError):
-    """The data are not those that a run was trained on; the message says what changed."""
+    """The data of a run have changed since its training; the message says what changed."""
 
 
 def record_or_check_data(folder: RunFolder, table: Table, *, first: bool) -> Table:
-    """Records the table of a run that begins; compares it with the record of one that goes on.
+    """Record the table of a new run; compare the table of a resumed run with its record.
 
     Args:
-        folder: of the run.
-        table: that it reads now.
-        first: whether this process keeps the folder; another one does nothing here.
+        folder: the folder of the run.
+        table: the table that the run reads now.
+        first: whether this is the first process, which writes the folder; the others do nothing.
 
     Raises:
         ChangedDataError: a run that has a checkpoint was trained on other data.
@@ -49,26 +49,25 @@ def record_or_check_data(folder: RunFolder, table: Table, *, first: bool) -> Tab
 
 
 def check_same_data(folder: RunFolder, table: Table) -> None:
-    """Compare the data of a finished run, whose files are not as they were, with its record.
+    """Compare the data of a finished run with its record, because sizes or times of files changed.
 
     Raises:
-        ChangedDataError: the results are of other data.
+        ChangedDataError: the data differ, not only their files.
     """
     now = comparable_table(table, folder.data_root)
     check_same_table(folder, now)
-    write_data_record(
-        folder, now, table.attrs.get("sources")
-    )  # a copy; the next look at it takes a moment
+    # the files are a copy: record their new state, so that the next check is quick
+    write_data_record(folder, now, table.attrs.get("sources"))
 
 
 def check_same_table(folder: RunFolder, now: Table) -> None:
-    """Refuses a table that differs from the recorded one.
+    """Check that a table equals the recorded one.
 
     Raises:
         ChangedDataError: names the columns or images that differ.
     """
     before = read_recorded_table(folder)
-    if before is None:  # it is of a time when runs recorded none
+    if before is None:  # runs of earlier versions recorded none
         return
     if (changed := table_difference(with_repaired_sizes(before, now, folder), now)) is not None:
         raise ChangedDataError(
@@ -78,7 +77,7 @@ def check_same_table(folder: RunFolder, now: Table) -> None:
 
 
 def with_repaired_sizes(before: Table, now: Table, folder: RunFolder) -> Table:
-    """What was recorded, but for the sizes of images that the run could not read when it failed."""
+    """The recorded table, with new sizes for images whose damage made the run fail."""
     sizes = dict(zip(now["path"], now["bytes"], strict=True))
     broken = [
         path
@@ -95,7 +94,7 @@ def full_path(path: str, folder: RunFolder) -> str:
 
 
 def comparable_table(table: Table, root: Path | None) -> Table:
-    """The table as text, without what a move of the data folder changes, with sizes in bytes."""
+    """The table as text, with sizes in bytes and paths that do not depend on the data folder."""
     paths = table["path"].tolist()
     names = [portable_path(path, root) for path in paths]
     sizes = [size_of(path) for path in paths]
@@ -103,7 +102,7 @@ def comparable_table(table: Table, root: Path | None) -> Table:
 
 
 def portable_path(path: str, root: Path | None) -> str:
-    """The name of an image from the data folder; of one that is no file, its hash."""
+    """The path of an image relative to the data folder; the hash of an image that is not a file."""
     if is_inline(path):
         return ELSEWHERE + hashlib.sha256(path.encode()).hexdigest()[:16]
     return path.removeprefix(f"{root}/")
@@ -125,10 +124,10 @@ def write_data_record(folder: RunFolder, now: Table, sources: Sequence[str] | No
 
 
 def read_recorded_table(folder: RunFolder) -> Table | None:
-    """The table of a run as `write_data_record` wrote it; None if it did not.
+    """The recorded table of a run; None if there is no record.
 
     Raises:
-        ChangedDataError: it is damaged, so that nothing can be compared.
+        ChangedDataError: the record is damaged, so that nothing can be compared.
     """
     if not folder.data.exists():
         return None
@@ -145,7 +144,7 @@ def read_recorded_table(folder: RunFolder) -> Table | None:
 
 
 def table_difference(before: Table, now: Table) -> str | None:
-    """What differs between two described tables, in a few words; None if nothing does."""
+    """The difference between two comparable tables, in a few words; None if they are equal."""
     if before.equals(now):
         return None
     if before["path"].tolist() == now["path"].tolist():
@@ -156,19 +155,19 @@ def table_difference(before: Table, now: Table) -> str | None:
         )
     gone = before["path"][~before["path"].isin(now["path"])].tolist()
     new = now["path"][~now["path"].isin(before["path"])].tolist()
-    said = [
+    parts = [
         f"{len(paths):,} images are {what}, the first is {paths[0]}"
         for paths, what in ((gone, "gone"), (new, "new"))
         if paths
     ]
-    return "; ".join(said) or "the images are listed in another order, or another number of times"
+    return "; ".join(parts) or "the images are listed in another order, or another number of times"
 
 
 def column_difference(before: Table, now: Table, column: str) -> str:
-    """How many rows differ in a column, and the first of them."""
+    """The number of rows that differ in a column, and the first of them."""
     rows = (before[column] != now[column]).to_numpy().nonzero()[0]
     path, old, new = before["path"][rows[0]], before[column][rows[0]], now[column][rows[0]]
     return (
         f"{column} of {len(rows):,} of {len(now):,} images, the first is {path}: "
-        f"it was {old[:SHOWN]!r} and is {new[:SHOWN]!r}"
+        f"it was {old[:MAX_LENGTH]!r} and is {new[:MAX_LENGTH]!r}"
     )

@@ -1,4 +1,4 @@
-"""From where the images of a split are read: their files, or a cache of what was read once."""
+"""Image source: reads the images of a split from their files or from a cache of decoded images."""
 
 import logging
 import shutil
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class SourceConfig(NamedTuple):
-    """A source and what it needs.
+    """Settings of an image source.
 
     Args:
-        source: `files` reads and decodes each image each time; `cache` decodes every image once;
+        source: `files` decodes an image whenever it is used; `cache` decodes every image once;
             `device` decodes on the GPU.
-        caches: folder of all caches.
-        num_workers: processes that read while a cache is built.
+        caches: the folder of all caches.
+        num_workers: number of processes that read images while a cache is built.
     """
 
     source: ImageSource
@@ -37,7 +37,7 @@ class SourceConfig(NamedTuple):
 
 
 def source_of(trainer: DictConfig) -> ImageSource:
-    """`trainer.source`; deprecated settings are named once and have no effect."""
+    """The image source of `trainer.source`; deprecated settings log a warning."""
     source: ImageSource = trainer.source
     if source == "auto":
         source = "files"
@@ -58,39 +58,45 @@ def _deprecate(message: str) -> None:
 
 
 def open_or_build_cache(
-    choice: SourceConfig, train: Images, splits: Mapping[str, Images]
+    config: SourceConfig, train: Images, splits: Mapping[str, Images]
 ) -> dict[str, str]:
-    """Read all images of a run from the chosen source; returns the source of each split as text.
+    """Set the image source of every split; returns the sources as text.
 
-    A cache holds the same pixels: it changes the time of a run and none of its results.
+    A cache holds the same pixels: it changes the time of a run, but not its results.
 
     Raises:
         DatasetError: an image cannot be read, or the disk has no room for a cache.
     """
-    return {name: choose(choice, images) for name, images in {"training": train, **splits}.items()}
+    return {
+        name: select_source(config, images)
+        for name, images in {"training": train, **splits}.items()
+    }
 
 
-def choose(choice: SourceConfig, images: Images) -> str:
-    """Read the images of one split from the chosen source; returns it as text."""
-    images.on_device = choice.source == "device"
-    if choice.source != "cache":
-        return choice.source
-    folder = choice.caches / cache_name(images.paths, images.transform.deterministic)
-    images.cache = cache_of(images, folder, choice.num_workers)
+def select_source(config: SourceConfig, images: Images) -> str:
+    """Set the image source of one split; returns it as text."""
+    images.on_device = config.source == "device"
+    if config.source != "cache":
+        return config.source
+    folder = config.caches / cache_name(images.paths, images.transform.deterministic)
+    images.cache = open_cache(images, folder, config.num_workers)
     return f"cache {folder.name}"
 
 
-def cache_of(images: Images, folder: Path, num_workers: int) -> Cache:
-    """The cache at `folder`, built unless it exists; of several processes, the first builds it."""
+def open_cache(images: Images, folder: Path, num_workers: int) -> Cache:
+    """The cache at `folder`; the first process that finds none builds it, the others wait."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
                 remove_abandoned(folder.parent)
                 loader = DataLoader(
-                    Prepared(images), batch_size=None, num_workers=num_workers, collate_fn=as_it_is
+                    DecodedImages(images),
+                    batch_size=None,
+                    num_workers=num_workers,
+                    collate_fn=uncollated,
                 )
-                write(folder, watched(loader, len(images), "keeping images"))
+                write(folder, watched(loader, len(images), "caching images"))
     return Cache(folder)
 
 
@@ -101,8 +107,8 @@ def remove_abandoned(caches: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
-class Prepared(Dataset[np.ndarray]):
-    """The images of a split after the deterministic operations, uint8 (height, width, 3)."""
+class DecodedImages(Dataset[np.ndarray]):
+    """Dataset of the images of a split after the deterministic transforms, uint8 (H, W, 3)."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
@@ -114,5 +120,6 @@ class Prepared(Dataset[np.ndarray]):
         return np.asarray(self.images.prepared(index))
 
 
-def as_it_is(array: Any) -> Any:  # noqa: ANN401
+def uncollated(array: Any) -> Any:  # noqa: ANN401
+    """The array itself; the default of the loader would convert it to a tensor."""
     return array

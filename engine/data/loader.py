@@ -1,4 +1,4 @@
-"""Batches of images, the same whatever the number of workers and wherever a run was resumed."""
+"""Loaders of image batches, which do not depend on the number of workers nor on a resumption."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,25 +14,26 @@ from datasets.images import Images
 from engine.data.gpu_decode import Decoder, EncodedImages, collate
 from engine.data.prefetch import CudaPrefetcher, to_device
 
-AUGMENTATION = 1  # keeps this stream of draws apart from the sampler's own
+AUGMENTATION = 1  # separates these random numbers from those of the sampler
 
-Draw = tuple[int, int]  # index of the sample, seed of its augmentation
+SeededIndex = tuple[int, int]  # index of the sample, seed of its augmentation
 
 
-class SeededBatches(Sampler[list[Draw]]):
-    """Gives every draw of a batch sampler a seed for its augmentation.
+class SeededBatches(Sampler[list[SeededIndex]]):
+    """Batch sampler that adds the seed of an augmentation to every index of another batch sampler.
 
-    The seed is a function of (run seed, epoch, position in the epoch): of nothing a worker or
-    an interruption could change. The position rather than the index, so that an image drawn
-    twice (its class too small) is augmented in two ways and never its own trivial positive.
+    The seed is a function of (run seed, epoch, position in the epoch), which neither the number of
+    workers nor an interruption changes. It depends on the position instead of the index, so that an
+    image that occurs twice in a batch (its class is too small) gets two different augmentations.
 
-    Set `epoch` and `start` before iterating; `start` batches are passed over without being read.
+    Set `epoch` and `start` before iterating; the first `start` batches are skipped without reading
+    their images.
 
     Args:
-        sampler: of batches of indices, the same in every process.
-        seed: of the run.
-        rank: of this process, which gets its part of every batch ...
-        world_size: ... of so many, all equally large.
+        sampler: yields batches of indices, the same in every process.
+        seed: the seed of the run.
+        rank: rank of this process, which gets its part of every batch.
+        world_size: number of processes; their parts have equal sizes.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class SeededBatches(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return len(self.sampler) - self.start
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SeededIndex]]:
         self.sampler.set_epoch(self.epoch)
         rng = np.random.default_rng((self.seed, self.epoch, AUGMENTATION))
         drawn = 0
@@ -53,15 +54,15 @@ class SeededBatches(Sampler[list[Draw]]):
             drawn = number + 1
             seeds = rng.integers(2**63, size=len(batch)).tolist()
             if number >= self.start:
-                yield self._part(list(zip(batch, seeds, strict=True)))
+                yield self._own_part(list(zip(batch, seeds, strict=True)))
 
-        if drawn != len(self.sampler):  # the next epoch would begin in the middle of this one
+        if drawn != len(self.sampler):  # otherwise the epochs would shift
             raise ComponentError(
                 f"the sampler {type(self.sampler).__qualname__} yields {drawn} batches in epoch "
                 f"{self.epoch}, and its __len__ says {len(self.sampler)}"
             )
 
-    def _part(self, batch: list[Draw]) -> list[Draw]:
+    def _own_part(self, batch: list[SeededIndex]) -> list[SeededIndex]:
         size, rest = divmod(len(batch), self.world_size)
         if rest:
             raise ValueError(
@@ -72,7 +73,7 @@ class SeededBatches(Sampler[list[Draw]]):
 
 
 def worker_count(requested: int | str, processes: int = 1) -> int:
-    """Of each process: `auto` is one per core, at most eight; a number is taken as it is."""
+    """Number of loader workers per process: as requested; `auto` is one per core, at most eight."""
     if requested == "auto":
         return max(1, min(8, len(os.sched_getaffinity(0)) // processes))
     return int(requested)
@@ -81,8 +82,8 @@ def worker_count(requested: int | str, processes: int = 1) -> int:
 def training_loader(
     images: Images, batches: SeededBatches, num_workers: int, device: torch.device
 ) -> CudaPrefetcher:
-    """The loader of the training split; its own generator leaves the global random state alone."""
-    return on_device(
+    """Loader of the training split; it does not use the global random state."""
+    return device_loader(
         images,
         device,
         batch_sampler=batches,
@@ -98,17 +99,17 @@ def evaluation_loader(
     device: torch.device,
     part: Sequence[int] | None = None,
 ) -> CudaPrefetcher:
-    """Every sample of a split once, in order, or those of a `part`."""
-    return on_device(images, device, part, batch_size=batch_size, num_workers=num_workers)
+    """Loader of every sample of a split, or of the indices in `part`, once and in order."""
+    return device_loader(images, device, part, batch_size=batch_size, num_workers=num_workers)
 
 
-def on_device(
+def device_loader(
     images: Images,
     device: torch.device,
     part: Sequence[int] | None = None,
     **options: Any,  # noqa: ANN401
 ) -> CudaPrefetcher:
-    """Images and labels of a split on the device, decoded there or before, as the split says."""
+    """Loader of images and labels on the device; `images.on_device` decodes them there, too."""
     dataset: Dataset[Any] = EncodedImages(images) if images.on_device else images
     loader: DataLoader[Any] = DataLoader(
         dataset if part is None else Subset(dataset, part),
@@ -117,6 +118,5 @@ def on_device(
         generator=torch.Generator(),
         **options,
     )
-    return CudaPrefetcher(
-        loader, device, Decoder(images.transform) if images.on_device else to_device
-    )
+    move = Decoder(images.transform) if images.on_device else to_device
+    return CudaPrefetcher(loader, device, move)

@@ -25,7 +25,7 @@ from engine.config.compose import compose_run, composing
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text
 from engine.config.run_name import CONF
-from engine.config.values import check_arguments, content_of
+from engine.config.values import check_arguments, resolved_content
 from engine.data.acquisition import read_or_download
 from engine.data.loader import worker_count
 from engine.progress import busy, watched
@@ -83,7 +83,7 @@ def compose_preparation(arguments: Sequence[str]) -> tuple[DictConfig, DictConfi
                 OmegaConf.update(own, override.key_or_group, override.value())
             else:
                 others.append(str(override.input_line))
-        check_arguments("", PreparationSettings, content_of(own))
+        check_arguments("", PreparationSettings, resolved_content(own))
         named = f"--config-name={options.config_name}"
         config = compose_run([named, *others], return_hydra_config=True)
         with open_dict(config):

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from core.errors import UserError
 from core.files import DamagedFileError
 from engine.config.errors import ConfigurationError
-from engine.config.protocol import differences
+from engine.config.protocol import deviations
 from engine.trained_run import load_config
 from tracking.run_folder import RunFolder
 
@@ -32,7 +32,7 @@ def folds_by_seed(groups: Sequence[Path], trusted: Sequence[str] = ()) -> dict[i
         first = next(iter(configs))
         if "folds" not in (config.get("validation") or {}):
             raise UserError(f"{run} has no folds; train with validation=fold or musgrave")
-        if other := differences(shared_settings(configs[first]), shared_settings(config)):
+        if other := deviations(shared_settings(configs[first]), shared_settings(config)):
             changed = ", ".join(difference.key for difference in other)
             raise UserError(f"{run} is another configuration than {first}: {changed}")
         folds = found.setdefault(config.seed, {})

@@ -10,6 +10,8 @@ import yaml
 
 from core.errors import UserError
 from core.files import DamagedFileError
+from engine.config.dataset import dataset_name
+from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from reporting.directions import directions
 from reporting.run import DAMAGED, Run
@@ -74,7 +76,7 @@ def read_refused(folder: RunFolder) -> Run:
 
 def read_whole(folder: RunFolder) -> Run:
     config = read_config(folder.config)
-    check_place(folder, config)
+    check_folder(folder, config)
     ended = read_json(folder.status, StatusFile)
     environment = read_json(folder.environment, EnvironmentFile)
     records = read_records(folder.metrics)
@@ -104,8 +106,8 @@ def read_whole(folder: RunFolder) -> Run:
     )
 
 
-def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
-    """A folder that was renamed or moved must not count as what its name says.
+def check_folder(folder: RunFolder, config: dict[str, Any]) -> None:
+    """Check that a run folder, which may have been renamed or moved, fits its configuration.
 
     Raises:
         DamagedFileError: its configuration is of another seed, dataset or group.
@@ -116,17 +118,24 @@ def check_place(folder: RunFolder, config: dict[str, Any]) -> None:
         raise DamagedFileError(
             f"{folder.config}: its seed is {own}; name the folder seed{own} again"
         )
-    data = config.get("dataset", {})
-    target = data.get("_target_")
+    settings = config.get("dataset", {})
+    target = settings.get("_target_")
     expected = datasets().get(dataset, {}).get("_target_", target)
-    own_names = (data.get("name"), Path(str(data.get("path", ""))).stem)  # a table has its own
-    if target and target != expected and dataset not in own_names:
+    if target and target != expected and dataset != csv_name(folder, settings):
         raise DamagedFileError(f"{folder.config}: its dataset is {target}, which is not {dataset}")
     name = config.get("group")
     if name and not group.startswith(f"{name}_"):
         raise DamagedFileError(
             f"{folder.config}: its group is {name}, which is not that of {group}"
         )
+
+
+def csv_name(folder: RunFolder, settings: dict[str, Any]) -> str:
+    """The name that a CSV file gives to its dataset; empty for the other datasets."""
+    try:
+        return dataset_name(settings, choice="")
+    except ConfigurationError as error:
+        raise DamagedFileError(f"{folder.config}: {error}") from error
 
 
 @cache

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.distance import Cosine
 from core.reducer import Mean
 from core.types import Distance
-from engine.config.annotations import described, fits
+from engine.config.annotations import described_in_words, fits
 
 INF, NAN = float("inf"), float("nan")
 
@@ -62,4 +62,4 @@ def test_a_value_is_of_the_type_and_in_the_range(
     ],
 )
 def test_an_annotation_in_words(annotation: object, words: str) -> None:
-    assert described(annotation).startswith(words)
+    assert described_in_words(annotation).startswith(words)

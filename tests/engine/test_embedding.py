@@ -27,7 +27,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from engine.embed_split import embed_split
-from engine.build import disband
+from engine.build import shutdown
 from engine.measure import measure
 
 class Numbers(torch.utils.data.Dataset):
@@ -61,7 +61,7 @@ model = fabric.setup_module(Embedder())
 who = measure(fabric, model, {"test": Numbers(5)}, lambda *_: {"by": fabric.global_rank}, 2, 0)
 assert who == {"test/by": 0}  # and every process knows
 Path(sys.argv[1], f"{fabric.global_rank}.json").write_text(json.dumps(found))
-disband(fabric)
+shutdown(fabric)
 """
 
 

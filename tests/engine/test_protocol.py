@@ -18,10 +18,10 @@ def claim(*overrides: str) -> ProtocolCheck | None:
         return check_claimed_protocol(compose("config", overrides=list(overrides)), overrides)
 
 
-def differences(*overrides: str) -> dict[str, tuple[Any, Any]]:
+def deviations(*overrides: str) -> dict[str, tuple[Any, Any]]:
     found = claim(*overrides)
     assert found
-    return {key: (there, here) for key, there, here in found.differences}
+    return {key: (there, here) for key, there, here in found.deviations}
 
 
 def test_nothing_claimed() -> None:
@@ -32,35 +32,35 @@ def test_nothing_claimed() -> None:
     "free", ["seed=3", "paths.runs=elsewhere", "tracker.mode=disabled", "trainer.workers=0"]
 )
 def test_what_changes_no_number_is_no_difference(free: str) -> None:
-    assert not differences(MARGIN, free)
-    assert not differences(MARGIN)
+    assert not deviations(MARGIN, free)
+    assert not deviations(MARGIN)
 
 
 def test_a_changed_number_is_one_difference_with_both_values() -> None:
     """The embedding size stands in the loss, too, where it is the backbone's."""
     overrides = ("experiment=roth2020/cub200/arcface", "backbone.embedding_dim=512")
-    assert differences(*overrides) == {"backbone.embedding_dim": (128, 512)}
+    assert deviations(*overrides) == {"backbone.embedding_dim": (128, 512)}
 
 
 def test_another_network_is_one_difference() -> None:
-    found = differences(MARGIN, "backbone=bninception", "transform.crop=256")
+    found = deviations(MARGIN, "backbone=bninception", "transform.crop=256")
     assert found == {"backbone": ("resnet50", "bninception"), "transform.crop": (224, 256)}
 
 
 def test_other_choices_that_bring_others_are_seen() -> None:
-    found = differences(MARGIN, "validation=classes", "sampler=class_random", "metric=[nmi]")
+    found = deviations(MARGIN, "validation=classes", "sampler=class_random", "metric=[nmi]")
     assert found == {"validation": ("none", "classes"), "sampler.replacement": (True, False)}
 
 
 def test_the_loss_of_a_row_is_part_of_it() -> None:
-    found = differences("experiment=roth2020/cub200/softmax", "loss=triplet", "batchminer=random")
+    found = deviations("experiment=roth2020/cub200/softmax", "loss=triplet", "batchminer=random")
     assert found["loss"] == ("NormalizedSoftmax", "TripletMargin")
     assert found["batchminer"] == ("NoneType", "RandomMiner")
 
 
 def test_a_protocol_leaves_loss_and_miner_open_but_nothing_else() -> None:
-    assert not differences("protocol=roth2020/sop", "loss=triplet", "loss.margin=0.1")
-    found = differences("protocol=roth2020/sop", "batchminer=random", "trainer.epochs=9")
+    assert not deviations("protocol=roth2020/sop", "loss=triplet", "loss.margin=0.1")
+    found = deviations("protocol=roth2020/sop", "batchminer=random", "trainer.epochs=9")
     assert found == {"trainer.epochs": (100, 9)}
 
 
@@ -74,7 +74,7 @@ def test_any_run_can_be_held_against_a_study() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=["loss=triplet"])
     found = compare(config, ["loss=triplet"], "protocol=roth2020/cub200")
-    assert "backbone.batchnorm" in [difference.key for difference in found.differences]
+    assert "backbone.batchnorm" in [difference.key for difference in found.deviations]
 
 
 def test_it_leaves_hydra_as_it_was() -> None:
@@ -94,5 +94,5 @@ def test_the_table_gives_the_reason() -> None:
     assert "larger images score higher" in captured.get()
     assert found.record() == {
         "claim": MARGIN,
-        "differences": {"transform.crop": {"protocol": 224, "run": 256}},
+        "deviations": {"transform.crop": {"protocol": 224, "run": 256}},
     }

@@ -24,8 +24,8 @@ from engine.data.gpu_decode import Decoder, EncodedImages, collate
 from engine.data.image_source import (
     ImageSource,
     SourceConfig,
-    choose,
     open_or_build_cache,
+    select_source,
     source_of,
 )
 from engine.data.loader import SeededBatches, evaluation_loader, training_loader
@@ -65,7 +65,7 @@ def test_a_cache_has_the_pixels_of_the_files(
 ) -> None:
     train.transform = transforms.train
     from_files = epoch(train)
-    assert choose(choice("cache", tmp_path), train).startswith("cache ")
+    assert select_source(choice("cache", tmp_path), train).startswith("cache ")
     monkeypatch.setattr(images_module, "read_image", None)  # no file is read any more
     for (images, labels), (others, other_labels) in zip(from_files, epoch(train), strict=True):
         assert images.equal(others)
@@ -75,9 +75,9 @@ def test_a_cache_has_the_pixels_of_the_files(
 def test_a_cache_is_built_once(
     train: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = choose(choice("cache", tmp_path), train)
+    first = select_source(choice("cache", tmp_path), train)
     monkeypatch.setattr(source_module, "write", None)
-    assert choose(choice("cache", tmp_path), train) == first
+    assert select_source(choice("cache", tmp_path), train) == first
 
 
 def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_what_killed_processes_left_of_caches_is_removed(train: Images, tmp_path
         part.mkdir(parents=True)
         (part / "pixels.bin").touch()
     with FileLock(busy.with_suffix(".lock")):
-        choose(choice("cache", tmp_path), train)
+        select_source(choice("cache", tmp_path), train)
     assert not left.exists()
     assert busy.exists()
 
@@ -96,14 +96,14 @@ def test_another_size_is_another_cache(train: Images, tmp_path: Path) -> None:
     names = set()
     for size in (40, 41):
         train.transform, train.cache = musgrave(32, size).train, None
-        names.add(choose(choice("cache", tmp_path), train))
+        names.add(select_source(choice("cache", tmp_path), train))
         assert min(train.prepared(0).size) == size
     assert len(names) == 2
 
 
 def build(images: Images, folder: Path, gate: "multiprocessing.Barrier") -> None:
     gate.wait()
-    choose(choice("cache", folder), images)
+    select_source(choice("cache", folder), images)
 
 
 def test_several_processes_build_one_cache(train: Images, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_several_processes_build_one_cache(train: Images, tmp_path: Path) -> Non
     folders = [path for path in (tmp_path / "caches").iterdir() if path.is_dir()]
     assert len(folders) == 1
     from_files = [np.asarray(train.prepared(number)) for number in range(len(train))]
-    choose(choice("cache", tmp_path), train)
+    select_source(choice("cache", tmp_path), train)
     assert train.cache is not None
     kept = [np.asarray(train.prepared(number)) for number in range(len(train))]
     assert all((a == b).all() for a, b in zip(from_files, kept, strict=True))
@@ -157,7 +157,7 @@ def table_of(images: Images) -> Table:
 def test_no_room_is_one_error(train: Images, tmp_path: Path) -> None:
     (tmp_path / "caches").write_text("a file where the folder should be")
     with pytest.raises((DatasetError, OSError)):
-        choose(choice("cache", tmp_path), train)
+        select_source(choice("cache", tmp_path), train)
 
 
 @pytest.mark.parametrize("transforms", [base(32, 40), musgrave(32, 40)])
@@ -171,7 +171,7 @@ def test_a_device_draws_the_same_and_rounds_otherwise(
         Image.fromarray(np.roll(photo, 5 * number, axis=1)).save(path, quality=95)
     train.transform = transforms.train
     on_host = epoch(train)
-    assert choose(choice("device", tmp_path), train) == "device"
+    assert select_source(choice("device", tmp_path), train) == "device"
     for (images, labels), (others, other_labels) in zip(on_host, epoch(train), strict=True):
         assert labels.equal(other_labels)
         assert others.shape == images.shape
@@ -210,10 +210,10 @@ def test_a_lock_dies_with_its_process(train: Images, tmp_path: Path) -> None:
     process.join(60)
     assert process.exitcode == -9
     assert list((tmp_path / "caches").glob("*.part"))
-    assert choose(choice("cache", tmp_path), train).startswith("cache")
+    assert select_source(choice("cache", tmp_path), train).startswith("cache")
     assert not list((tmp_path / "caches").glob("*.part"))
 
 
 def die_building(images: Images, folder: Path) -> None:
     images.prepared = lambda _: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
-    choose(choice("cache", folder), images)
+    select_source(choice("cache", folder), images)
