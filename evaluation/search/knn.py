@@ -7,7 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.search.backend import Backend, check, choose_precisions, uses_faiss, uses_two_stage
+from evaluation.search.backend import (
+    Backend,
+    check_backend,
+    choose_precisions,
+    uses_faiss,
+    uses_two_stage,
+)
 from evaluation.search.chunks import MEMORY, in_chunks
 from evaluation.search.faiss_knn import faiss_knn
 from evaluation.search.space import (
@@ -73,7 +79,7 @@ def nearest_neighbors(
     points = normalize_for_search(embeddings.detach(), distance)
     position = torch.full_like(all_samples, NO_NEIGHBOR)
     position[gallery] = all_samples[: len(gallery)]
-    check(backend, points.device)
+    check_backend(backend, points.device)
     if uses_faiss(backend, points.device, k):
         found = faiss_knn(points[queries], points[gallery], k, position[queries], distance, memory)
     elif uses_two_stage(backend, points.device):
