@@ -10,11 +10,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from core.types import Embeddings, Labels
-from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.clusters import Clusters
 from evaluation.metrics.ranking import Ranking
 from evaluation.metrics.spectrum import Spectrum, singular_values
 from evaluation.search.backend import Backend
-from evaluation.search.knn import Neighbors, nearest_neighbors
+from evaluation.search.knn import nearest_neighbors
+from evaluation.search.neighbors import Neighbors
 from evaluation.search.pairs import Pairs
 from evaluation.search.ranks import relevant_ranks
 from evaluation.search.space import Distance, normalize_for_search

@@ -17,7 +17,7 @@ from evaluation.metrics.map import average_precision
 from evaluation.metrics.metric import Metric
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.search.chunks import MEMORY
-from evaluation.search.knn import NO_NEIGHBOR
+from evaluation.search.neighbors import NO_NEIGHBOR
 from evaluation.search.space import Distance
 
 PerQuery = pd.DataFrame
