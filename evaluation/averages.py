@@ -1,4 +1,4 @@
-"""From one score per query to numbers: over queries, classes, categories, and how sure they are."""
+"""Averages of query scores: over queries, classes and categories, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +17,23 @@ from evaluation.metrics.undefined import UndefinedError
 
 @dataclass(frozen=True)
 class Averages:
-    """Which numbers are made of the scores of a metric, besides their mean over queries.
+    """Averages: computes means and confidence intervals of the query scores of each metric.
 
+        <metric>                  mean over queries
         <metric>/class_average    mean over classes of the mean over the queries of the class
-        <metric>/<category>       mean over the queries of a category, in the whole gallery
-        <metric>/low, /high       bootstrap interval of the mean over queries
+        <metric>/<category>       mean over the queries of a category, which search all the gallery
+        <metric>/low, /high       bootstrap confidence interval of the mean over queries
 
-    Only queries with something to find count. Elsewhere: the class average is avg_of_avgs in
+    Queries without a relevant item are excluded. Elsewhere: the class average is avg_of_avgs in
     pytorch-metric-learning.
 
     Args:
-        by_class: whether classes are averaged.
-        by_category: whether categories are, where the dataset has any.
-        bootstrap: resamples of the interval, 0 for none; see `evaluation.bootstrap`.
-        confidence: of the interval.
-        seed: of the resamples, the same for all metrics.
+        by_class: whether to compute the class average.
+        by_category: whether to average by category, if the dataset has categories.
+        bootstrap: number of resamples of the interval, 0 for no interval; see
+            `evaluation.bootstrap`.
+        confidence: confidence level of the interval.
+        seed: seed of the resamples, the same for all metrics.
     """
 
     by_class: bool = False
@@ -41,7 +43,7 @@ class Averages:
     seed: Seed = 0
 
     def names(self, metric: str) -> list[str]:
-        """The numbers of a metric, its mean over queries first; categories are not known yet."""
+        """Names of the averages of a metric, the mean over queries first, without categories."""
         by_class = [f"{metric}/class_average"] if self.by_class else []
         return [metric, *by_class, *([f"{metric}/low", f"{metric}/high"] if self.bootstrap else [])]
 
@@ -51,32 +53,33 @@ class Averages:
         labels: Labels,
         categories: Sequence[str] | None = None,
     ) -> dict[str, dict[str, Tensor]]:
-        """The numbers of every metric by their names.
+        """Compute the averages of every metric: metric -> name -> value.
 
         Args:
-            scores: metric -> one for each query with something to find, at least one metric.
-            labels: those of these queries; `categories` likewise.
+            scores: metric -> one score per query with a relevant item; at least one metric.
+            labels: labels of these queries.
+            categories: super-classes of these queries.
 
         Raises:
-            UndefinedError: no query has anything to find.
+            UndefinedError: no query has a relevant item in the gallery.
         """
         if len(labels) == 0:
             raise UndefinedError("no query has anything relevant in the gallery")
         table = torch.stack(list(scores.values()), dim=1)
         columns = [table.mean(dim=0)]
         if self.by_class:
-            of_class = means_by_group(table, torch.unique(labels, return_inverse=True)[1])
-            columns.append(of_class.mean(dim=0))
+            class_means = means_by_group(table, torch.unique(labels, return_inverse=True)[1])
+            columns.append(class_means.mean(dim=0))
         if self.bootstrap:
             columns += self._interval(table)
         names = {metric: self.names(metric) for metric in scores}
         if self.by_category and categories is not None and any(categories):
-            names_of_categories, groups = np.unique(np.asarray(categories), return_inverse=True)
+            category_names, groups = np.unique(np.asarray(categories), return_inverse=True)
             columns += means_by_group(table, torch.from_numpy(groups).to(table.device))
             names = {
                 metric: [
                     *names[metric],
-                    *(f"{metric}/{category}" for category in names_of_categories),
+                    *(f"{metric}/{category}" for category in category_names),
                 ]
                 for metric in names
             }
@@ -87,7 +90,7 @@ class Averages:
         }
 
     def _interval(self, table: Float[Tensor, "Q M"]) -> tuple[Tensor, ...]:
-        """Lower and upper ends for every metric."""
+        """Lower and upper ends of the confidence interval of every metric."""
         ends = bootstrap_intervals(
             table.T, resamples=self.bootstrap, confidence=self.confidence, seed=self.seed
         )
@@ -95,6 +98,6 @@ class Averages:
 
 
 def means_by_group(table: Float[Tensor, "Q M"], groups: Labels) -> Float[Tensor, "G M"]:
-    """The mean of each column over each group 0..G-1, all of which occur."""
+    """Mean of each column over each group 0..G-1; every group is non-empty."""
     sums, sizes = sums_by_group(table, groups, int(groups.max()) + 1)
     return sums / sizes[:, None]

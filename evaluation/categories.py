@@ -1,4 +1,4 @@
-"""Each category evaluated as if it were the whole dataset."""
+"""Evaluation within categories: each super-class is evaluated as a dataset of its own."""
 
 import math
 from collections.abc import Sequence
@@ -13,39 +13,41 @@ from evaluation.evaluator import COUNTS, Evaluator, Results
 
 
 def within_categories(
-    evaluation: Evaluator,
+    evaluator: Evaluator,
     embeddings: Embeddings,
     labels: Labels,
     categories: Sequence[str],
     is_query: Bool[Tensor, " N"] | None = None,
     is_gallery: Bool[Tensor, " N"] | None = None,
 ) -> dict[str, Results]:
-    """All metrics of each category, its queries searching and clustering among themselves.
+    """Evaluate each category on its own: queries search only the gallery items of their category.
 
-    Unlike `<metric>/<category>` of `evaluation.averages.Averages`, whose queries search the whole
-    gallery: here only those neighbours are in the way that share the category. The mean over the
-    categories, `mean_over_categories`, is what the WithSameParentLabelTester of
-    pytorch-metric-learning reports.
+    The `<metric>/<category>` of `evaluation.averages.Averages` differs: its queries search the
+    whole gallery. The mean over categories (`mean_over_categories`) is what the
+    WithSameParentLabelTester of pytorch-metric-learning reports.
 
     Args:
+        evaluator: metrics to compute.
         categories: super-class of each sample.
+        is_query: which samples are queries; None means all of them.
+        is_gallery: which samples form the gallery; None means all of them.
     """
     results = {}
     for category in sorted(set(categories)):
-        chosen = torch.from_numpy(np.asarray(categories) == category).to(labels.device)
-        results[category] = evaluation(
-            embeddings[chosen],
-            labels[chosen],
-            None if is_query is None else is_query.to(labels.device)[chosen],
-            None if is_gallery is None else is_gallery.to(labels.device)[chosen],
+        in_category = torch.from_numpy(np.asarray(categories) == category).to(labels.device)
+        results[category] = evaluator(
+            embeddings[in_category],
+            labels[in_category],
+            None if is_query is None else is_query.to(labels.device)[in_category],
+            None if is_gallery is None else is_gallery.to(labels.device)[in_category],
         )
     return results
 
 
 def mean_over_categories(results: dict[str, Results]) -> Results:
-    """The mean of every number over the categories where it is defined, each counting the same.
+    """Unweighted mean of every metric over the categories in which it is defined.
 
-    Numbers of queries are added up; spectra, lists of numbers, are left out.
+    Numbers of queries are summed. Metrics that are lists, such as spectra, are excluded.
     """
     names = [
         name for name, value in next(iter(results.values())).items() if type(value) is not list

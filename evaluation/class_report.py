@@ -1,4 +1,4 @@
-"""Which classes are hard, and what they are taken for."""
+"""Class report: retrieval scores of each class and the classes it is confused with."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 Counts = Int[np.ndarray, " Q"]
 
 COLUMNS = ("class", "queries", "recall@1", "average_precision", "taken_for")
-MAX_LISTED = 3  # most frequent confusions that are listed
+MAX_LISTED = 3  # number of confused classes that are listed, the most frequent ones
 
 
 def class_report(
@@ -19,16 +19,17 @@ def class_report(
     nearest_labels: Counts,
     class_names: list[str],
 ) -> pd.DataFrame:
-    """One row per class, hardest first: by Recall@1, then average precision, then name.
+    """Class report: one row per class, sorted by Recall@1, average precision and name, ascending.
 
-    `taken_for` lists the classes of the wrong nearest neighbours as `name (queries)`, the most
-    frequent first; equally frequent ones by name.
+    The column `taken_for` lists the classes of wrong nearest neighbours as `name (queries)`,
+    sorted by frequency, then by name.
 
     Args:
         labels: class of each query, an index into `class_names`.
         first_hits: rank of the first relevant item, from 1.
-        average_precisions: of each query.
+        average_precisions: average precision of each query.
         nearest_labels: class of the nearest neighbour of each query.
+        class_names: names of all classes.
     """
     rows = []
     for label in np.unique(labels):
@@ -44,7 +45,7 @@ def class_report(
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown; numbers with three digits after the point."""
+    """The table in Markdown; floats have three decimals."""
     lines = [list(table.columns), ["---"] * len(table.columns)]
     lines += [[format_cell(value) for value in row] for row in table.itertuples(index=False)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Embedding a set of images: a measurement that leaves everything as it found it."""
+"""Embedding of a dataset: model outputs in evaluation mode, with all states restored after."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from core.types import Embeddings, Labels
 
 
 class Embedded(NamedTuple):
-    """The embeddings of a set, in the order of its loader, at least float32, and their labels."""
+    """Embeddings and labels of a dataset in the order of its loader; embeddings >= float32."""
 
     embeddings: Embeddings
     labels: Labels
@@ -25,9 +25,9 @@ def embed(
 ) -> Embedded:
     """Embed every batch of `(images, labels)` with the model in evaluation mode, without gradient.
 
-    One pass, in which no batch waits for another: the workers of a loader read ahead, pinned
-    images are copied while the device computes, and nothing comes back to the host before the end.
-    The result stays on `device`. The mode of each submodule and all random states are put back.
+    The pass does not synchronise with the device: loader workers prefetch, pinned images are
+    copied asynchronously, and nothing is copied back to the host. The result stays on `device`.
+    The mode of each submodule and all random states are restored afterwards.
 
     Raises:
         ValueError: the loader is empty.
@@ -44,19 +44,19 @@ def embed(
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """`model.eval()` for a while; a submodule that was frozen in either mode is so again after."""
+    """Set the model to evaluation mode, and restore the mode of each submodule on exit."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         yield
     finally:
         for module, training in modes.items():
-            module.training = training  # not .train(), which descends and may be overridden
+            module.training = training  # .train() would recurse and may be overridden
 
 
 @contextmanager
 def preserve_random_state(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn inside, by a model or an image transform, was never drawn."""
+    """Restore the random states of Python, NumPy and torch on exit."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -1,4 +1,4 @@
-"""What metrics share: an embedded set and its neighbours, clusters and spectrum."""
+"""Embedded set: embeddings and labels with the neighbours, clusters and spectrum of metrics."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from core.types import Embeddings, Labels
-from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.clusters import Clusters
 from evaluation.metrics.ranking import Ranking
 from evaluation.metrics.spectrum import Spectrum, singular_values
 from evaluation.search.backend import Backend
-from evaluation.search.knn import Neighbors, nearest_neighbors
+from evaluation.search.knn import nearest_neighbors
+from evaluation.search.neighbors import Neighbors
 from evaluation.search.pairs import Pairs
 from evaluation.search.ranks import relevant_ranks
 from evaluation.search.space import Distance, normalize_for_search
 
 
 class Clustering(Protocol):
-    """Puts points into `num_clusters` clusters, such as `evaluation.clustering.kmeans.kmeans`."""
+    """Clustering algorithm: assigns points to `num_clusters` clusters, as k-means does."""
 
     def __call__(
         self, points: Embeddings, num_clusters: int, *, seed: int, memory: int
@@ -30,19 +31,19 @@ class Clustering(Protocol):
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How neighbours are found and clusters formed; the arguments are those of `Evaluation`."""
+    """Search configuration: how neighbours and clusters are computed; arguments of `Evaluator`."""
 
     distance: Distance
     clustering: Clustering
     num_clusters: int | None
     clustering_seeds: Sequence[int]
     memory: int
-    depth: int = 1  # neighbours of a query that some metric looks at
+    depth: int = 1  # largest number of neighbours per query that a metric uses
     backend: Backend = "auto"
 
 
 class EmbeddedSet:
-    """The things a metric may ask for by the name of its parameters, computed when first used.
+    """Embedded set: provides the inputs of metrics as attributes, computed on first use.
 
     Raises:
         ValueError: embeddings or labels of the wrong shape, empty or not finite.
@@ -62,7 +63,7 @@ class EmbeddedSet:
         self.gallery = flagged_indices(is_gallery, labels)
 
     def rankings(self) -> Iterator[tuple[Int[Tensor, " Q"], Ranking]]:
-        """The ranking of all queries with something to find, in parts."""
+        """Yield the rankings of all queries with a relevant item, a chunk of queries at a time."""
         return relevant_ranks(
             self.embeddings,
             self.labels,
@@ -75,7 +76,7 @@ class EmbeddedSet:
 
     @cached_property
     def neighbors(self) -> Neighbors:
-        """The nearest neighbours of every query, as deep as the deepest metric looks."""
+        """The `config.depth` nearest neighbours of every query."""
         return nearest_neighbors(
             self.embeddings,
             self.config.depth,
@@ -88,7 +89,7 @@ class EmbeddedSet:
 
     @cached_property
     def clusterings(self) -> list[Clusters]:
-        """One clustering of the whole set, queries and gallery, per seed."""
+        """One clustering per seed of all samples, queries and gallery together."""
         config = self.config
         points = normalize_for_search(self.embeddings, config.distance)
         num_clusters = config.num_clusters or len(torch.unique(self.labels))
@@ -99,7 +100,7 @@ class EmbeddedSet:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """Every query with every gallery item, never all at once."""
+        """All pairs of a query and a gallery item, computed in chunks."""
         return Pairs(
             self.embeddings,
             self.labels,
@@ -111,7 +112,7 @@ class EmbeddedSet:
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """Singular values of the embeddings as the model put them out."""
+        """Singular values of the embeddings as the model returns them."""
         return singular_values(self.embeddings)
 
     @cached_property
@@ -121,6 +122,7 @@ class EmbeddedSet:
 
 
 def check_embeddings(embeddings: Embeddings, labels: Labels) -> None:
+    """Raise a ValueError unless embeddings are finite, of shape (N, D), with N > 0 labels."""
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or len(labels) == 0:
         shapes = f"{tuple(embeddings.shape)} and {tuple(labels.shape)}"
         raise ValueError(f"embeddings (N, D) and labels (N,) with N > 0 expected, got {shapes}")
@@ -130,7 +132,7 @@ def check_embeddings(embeddings: Embeddings, labels: Labels) -> None:
 
 
 def flagged_indices(flags: Bool[Tensor, " N"] | None, labels: Labels) -> Int[Tensor, " Q"]:
-    """Where `flags` is true; None chooses everything."""
+    """Indices of the samples whose flag is true; None means all samples."""
     if flags is None:
         return torch.arange(len(labels), device=labels.device)
     if flags.shape != labels.shape:

@@ -1,4 +1,4 @@
-"""Several embeddings of the same samples as one: heads of a model, or models of an ensemble."""
+"""Ensemble: concatenates embeddings of several heads or models into one embedding per sample."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,21 @@ from core.types import Embeddings
 def concatenate_embeddings(
     parts: Sequence[Embeddings], weights: Sequence[float] | None = None
 ) -> Embeddings:
-    """Unit vectors whose cosine is the weighted mean of the cosines of the parts.
+    """Concatenated embeddings: unit vectors whose cosine is the weighted mean of the cosines.
 
         combined = [w_1 x_1/|x_1|, ..., w_n x_n/|x_n|] / |w|,   cosine = Σ w_i² cosine_i / Σ w_i²
 
     With equal weights this is the concatenation of several runs that Musgrave et al. 2020
-    (https://arxiv.org/abs/2003.08505) evaluate, four models of 128 dimensions making 512; with
-    weights the combined embedding of DiVA (Milbich et al. 2020, https://arxiv.org/abs/2004.13458).
+    (https://arxiv.org/abs/2003.08505) evaluate: four models of 128 dimensions give 512. With
+    weights it is the combined embedding of DiVA (Milbich et al. 2020,
+    https://arxiv.org/abs/2004.13458).
 
     Args:
-        parts: (N, D_i), the same samples in the same order, dimensions may differ.
-        weights: one for each part, >= 0 and not all 0; None means equal ones.
+        parts: embeddings (N, D_i) of the same samples in the same order; D_i may differ.
+        weights: one weight per part, >= 0 and not all 0; None means equal weights.
 
     Raises:
-        ValueError: no parts, different numbers of samples, or impossible weights.
+        ValueError: no parts, different numbers of samples, or invalid weights.
     """
     weights = [1.0] * len(parts) if weights is None else list(weights)
     sizes = sorted({len(part) for part in parts})
@@ -46,14 +47,17 @@ def evaluate_ensemble(
     weights: Mapping[str, float] | None = None,
     name: str = "combined",
 ) -> dict[str, Embeddings]:
-    """Every part under its own name, and their combination under `name`.
+    """Embeddings to evaluate: every part under its own name, and the ensemble under `name`.
 
     Args:
-        parts: what a model with several heads puts out, or several runs do.
-        weights: see `concatenate_embeddings`; a part without one stays out of the combination.
+        parts: name -> embeddings of a head or of a run.
+        weights: name -> weight, see `concatenate_embeddings`; parts without a weight are not in
+            the ensemble.
+        name: name of the ensemble in the result.
 
     Raises:
-        ValueError: as `concatenate_embeddings`; `name` is taken, or a weight belongs to no part.
+        ValueError: see `concatenate_embeddings`; or a part is called `name`, or a weight names no
+            part.
     """
     weights = dict.fromkeys(parts, 1.0) if weights is None else weights
     unknown = sorted(set(weights) - set(parts))

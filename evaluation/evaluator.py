@@ -1,4 +1,4 @@
-"""The evaluation of an embedded set: search once, cluster once, score every metric."""
+"""Evaluator: scores an embedded set by every metric, with one search and one clustering."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from evaluation.metrics.metric import Metric, check_value, depth_of, direction_o
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.per_query import SCORES, PerQuery, query_table
 from evaluation.query_scores import QueryScores, score_queries
-from evaluation.search.backend import Backend, check
+from evaluation.search.backend import Backend, check_backend
 from evaluation.search.chunks import MEMORY
 from evaluation.search.space import Distance
 
@@ -31,25 +31,26 @@ COUNTS = ("num_queries", "num_queries_excluded")
 
 
 class Evaluator:
-    """Measures an embedded set by named metrics.
+    """Evaluator: computes named metrics of an embedded set.
 
-    The parameters of a metric name its inputs (`evaluation.metrics.metric`), each computed once
-    and only if asked for. Scores are averaged over queries, metrics of clusters over restarts, with
-    the spread as `<metric>/std`. A metric that raises `UndefinedError` is NaN and logged once.
+    The parameters of a metric name its inputs (`evaluation.metrics.metric`). Each input is computed
+    once, and only if a metric uses it. Retrieval scores are averaged over queries. Clustering
+    metrics are averaged over restarts, with the standard deviation as `<metric>/std`. A metric that
+    raises `UndefinedError` is NaN, and the reason is logged once.
 
     Args:
         metrics: name -> metric.
-        distance: `cosine` or `euclidean`, of neighbours and clusters.
-        clustering: how clusters are formed.
-        num_clusters: None takes the number of classes of the evaluated set.
-        restarts: clusterings from different starts, averaged.
-        seed: of the first clustering; the next ones count up.
-        averages: what is made of the scores besides their mean over queries.
-        backend: the search: `torch`, `two_stage` (on the CPU), `faiss`, or `auto`, the fastest.
+        distance: `cosine` or `euclidean`, for both neighbours and clusters.
+        clustering: clustering algorithm, such as `evaluation.clustering.kmeans.kmeans`.
+        num_clusters: None means the number of classes in the evaluated set.
+        restarts: number of clusterings with different seeds that are averaged.
+        seed: seed of the first clustering; the next ones use seed + 1, seed + 2, ...
+        averages: averages of the scores that are computed besides their mean over queries.
+        backend: search backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`, the fastest.
         memory: working memory in bytes of search and clustering.
 
     Raises:
-        TypeError, ValueError: a metric asks for something unknown; there is no such backend.
+        TypeError, ValueError: a metric has an unknown input, or the backend does not exist.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Evaluator:
         memory: PositiveInt = MEMORY,
         averages: Averages | None = None,
     ) -> None:
-        check(backend, torch.device("cpu"))
+        check_backend(backend, torch.device("cpu"))
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
         self.metrics = dict(metrics)
@@ -86,7 +87,7 @@ class Evaluator:
 
     @property
     def higher_is_better(self) -> dict[str, bool | None]:
-        """Direction of every number; None where neither is better."""
+        """Whether each number is better when higher; None if neither direction is better."""
         directions: dict[str, bool | None] = dict.fromkeys(COUNTS)
         for name, inputs in self.inputs.items():
             directions |= dict.fromkeys(self._names(name), direction_of(inputs))
@@ -101,14 +102,15 @@ class Evaluator:
         is_gallery: Bool[Tensor, " N"] | None = None,
         categories: Sequence[str] | None = None,
     ) -> Results:
-        """Every metric by its name, as plain floats or lists of them.
+        """Compute every metric, returned by name as plain floats or lists of floats.
 
-        Besides the metrics: `num_queries`, the queries that were scored, and
-        `num_queries_excluded`, those without any relevant item in the gallery.
+        The results also hold `num_queries`, the number of scored queries, and
+        `num_queries_excluded`, the number of queries without a relevant item in the gallery.
 
         Args:
-            is_query: None means every sample; `is_gallery` likewise.
-            categories: super-class of each sample; used where `averages` asks for them.
+            is_query: which samples are queries; None means all of them.
+            is_gallery: which samples form the gallery; None means all of them.
+            categories: super-class of each sample; used if `averages` averages by category.
         """
         embeddings, labels = with_float64(embeddings), with_float64(labels)
         embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, self.config)
@@ -125,10 +127,10 @@ class Evaluator:
         *,
         k: int = 10,
     ) -> tuple[Results, PerQuery]:
-        """Every metric, and one row per query as of `evaluation.per_query`, from one search.
+        """Compute every metric and the table of `evaluation.per_query` from one search.
 
         Args:
-            k: neighbours kept of each query.
+            k: number of neighbours listed per query.
         """
         if k < 1:
             raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
@@ -144,12 +146,12 @@ class Evaluator:
     ) -> Results:
         averages = cache(partial(self._averages, query_scores, embedded_set.labels, categories))
 
-        def numbers_of(name: str) -> dict[str, Tensor]:
+        def compute(name: str) -> dict[str, Tensor]:
             return averages()[name] if name in self.retrieval else self._score(name, embedded_set)
 
         results: Results = {}
         for name in self.metrics:
-            results |= self._to_floats(name, partial(numbers_of, name))
+            results |= self._to_floats(name, partial(compute, name))
         if self.retrieval:
             excluded = len(embedded_set.queries) - len(query_scores.queries)
             results |= dict(zip(COUNTS, (len(query_scores.queries), excluded), strict=True))
@@ -158,14 +160,14 @@ class Evaluator:
     def _averages(
         self, query_scores: QueryScores, labels: Labels, categories: Sequence[str] | None
     ) -> dict[str, dict[str, Tensor]]:
-        """The numbers made of the scores of every metric of the ranking."""
+        """Average the scores of every retrieval metric."""
         if categories is not None:
             categories = [categories[q] for q in query_scores.queries.tolist()]
         scores = {name: query_scores.by_metric[name] for name in self.retrieval}
         return self.averages.compute(scores, labels[query_scores.queries], categories)
 
     def _score(self, name: str, embedded_set: EmbeddedSet) -> dict[str, Tensor]:
-        """One metric of anything but the ranking; mean and spread over several clusterings."""
+        """Compute a metric without per-query scores; mean and deviation over clusterings."""
         inputs = self.inputs[name]
         arguments = {
             input_name: getattr(embedded_set, input_name) for input_name in inputs - {"clusters"}
@@ -173,25 +175,27 @@ class Evaluator:
         if "neighbors" in inputs:
             arguments["neighbors"] = arguments["neighbors"].first(self.depths[name])
         metric = partial(self.metrics[name], **arguments)
-        several = "clusters" in inputs
-        found = [metric(clusters=c) for c in embedded_set.clusterings] if several else [metric()]
-        for value in found:
+        if "clusters" in inputs:
+            values = [metric(clusters=clusters) for clusters in embedded_set.clusterings]
+        else:
+            values = [metric()]
+        for value in values:
             check_value(name, value, "a tensor: one number, or a vector of them")
-        if not several:
-            return {name: found[0]}
-        values = torch.stack(found)
-        spread = [values.std(dim=0)] if len(values) > 1 else []
-        return dict(zip(self._names(name), [values.mean(dim=0), *spread], strict=True))
+        if "clusters" not in inputs:
+            return {name: values[0]}
+        per_restart = torch.stack(values)
+        deviation = [per_restart.std(dim=0)] if len(per_restart) > 1 else []
+        return dict(zip(self._names(name), [per_restart.mean(dim=0), *deviation], strict=True))
 
     def _names(self, name: str) -> list[str]:
-        """The numbers of one metric, but for categories."""
+        """Names of the results of one metric, without those of its categories."""
         if name in self.retrieval:
             return self.averages.names(name)
-        several = "clusters" in self.inputs[name] and len(self.config.clustering_seeds) > 1
-        return [name, f"{name}/std"] if several else [name]
+        has_restarts = "clusters" in self.inputs[name] and len(self.config.clustering_seeds) > 1
+        return [name, f"{name}/std"] if has_restarts else [name]
 
     def _to_floats(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> Results:
-        """The numbers of a metric as plain floats; NaN and a line in the log if there are none."""
+        """Results of a metric as plain floats; NaN and a warning if the metric is undefined."""
         try:
             return {number: value.tolist() for number, value in compute().items()}
         except UndefinedError as reason:
@@ -202,5 +206,5 @@ class Evaluator:
 
 
 def with_float64(values: Tensor) -> Tensor:
-    """Where the device has no float64 (MPS), on the CPU."""
+    """The values on a device that supports float64: the CPU instead of MPS."""
     return values.cpu() if values.device.type == "mps" else values

@@ -1,4 +1,4 @@
-"""One row per query: what it found, to look at and to compare two runs query by query."""
+"""Per-query table: one row per query with its scores and neighbours; compares two runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +17,18 @@ from evaluation.metrics.map import average_precision
 from evaluation.metrics.metric import Metric
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.search.chunks import MEMORY
-from evaluation.search.knn import NO_NEIGHBOR
+from evaluation.search.neighbors import NO_NEIGHBOR
 from evaluation.search.space import Distance
 
 PerQuery = pd.DataFrame
-PREFIX = "per_query/"  # sets these scores apart from a metric that has their name
+PREFIX = "per_query/"  # avoids a clash with a metric of the same name
 SCORES: dict[str, Metric] = {
     f"{PREFIX}num_relevant": lambda ranking: ranking.num_relevant,
     f"{PREFIX}first_hit": lambda ranking: ranking.ranks[:, 0],
     f"{PREFIX}average_precision": average_precision,
 }
 DTYPES = dict(zip(SCORES, ("Int64", "Int64", "float64"), strict=True))
-SHARED_COLUMNS = ["label", "category", "num_relevant"]  # what two runs have in common
+SHARED_COLUMNS = ["label", "category", "num_relevant"]  # equal in two runs on the same queries
 
 
 @torch.no_grad()
@@ -43,25 +43,26 @@ def per_query(
     distance: Distance = "cosine",
     memory: int = MEMORY,
 ) -> PerQuery:
-    """What every query finds, those with nothing to find included.
+    """Per-query table: one row per query, including queries without a relevant item.
 
     | column            | meaning                                                             |
     |-------------------|---------------------------------------------------------------------|
     | query             | index of the query in `embeddings`, ascending                       |
-    | label, category   | of the query; category is empty if there are none                   |
-    | num_relevant      | R, relevant items in the gallery                                    |
+    | label, category   | of the query; category is empty if the dataset has none             |
+    | num_relevant      | R, number of relevant items in the gallery                          |
     | first_hit         | rank of the first relevant item, 1 is nearest; missing if R = 0     |
     | average_precision | `map` of this query; missing if R = 0                               |
-    | neighbors         | its nearest gallery items, up to k, as indices in `embeddings`      |
-    | distances         | to these, 1 - cosine or Euclidean                                   |
+    | neighbors         | the k nearest gallery items, as indices into `embeddings`           |
+    | distances         | distances to the neighbours, 1 - cosine or Euclidean                |
 
-    Ranks put an irrelevant item before a relevant one exactly as near, so does every metric; among
-    `neighbors` the lower index comes first.
+    In ranks, as in every metric, an irrelevant item comes before a relevant item at the same
+    distance. In `neighbors`, the item with the lower index comes first.
 
     Args:
-        is_query: None means every sample; `is_gallery` likewise.
+        is_query: which samples are queries; None means all of them.
+        is_gallery: which samples form the gallery; None means all of them.
         categories: super-class of each sample.
-        k: neighbours kept of each query.
+        k: number of neighbours listed per query.
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
@@ -73,11 +74,11 @@ def per_query(
 def query_table(
     embedded_set: EmbeddedSet, query_scores: QueryScores, categories: Sequence[str] | None, k: int
 ) -> PerQuery:
-    """The table of `per_query` from a search that others share.
+    """Build the table of `per_query` from the scores of an earlier search.
 
     Args:
-        scored: `SCORES` among its metrics.
-        k: neighbours kept of each query, at most as many as were searched.
+        query_scores: scores that include the metrics in `SCORES`.
+        k: number of neighbours listed per query, at most the depth of the search.
     """
     queries, labels = embedded_set.queries, embedded_set.labels
     neighbors = embedded_set.neighbors.first(k)
@@ -98,25 +99,25 @@ def query_table(
 
 
 def save(table: PerQuery, path: Path) -> None:
-    """Write a Parquet file, whole or not at all; `pandas.read_parquet` reads it."""
+    """Write the table to a Parquet file atomically; `pandas.read_parquet` reads it."""
     write_atomically(path, lambda file: table.to_parquet(file, index=False))
 
 
 def ragged_lists(values: Tensor, exists: Tensor) -> "pd.Series[Any]":
-    """The kept values of each row."""
+    """The values of each row that exist, as lists."""
     rows = zip(values.tolist(), exists.tolist(), strict=True)
     return pd.Series([[value for value, keep in zip(*row, strict=True) if keep] for row in rows])
 
 
 def compare(before: PerQuery, after: PerQuery) -> pd.DataFrame:
-    """Two runs on the same queries side by side, the most improved queries first.
+    """Compare two runs on the same queries, the most improved queries first.
 
-    Columns: query, label, category, num_relevant, first_hit and average_precision of both
-    (`_before`, `_after`), and `change`, the gain in average precision. Queries with nothing to
-    find are left out.
+    Columns: query, label, category, num_relevant, first_hit and average_precision of both runs
+    (`_before`, `_after`), and `change`, the difference in average precision. Queries without a
+    relevant item are excluded.
 
     Raises:
-        ValueError: the two are not about the same queries.
+        ValueError: the two tables have different queries.
     """
     keys = ["query", *SHARED_COLUMNS]
     first, second = (

@@ -1,4 +1,4 @@
-"""What every query scores by every metric of the ranking, all of them on one search."""
+"""Query scores: the score of every query by every retrieval metric, from one search."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,25 +13,26 @@ from evaluation.metrics.metric import Metric, check_value
 
 
 class QueryScores(NamedTuple):
-    """The queries with something to find, and a score for each by every metric."""
+    """Query scores: the queries with a relevant item, and their scores by every metric."""
 
     queries: Int[Tensor, " Q"]  # indices into the embeddings, ascending
     by_metric: dict[str, Scores]
 
 
 def score_queries(embedded_set: EmbeddedSet, metrics: Mapping[str, Metric]) -> QueryScores:
-    """Search once and score every query with something to find by all `metrics`.
+    """Search once and score every query that has a relevant item by all `metrics`.
 
     Args:
-        metrics: name -> metric of a ranking.
+        metrics: name -> retrieval metric.
     """
     queries = [embedded_set.queries[:0]]
     scores = {name: [embedded_set.queries[:0].double()] for name in metrics}
-    for some, ranking in embedded_set.rankings() if metrics else ():
-        queries.append(some)
+    for chunk, ranking in embedded_set.rankings() if metrics else ():
+        queries.append(chunk)
         for name, metric in metrics.items():
             score = metric(ranking=ranking)
-            check_value(name, score, f"one score per query, ({len(some)},)", (len(some),))
+            check_value(name, score, f"one score per query, ({len(chunk)},)", (len(chunk),))
             scores[name].append(score)
-    found, order = torch.cat(queries).sort()
-    return QueryScores(found, {name: torch.cat(parts)[order] for name, parts in scores.items()})
+    ascending, order = torch.cat(queries).sort()
+    by_metric = {name: torch.cat(chunks)[order] for name, chunks in scores.items()}
+    return QueryScores(ascending, by_metric)

@@ -3,10 +3,11 @@
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.clustering.clusters import Clusters
 from evaluation.search.backend import choose_precisions
 from evaluation.search.chunks import in_chunks
 from evaluation.search.parallel import WorkerThreads
@@ -18,7 +19,6 @@ from evaluation.search.two_stage.low_precision import (
     round_points,
 )
 
-Clusters = Int[Tensor, " N"]  # 0..k-1
 Centroids = Float[Tensor, "C D"]
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels
-from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.clusters import Clusters
 
 
 class Contingency(NamedTuple):

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from core.ranges import PositiveInt, Seed
 from core.types import Embeddings
-from evaluation.clustering.assignment import Assignment, Centroids, Clusters
+from evaluation.clustering.assignment import Assignment, Centroids
+from evaluation.clustering.clusters import Clusters
 from evaluation.clustering.sums import ROWS, sums_by_group
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.chunks import MEMORY

@@ -1,4 +1,4 @@
-"""Alignment of the embeddings of a class: Wang and Isola, ICML 2020."""
+"""Alignment of the embeddings of each class: Wang and Isola, ICML 2020."""
 
 from core.types import Embeddings, Labels, Scalar
 from evaluation.metrics.dists import class_sums
@@ -6,16 +6,16 @@ from evaluation.metrics.undefined import UndefinedError
 
 
 def alignment(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """Mean squared Euclidean distance of two samples of one class, as unit vectors.
+    """Alignment: mean squared Euclidean distance of two unit embeddings of one class.
 
         alignment = E |x - y|² over pairs x != y of one class,   |x - y|² = 2 (1 - cosine)
 
-    Every pair counts the same, so a large class counts for more; `dists@intra` averages classes
-    instead, and is half as large. Range [0, 4]; no better direction by itself (0 for a collapsed
-    space), see `uniformity`. Exact, from the sums of the classes, float64.
-    Source: https://arxiv.org/abs/2005.10242, with its exponent α = 2.
+    The mean is over pairs, so that large classes have a large weight; `dists@intra` averages over
+    classes and uses the cosine distance, half of |x - y|². Range [0, 4]; no better direction by
+    itself (0 for a collapsed space), see `uniformity`. Exact, from the class sums, float64.
+    Source: https://arxiv.org/abs/2005.10242, with exponent α = 2.
 
-    Elsewhere: their positive pairs are two views of an image, here two images of a class.
+    Elsewhere: in the paper a positive pair is two views of an image, here two images of a class.
 
     Raises:
         UndefinedError: every class has one sample.

@@ -1,26 +1,26 @@
-"""Adjusted mutual information of classes and clusters: Vinh et al., JMLR 2010."""
+"""Adjusted mutual information (AMI): Vinh et al., JMLR 2010."""
 
 import torch
 from torch import Tensor
 
 from core.types import Labels, Scalar
-from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.clusters import Clusters
 from evaluation.clustering.contingency import Contingency, contingency, same_partition
 from evaluation.metrics.nmi import entropy, mutual_information
 
 
 def ami(labels: Labels, clusters: Clusters) -> Scalar:
-    """Mutual information above what chance gives, over the most that is possible above it.
+    """AMI: mutual information of classes and clusters, adjusted for chance.
 
         AMI = (I - E[I]) / ((H(classes) + H(clusters)) / 2 - E[I])
 
-    E[I] is the mean over all random clusterings with the same sizes, exact. Range: at most 1,
-    around 0 for random clusters whatever their number (NMI rises with it) and a little below for
-    worse ones; higher is better. Equal partitions score 1.
+    E[I] is the exact mean over all random clusterings with the same sizes. Range: at most 1, about
+    0 for random clusters of any number (NMI grows with the number), and slightly negative for worse
+    than random clusters; higher is better. Equal partitions score 1.
 
     Elsewhere: the same as scikit-learn's `adjusted_mutual_info_score` with its default arithmetic
-    mean, which pytorch-metric-learning calls AMI (its k-means has as many clusters as the queries
-    have classes).
+    mean, and as the AMI of pytorch-metric-learning (whose k-means has as many clusters as the
+    queries have classes).
 
     >>> round(ami(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])).item(), 4)
     0.5714
@@ -34,12 +34,12 @@ def ami(labels: Labels, clusters: Clusters) -> Scalar:
 
 
 def expected_information(table: Contingency) -> Scalar:
-    """Mean mutual information of two random partitions of these sizes, in nats.
+    """Expected mutual information of two random partitions with the sizes of the table, in nats.
 
         E[I] = Σ_classes a Σ_clusters b Σ_n  n/N log(N n / (a b)) P(n),   P hypergeometric
 
-    A term depends on the sizes a and b alone, and there are fewer different sizes than √(2N):
-    equal ones are counted, not repeated.
+    A term depends only on the sizes a and b, and there are fewer than √(2N) distinct sizes: each
+    term is computed once for all classes and clusters of equal size.
     """
     total = table.classes.sum()
     sizes, counts = torch.unique(table.classes, return_counts=True)
@@ -52,7 +52,7 @@ def expected_information(table: Contingency) -> Scalar:
 
 
 def expected_terms(size: Tensor, cluster_sizes: Tensor, total: Tensor) -> Tensor:
-    """Expected information that a class of `size` shares with clusters of `cluster_sizes` (K,)."""
+    """Expected mutual information (K,) of a class of `size` with clusters of `cluster_sizes`."""
     n = torch.arange(
         1, int(torch.minimum(size, cluster_sizes).max()) + 1, device=cluster_sizes.device
     )
@@ -67,6 +67,6 @@ def expected_terms(size: Tensor, cluster_sizes: Tensor, total: Tensor) -> Tensor
 
 
 def log_binomial(n: Tensor, k: Tensor) -> Tensor:
-    """log of n over k, float64; -∞ where k is not in 0..n, for there lgamma is infinite."""
+    """Logarithm of the binomial coefficient n over k, float64; -∞ if k is not in 0..n."""
     n, k = n.double(), k.double()
     return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)

@@ -1,6 +1,6 @@
-"""Density of the embedding space: distances inside and between classes, Roth et al. 2020.
+"""Embedding space density, distances within and between classes: Roth et al., ICML 2020.
 
-The paper, https://arxiv.org/abs/2002.08473, calls them π_intra, π_inter and π_ratio. As in their
+The paper, https://arxiv.org/abs/2002.08473, calls them π_intra, π_inter and π_ratio. As in its
 code, distances are cosine distances, 1 - cosine, in [0, 2]. None has a better direction.
 """
 
@@ -14,19 +14,20 @@ from core.types import Embeddings, Labels, Scalar
 from evaluation.clustering.sums import sums_by_group
 from evaluation.metrics.undefined import UndefinedError
 
-ROUNDING = 1e-12  # a mean distance this small is rounding
+ROUNDING = 1e-12  # mean distances up to this are rounding errors
 
 
 def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """Mean over classes of the mean cosine distance of two different samples of the class.
+    """Intra-class distance: mean over classes of the mean cosine distance of pairs of the class.
 
         intra = mean over classes of E (1 - x·y / (|x| |y|)) over pairs x != y of the class
 
-    Classes of one sample have no such pair and are left out. Range [0, 2], no better direction.
+    Classes of one sample have no pair and are excluded. Range [0, 2], no better direction.
     Float64. Source: Roth et al. 2020, https://arxiv.org/abs/2002.08473 (π_intra).
 
-    Elsewhere: the code of Roth et al. replaces classes of one sample by a maximum over the wrong
-    classes, infinite at times. Others take Euclidean distances, or those to the class mean.
+    Elsewhere: the code of Roth et al. assigns to classes of one sample a maximum over other
+    classes, which can be infinite. Other definitions use Euclidean distances or distances to the
+    class mean.
 
     Raises:
         UndefinedError: every class has one sample.
@@ -39,14 +40,15 @@ def intra(embeddings: Embeddings, labels: Labels) -> Scalar:
 
 
 def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """Mean cosine distance of the means of two different classes, of unit vectors.
+    """Inter-class distance: mean cosine distance between the mean unit embeddings of two classes.
 
         inter = E (1 - cosine of the means of a and b) over pairs of classes a != b
 
     Range [0, 2], no better direction. Float64. Source: as `dists@intra` (π_inter).
 
-    Elsewhere: the code of Roth et al. takes the means of embeddings at their own lengths, the same
-    for unit vectors. Others take Euclidean distances, or all pairs of samples of different classes.
+    Elsewhere: the code of Roth et al. averages embeddings without normalising them, which is the
+    same for unit vectors. Other definitions use Euclidean distances or all pairs of samples of
+    different classes.
 
     Raises:
         UndefinedError: there is only one class.
@@ -59,27 +61,27 @@ def inter(embeddings: Embeddings, labels: Labels) -> Scalar:
 
 
 def ratio(embeddings: Embeddings, labels: Labels) -> Scalar:
-    """How large classes are compared with the space between them.
+    """Density ratio: intra-class distance over inter-class distance.
 
         ratio = intra / inter
 
     Range [0, ∞), no better direction. Source: as `dists@intra` (π_ratio).
 
-    Elsewhere: dists@intra_over_inter in the code of Roth et al.
+    Elsewhere: called dists@intra_over_inter in the code of Roth et al.
 
     Raises:
         UndefinedError: intra or inter is undefined, or all classes have the same mean direction.
     """
-    between = inter(embeddings, labels)
-    if between <= ROUNDING:
+    inter_distance = inter(embeddings, labels)
+    if inter_distance <= ROUNDING:
         raise UndefinedError("all classes have the same mean direction")
-    return intra(embeddings, labels) / between
+    return intra(embeddings, labels) / inter_distance
 
 
 def class_sums(
     embeddings: Embeddings, labels: Labels
 ) -> tuple[Float[Tensor, "C D"], Int[Tensor, " C"]]:
-    """Sum of the unit vectors, in float64, and number of samples of each class that occurs."""
+    """Sum of the unit embeddings, in float64, and number of samples of each class."""
     classes, class_id = torch.unique(labels, return_inverse=True)
     return sums_by_group(l2_normalize(embeddings.double()), class_id, len(classes))
 

@@ -8,16 +8,16 @@ from evaluation.metrics.undefined import UndefinedError
 
 
 def effective_rank(spectrum: Spectrum) -> Scalar:
-    """Number of dimensions in use: the exponential of the entropy of the singular values.
+    """Effective rank: exponential of the entropy of the normalised singular values.
 
         erank = exp(-Σ p_i log p_i),   p = singular values / their sum
 
-    Of the embeddings as they are, not centred. Range [1, min(N, D)]: 1 if all embeddings lie on
-    one line, D if all directions are used alike. No better direction, though collapse shows as a
-    small number.
+    The embeddings are not centred. Range [1, min(N, D)]: 1 if all embeddings lie on one line
+    through the origin, D if all singular values are equal. No better direction, although a small
+    value indicates collapse.
 
-    Elsewhere: RankMe (Garrido et al., ICML 2023, https://arxiv.org/abs/2210.02885) is this plus
-    1e-7 on each p. Others take the eigenvalues of the covariance: the squares, centred.
+    Elsewhere: RankMe (Garrido et al., ICML 2023, https://arxiv.org/abs/2210.02885) adds 1e-7 to
+    each p. Other definitions use the eigenvalues of the covariance matrix.
 
     Raises:
         UndefinedError: all embeddings are zero.

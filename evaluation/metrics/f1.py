@@ -1,24 +1,24 @@
-"""Pairwise F1 of a clustering."""
+"""Pairwise F1 score of a clustering: Oh Song et al., CVPR 2017."""
 
 from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels, Scalar
-from evaluation.clustering.assignment import Clusters
+from evaluation.clustering.clusters import Clusters
 from evaluation.clustering.contingency import contingency
 from evaluation.metrics.undefined import UndefinedError
 
 
 def f1(labels: Labels, clusters: Clusters) -> Scalar:
-    """Harmonic mean of precision and recall over pairs of samples put into one cluster.
+    """Pairwise F1: harmonic mean of precision and recall over pairs of samples in one cluster.
 
-        F1 = 2 TP / (pairs in one cluster + pairs in one class),   TP = pairs in both
+        F1 = 2 TP / (pairs in one cluster + pairs of one class),   TP = pairs in one of both
 
     Range [0, 1], higher is better. Source: Oh Song et al., CVPR 2017,
     https://arxiv.org/abs/1612.01213.
 
-    Elsewhere: the code of Roth et al. computes the same, with precision and recall exchanged,
-    which F1 does not notice.
+    Elsewhere: the same in the code of Roth et al., which exchanges precision and recall without an
+    effect on F1.
 
     Raises:
         UndefinedError: no two samples share a class or a cluster.
@@ -28,13 +28,13 @@ def f1(labels: Labels, clusters: Clusters) -> Scalar:
     0.5
     """
     table = contingency(labels, clusters)
-    together = pairs(table.clusters) + pairs(table.classes)
-    if together == 0:
+    total = num_pairs(table.clusters) + num_pairs(table.classes)
+    if total == 0:
         raise UndefinedError("no two samples share a class or a cluster")
-    return 2 * pairs(table.joint) / together
+    return 2 * num_pairs(table.joint) / total
 
 
-def pairs(counts: Int[Tensor, " C"]) -> Scalar:
-    """Σ n (n - 1) / 2: unordered pairs inside groups of the given sizes, float64."""
+def num_pairs(counts: Int[Tensor, " C"]) -> Scalar:
+    """Number of unordered pairs inside groups of the given sizes, Σ n (n - 1) / 2, float64."""
     sizes = counts.double()
     return (sizes * (sizes - 1)).sum() / 2

@@ -1,4 +1,4 @@
-"""False non-match rate at a given false match rate, as in the verification of identities."""
+"""FNMR@FMR, false non-match rate at a false match rate: ISO/IEC 19795-1."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -13,26 +13,26 @@ from core.types import Scalar
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.pairs import SELF, Pairs
 
-BITS = 16  # of the 32 of a similarity, looked at in one pass over the pairs
+BITS = 16  # bits of a 32-bit similarity that one pass over the pairs counts
 BINS = 2**BITS
-BLOCK_PAIRS = 2**19  # pairs counted at a time on a CPU: what a cache holds
+BLOCK_PAIRS = 2**19  # pairs counted at a time on a CPU: they fit the cache
 Counts = Int[Tensor, " B"]
 
 
 def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
-    """Share of the positive pairs that are missed by the threshold that lets `fmr` negatives pass.
+    """FNMR@FMR: share of positive pairs below the threshold that a share `fmr` of negatives exceed.
 
         FNMR = (positive pairs with similarity <= t) / (positive pairs),
         t = the smallest negative similarity that at most fmr · (negative pairs) exceed
 
-    A pair matches if its similarity is above t. Pairs are a query and a gallery item, never a
-    sample and itself; queries with nothing to find bring their negative pairs. Range [0, 1],
-    lower is better. Ties with the threshold are no match. Exact to the last bit of the float32
-    similarities: their bits are counted in two passes, no list of pairs is kept.
+    A pair matches if its similarity is greater than the threshold t; a similarity equal to t is no
+    match. A pair consists of a query and a gallery item, never of a sample and itself. Queries
+    without a relevant item contribute negative pairs. Range [0, 1], lower is better. The result is
+    exact for the float32 similarities: two passes count their bits, and no list of pairs is stored.
     Source: ISO/IEC 19795-1.
 
-    Elsewhere: open-metric-learning's fnmr@fmr takes the threshold at the quantile of the negative
-    distances, interpolated between two of them; the thresholds differ by less than one negative.
+    Elsewhere: open-metric-learning's fnmr@fmr uses the interpolated quantile of the negative
+    distances as the threshold, which differs by less than one negative pair.
 
     Args:
         fmr: share of negative pairs that may match, in [0, 1].
@@ -58,9 +58,9 @@ def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
 
 
 def pair_histograms(pairs: Pairs, leading: int | None = None) -> tuple[Counts, Counts]:
-    """How many negative and how many positive pairs have each value of the leading 16 bits.
+    """Histograms of the leading 16 bits of the similarities of negative and positive pairs.
 
-    With `leading`, of the trailing 16 bits of those pairs whose leading bits are these.
+    With `leading`, histograms of the trailing 16 bits of the pairs with these leading bits.
     """
 
     def histogram(similarities: Tensor, relations: Tensor) -> Tensor:
@@ -90,12 +90,12 @@ def pair_histograms(pairs: Pairs, leading: int | None = None) -> tuple[Counts, C
 
 
 def ordered_bits(values: Tensor) -> Int[Tensor, "Q M"]:
-    """The bits of a float32 as an integer that orders as the number does."""
+    """The bits of float32 values as integers in the same order as the values."""
     bits = (values.float() + 0.0).view(torch.int32)  # -0 becomes 0
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
 def threshold_bin(counts: Counts, larger: int) -> int:
-    """The bin of the value that exactly `larger` values may exceed."""
+    """The bin of the smallest value that at most `larger` values exceed."""
     from_above = counts.flip(0).cumsum(dim=0)
     return len(counts) - 1 - int((from_above <= larger).sum())

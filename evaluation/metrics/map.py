@@ -1,22 +1,23 @@
-"""Mean average precision over the full ranking of the gallery."""
+"""Mean average precision (mAP): Manning et al., 2008, section 8.4."""
 
 from core.types import Scores
 from evaluation.metrics.ranking import ABSENT, Ranking, sum_of_precisions
 
 
 def average_precision(ranking: Ranking) -> Scores:
-    """Mean, over the query's R relevant items, of the precision at the rank where each comes.
+    """mAP: mean precision at the ranks of the relevant items, over the whole gallery.
 
         AP(q) = 1/R Σ_{r} P(r) rel(r),   P(r) = (relevant among the first r) / r
 
-    The whole gallery is ranked, nothing is cut off. Range (0, 1], a perfect ranking scores 1,
-    higher is better. The sum itself, not the trapezoidal rule of the Oxford buildings.
+    R is the number of relevant items of the query. The ranking is not truncated. Range (0, 1], a
+    perfect ranking scores 1, higher is better.
     Source: Manning et al., Introduction to Information Retrieval, 2008, section 8.4.
 
-    Elsewhere: the code of Roth et al. has under mAP a number divided by the size of the query's
-    class, the query included, and the mAP of their paper is `map_c`; the same as here are
-    pytorch-metric-learning's mean_average_precision with k=None, and torchmetrics' of similarities
-    that are all positive (it drops items of similarity 0 or less).
+    Elsewhere: pytorch-metric-learning's mean_average_precision with k=None is the same. The mAP in
+    the code of Roth et al. divides by the size of the query's class, including the query; the mAP
+    in their paper is `map_c`. torchmetrics drops items with a similarity of 0 or less, and is the
+    same if all similarities are positive. The evaluation of the Oxford buildings dataset uses the
+    trapezoidal rule.
 
     >>> import torch
     >>> ranks = torch.tensor([[1, 3, 9]])

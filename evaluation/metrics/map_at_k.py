@@ -1,4 +1,4 @@
-"""MAP@k: average precision of a ranking cut at a fixed depth."""
+"""MAP@k, average precision of a ranking truncated at a fixed depth."""
 
 from core.ranges import PositiveInt
 from core.types import Scores
@@ -6,16 +6,17 @@ from evaluation.metrics.ranking import Ranking, sum_of_precisions
 
 
 def map_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
-    """Average precision over the first `k` neighbours, of at most `k` items that can be found.
+    """MAP@k: average precision over the `k` nearest neighbours, divided by min(k, R).
 
         MAP@k(q) = 1/min(k, R) Σ_{r=1..k} P(r) rel(r),   P(r) = (relevant among the first r) / r
 
     R is the number of relevant items. Range [0, 1], a perfect ranking scores 1 at every k, higher
-    is better. In a gallery of at most k items it is `map`.
+    is better. In a gallery of at most k items it equals `map`.
 
-    Elsewhere: pytorch-metric-learning's mean_average_precision, called with a k, divides by R;
-    open-metric-learning's map@k by the hits found within k, which rewards finding few; `map_lim`
-    and `map_1000`, after the code of Roth et al., by the size of the query's class.
+    Elsewhere: pytorch-metric-learning's mean_average_precision with a k divides by R.
+    open-metric-learning's map@k divides by the number of relevant items among the first k, which
+    rewards rankings with few of them. `map_lim` and `map_1000`, as in the code of Roth et al.,
+    divide by the size of the query's class.
 
     Args:
         k: depth of the ranking, >= 1.

@@ -5,15 +5,15 @@ from evaluation.metrics.ranking import Ranking, sum_of_precisions
 
 
 def map_at_r(ranking: Ranking) -> Scores:
-    """Average precision over the first R neighbours, R being the query's own relevant count.
+    """MAP@R: average precision over the R nearest neighbours, R = number of relevant items.
 
         MAP@R(q) = 1/R Σ_{r=1..R} P(r) rel(r),   P(r) = (relevant among the first r) / r
 
-    Unlike Recall@1 it asks for *every* relevant item to come first. Range [0, 1], a perfect
-    ranking scores 1, higher is better.
+    R is the number of relevant items of the query. Unlike Recall@1, the score is 1 only if *all*
+    relevant items come first. Range [0, 1], a perfect ranking scores 1, higher is better.
 
-    Elsewhere: the same as pytorch-metric-learning's mean_average_precision_at_r. `map_c`, nearly
-    this, counts the query itself into R in both places.
+    Elsewhere: the same as pytorch-metric-learning's mean_average_precision_at_r. `map_c` differs in
+    that it includes the query in R.
 
     >>> import torch
     >>> ranks = torch.tensor([[1, 3, 9]])

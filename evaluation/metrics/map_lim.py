@@ -1,4 +1,4 @@
-"""Average precision of a ranking cut at a fixed depth, as the code of Roth et al. defines it."""
+"""mAP_lim and mAP_1000, truncated average precision as in the code of Roth et al. 2020."""
 
 from core.ranges import PositiveInt
 from core.types import Scores
@@ -6,20 +6,20 @@ from evaluation.metrics.ranking import Ranking, sum_of_precisions
 
 
 def map_lim(ranking: Ranking, k: PositiveInt) -> Scores:
-    """Average precision over the first `k` neighbours, divided by the size n of the query's class.
+    """mAP_lim: average precision over the `k` nearest neighbours, divided by the class size.
 
-        map_lim(q) = 1/n Σ_{r=1..k} P(r) rel(r)
+        map_lim(q) = 1/n Σ_{r=1..k} P(r) rel(r),   P(r) = (relevant among the first r) / r
 
-    n counts the query itself if it is in the gallery: a perfect ranking scores (n - 1) / n if
-    n <= k, see `map_c`. A gallery of fewer than `k` items is ranked as a whole. Range [0, 1],
-    higher is better.
+    n is the size of the query's class, including the query if the query is in the gallery: a
+    perfect ranking scores (n - 1) / n if n <= k, see `map_c`. A gallery of fewer than `k` items is
+    ranked completely. Range [0, 1], higher is better.
     Source: https://github.com/Confusezius/Revisiting_Deep_Metric_Learning_PyTorch.
 
-    Elsewhere: their code pads a gallery of fewer than k items and counts the padding, which gives
-    numbers above 1. `map@k` divides by min(k, R), pytorch-metric-learning by R.
+    Elsewhere: the code of Roth et al. pads a gallery of fewer than k items and counts the padding,
+    which gives values above 1. `map@k` divides by min(k, R), pytorch-metric-learning by R.
 
     Args:
-        k: depth of the ranking; mAP_1000 has 1000, mAP_lim 1023 (what faiss allows on a GPU).
+        k: depth of the ranking, >= 1; 1000 for mAP_1000, 1023 for mAP_lim (limit of faiss on GPUs).
     """
     if k < 1:
         raise ValueError(f"map_lim needs a depth k of at least 1, got {k}")

@@ -1,4 +1,4 @@
-"""Mean length of the embeddings."""
+"""Mean norm of the embeddings."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from core.types import Embeddings, Scalar
 
 
 def mean_norm(embeddings: Embeddings) -> Scalar:
-    """Mean Euclidean norm of the embeddings as the model put them out.
+    """Mean norm: mean Euclidean norm of the embeddings as the model returns them.
 
     Range [0, ∞), no better direction; 1 for a model that normalises. Growing or vanishing norms
-    betray a loss that pulls at lengths, which the cosine does not show. Float64.
+    show that the loss changes the norms, which cosine distances hide. Float64.
 
     >>> mean_norm(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).item()
     3.0

@@ -1,18 +1,18 @@
-"""Mean reciprocal rank."""
+"""Mean reciprocal rank (MRR): Voorhees, TREC-8, 1999."""
 
 from core.types import Scores
 from evaluation.metrics.ranking import Ranking
 
 
 def reciprocal_rank(ranking: Ranking) -> Scores:
-    """One over the rank at which the query's first relevant item comes, wherever that is.
+    """Mean reciprocal rank: one over the rank of the first relevant item.
 
-        MRR(q) = 1 / r_1
+        MRR(q) = 1 / r_1,   r_1 = rank of the first relevant item in the whole gallery
 
     Range (0, 1], higher is better. Source: Voorhees, TREC-8, 1999.
 
-    Elsewhere: pytorch-metric-learning's mean_reciprocal_rank is 0 for a query whose first hit
-    comes after its k; with k=None it is this.
+    Elsewhere: pytorch-metric-learning's mean_reciprocal_rank is the same with k=None; with another
+    k it is 0 for a query whose first relevant item is not among the first k.
 
     >>> import torch
     >>> ranks = torch.tensor([[4, 9]])

@@ -1,4 +1,4 @@
-"""Precision@k: how much of what is shown is relevant."""
+"""Precision@k: Manning et al., 2008, section 8.4."""
 
 import torch
 
@@ -8,19 +8,19 @@ from evaluation.metrics.ranking import Ranking
 
 
 def precision_at_k(ranking: Ranking, k: PositiveInt) -> Scores:
-    """Share of the query's first `k` neighbours that are relevant.
+    """Precision@k: share of the `k` nearest neighbours that are relevant.
 
         precision@k(q) = (relevant among the first k) / k
 
-    Range [0, min(k, R) / k], R being the query's relevant items: with R < k, or in a gallery of
-    fewer than k items, even a perfect ranking stays below 1. Higher is better.
+    Range [0, min(k, R) / k], where R is the number of relevant items: with R < k, or in a gallery
+    of fewer than k items, a perfect ranking scores less than 1. Higher is better.
     Source: Manning et al., Introduction to Information Retrieval, 2008, section 8.4.
 
-    Elsewhere: open-metric-learning's precision@k divides by min(k, R) instead, so that a perfect
-    ranking scores 1. With k = 1 it is recall@1, the precision_at_1 of pytorch-metric-learning.
+    Elsewhere: open-metric-learning's precision@k divides by min(k, R), so that a perfect ranking
+    scores 1. With k = 1 it equals recall@1 and the precision_at_1 of pytorch-metric-learning.
 
     Args:
-        k: number of neighbours looked at, >= 1.
+        k: number of neighbours, >= 1.
 
     >>> ranks = torch.tensor([[1, 3, 9]])
     >>> ranking = Ranking(ranks, num_relevant=torch.tensor([3]), class_size=torch.tensor([4]))

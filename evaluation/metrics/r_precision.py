@@ -7,12 +7,13 @@ from evaluation.metrics.ranking import Ranking
 
 
 def r_precision(ranking: Ranking) -> Scores:
-    """Share of the first R neighbours that are relevant, R being the query's own relevant count.
+    """R-precision: share of the R nearest neighbours that are relevant, R = number of relevant.
 
         r_precision(q) = (relevant among the first R) / R
 
-    There precision equals the share of the relevant items found. Range [0, 1], a perfect ranking
-    scores 1, higher is better. Unlike MAP@R it does not see the order within the first R.
+    R is the number of relevant items of the query. At this depth precision equals recall, the share
+    of the relevant items that are retrieved. Range [0, 1], a perfect ranking scores 1, higher is
+    better. Unlike MAP@R it does not depend on the order of the first R.
 
     Elsewhere: the same in pytorch-metric-learning.
 
@@ -21,5 +22,5 @@ def r_precision(ranking: Ranking) -> Scores:
     >>> r_precision(ranking).item()  # the first and the third of the first three
     0.6666666666666666
     """
-    found = (ranking.ranks <= ranking.num_relevant[:, None]).sum(dim=1, dtype=torch.float64)
-    return found / ranking.num_relevant
+    retrieved = (ranking.ranks <= ranking.num_relevant[:, None]).sum(dim=1, dtype=torch.float64)
+    return retrieved / ranking.num_relevant

@@ -7,19 +7,20 @@ from torch import Tensor
 from core.types import Embeddings
 
 ROWS = 16384  # rows converted to float64 at a time
-MEAN_ROUNDING = 100  # digits in the last place by which the mean of equal vectors may miss them
+MEAN_ROUNDING = 100  # error of a computed mean in units of its float64 rounding, at most
 
 Spectrum = Float[Tensor, " S"]  # float64, descending
 
 
 def singular_values(embeddings: Embeddings, *, centered: bool = False) -> Spectrum:
-    """The min(N, D) singular values of the embeddings in float64, largest first.
+    """Singular values: the min(N, D) singular values of the embeddings in float64, largest first.
 
-    They are the roots of the eigenvalues of the D x D Gram matrix, summed up in float64: exact,
-    and the same on every device, to half of float64's digits. Smaller ones are rounding and 0.
+    They are the square roots of the eigenvalues of the D x D Gram matrix, which is summed in
+    float64. Their relative accuracy is half of float64's digits, on every device. Values below that
+    are rounding errors and become 0.
 
     Args:
-        centered: whether the mean of the embeddings is taken away first.
+        centered: whether to subtract the mean of the embeddings first.
     """
     num, dim = embeddings.shape
     gram = embeddings.new_zeros(dim, dim, dtype=torch.float64)

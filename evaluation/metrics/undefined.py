@@ -1,8 +1,8 @@
-"""A metric that has no value on the given data says so instead of inventing one."""
+"""Undefined metrics: the error of a metric that has no value on the given data."""
 
 
 class UndefinedError(ValueError):
-    """The metric does not exist on this data; the message is the reason.
+    """Undefined metric: the metric has no value on this data; the message is the reason.
 
-    An `Evaluation` turns it into NaN and logs the reason, whoever calls a metric directly sees it.
+    The `Evaluator` reports NaN and logs the reason. A direct call of the metric raises the error.
     """

@@ -18,16 +18,16 @@ from evaluation.search.space import full_precision
 def uniformity(
     embeddings: Embeddings, t: Annotated[float, Gt(0), Le(20)] = 2, memory: PositiveInt = MEMORY
 ) -> Scalar:
-    """Logarithm of the mean Gaussian potential of all pairs of embeddings, as unit vectors.
+    """Uniformity: logarithm of the mean Gaussian potential of all pairs of unit embeddings.
 
         uniformity = log E exp(-t |x - y|²) over pairs x != y,   |x - y|² = 2 (1 - cosine)
 
-    Range [-4 t, 0]: 0 if all embeddings coincide, about -2 t if they are spread evenly over a
-    sphere of many dimensions. No better direction by itself, see `alignment`. Every pair is
-    visited, in chunks. Source: https://arxiv.org/abs/2005.10242.
+    Range [-4 t, 0]: 0 if all embeddings are equal, about -2 t if they are uniform on a
+    high-dimensional sphere. No better direction by itself, see `alignment`. All pairs are used, in
+    chunks. Source: https://arxiv.org/abs/2005.10242.
 
     Args:
-        t: sharpness of the potential, in (0, 20], beyond which float32 underflows; 2 in the paper.
+        t: sharpness of the potential, in (0, 20], as float32 underflows above; 2 in the paper.
         memory: working memory in bytes.
 
     Raises:
@@ -47,9 +47,9 @@ def uniformity(
         with full_precision(points.device):
             torch.mm(points[rows], points.T, out=workspace)
         workspace.sub_(1).mul_(2 * t).exp_()
-        workspace.diagonal(rows.start).zero_()  # a sample and itself
+        workspace.diagonal(rows.start).zero_()  # pairs of a sample with itself
         return workspace.sum(dim=1).double().sum()
 
     chunks = in_chunks(potential, num, width=num, like=points, memory=memory)
-    sums = [part for _, part in chunks]
+    sums = [chunk_sum for _, chunk_sum in chunks]
     return (torch.stack(sums).sum() / (num * (num - 1))).log()

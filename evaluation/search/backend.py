@@ -20,7 +20,7 @@ FEW = 2**27  # similarities, from which bfloat16 saves more than it leaves open 
 PROBE = (128, 128, 8192)  # queries, dimensions and gallery of the product that is timed
 
 
-def check(backend: Backend, device: torch.device) -> None:
+def check_backend(backend: Backend, device: torch.device) -> None:
     """Raise a ValueError that says why there is no such search on the device."""
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be auto, torch, two_stage or faiss, got {backend!r}")

@@ -1,15 +1,20 @@
 """The k nearest neighbours of every query, for whoever needs their names."""
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.types import Embeddings
-from evaluation.search.backend import Backend, check, choose_precisions, uses_faiss, uses_two_stage
+from evaluation.search.backend import (
+    Backend,
+    check_backend,
+    choose_precisions,
+    uses_faiss,
+    uses_two_stage,
+)
 from evaluation.search.chunks import MEMORY, in_chunks
 from evaluation.search.faiss_knn import faiss_knn
+from evaluation.search.neighbors import NO_NEIGHBOR, Neighbors
 from evaluation.search.space import (
     Distance,
     full_precision,
@@ -21,23 +26,6 @@ from evaluation.search.two_stage.knn import two_stage_knn
 from evaluation.search.two_stage.low_precision import products
 
 ROWS = 16384  # pairs compared in float64 at a time
-NO_NEIGHBOR = -1  # fills up the rows of queries with fewer neighbours
-
-
-class Neighbors(NamedTuple):
-    """Q queries and their nearest gallery items, nearest first, the query itself left out.
-
-    Of two equally near, the one with the lower index comes first. Where the gallery has fewer than
-    k others, the row ends in `NO_NEIGHBOR`, infinitely far.
-    """
-
-    queries: Int[Tensor, " Q"]  # indices into the embeddings, all queries, in their order
-    indices: Int[Tensor, "Q k"]  # likewise
-    distances: Float[Tensor, "Q k"]  # 1 - cosine, or Euclidean; float64
-
-    def first(self, k: int) -> "Neighbors":
-        """Only the nearest `k` of each query."""
-        return Neighbors(self.queries, self.indices[:, :k], self.distances[:, :k])
 
 
 def nearest_neighbors(
@@ -73,7 +61,7 @@ def nearest_neighbors(
     points = normalize_for_search(embeddings.detach(), distance)
     position = torch.full_like(all_samples, NO_NEIGHBOR)
     position[gallery] = all_samples[: len(gallery)]
-    check(backend, points.device)
+    check_backend(backend, points.device)
     if uses_faiss(backend, points.device, k):
         found = faiss_knn(points[queries], points[gallery], k, position[queries], distance, memory)
     elif uses_two_stage(backend, points.device):

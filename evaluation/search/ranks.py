@@ -13,7 +13,13 @@ import torch
 
 from core.types import Embeddings, Labels
 from evaluation.metrics.ranking import Ranking
-from evaluation.search.backend import Backend, check, choose_precisions, uses_faiss, uses_two_stage
+from evaluation.search.backend import (
+    Backend,
+    check_backend,
+    choose_precisions,
+    uses_faiss,
+    uses_two_stage,
+)
 from evaluation.search.chunks import MEMORY
 from evaluation.search.dense_ranks import dense_ranks
 from evaluation.search.faiss_ranks import faiss_ranks
@@ -46,7 +52,7 @@ def relevant_ranks(
         backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`: the fastest.
         memory: working memory in bytes.
     """
-    check(backend, embeddings.device)
+    check_backend(backend, embeddings.device)
     all_samples = torch.arange(len(labels), device=labels.device)
     queries = all_samples if queries is None else queries
     gallery = all_samples if gallery is None else gallery

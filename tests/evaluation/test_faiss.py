@@ -14,7 +14,7 @@ from torch import Tensor
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.mrr import reciprocal_rank
 from evaluation.search import backend, faiss_knn
-from evaluation.search.backend import check, uses_faiss
+from evaluation.search.backend import check_backend, uses_faiss
 from evaluation.search.faiss_ranks import faiss_ranks
 from evaluation.search.knn import nearest_neighbors
 from evaluation.search.ranks import relevant_ranks
@@ -89,7 +89,7 @@ def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ValueError, match="backend faiss: faiss is not installed"):
         Evaluator({"mrr": reciprocal_rank}, backend="faiss")
-    check("auto", CPU)
+    check_backend("auto", CPU)
     assert not uses_faiss("auto", CPU, 10)
     assert not uses_faiss("auto", CUDA, 10)
 
@@ -97,7 +97,7 @@ def test_missing_faiss_is_an_error_only_if_asked_for(monkeypatch: pytest.MonkeyP
 def test_a_faiss_for_cpus_does_not_search_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     with pytest.raises(ValueError, match="cannot search on cuda"):
-        check("faiss", CUDA)
+        check_backend("faiss", CUDA)
     assert not uses_faiss("auto", CUDA, 10)
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from evaluation.evaluator import Evaluator
 from evaluation.search import knn as knn_module
-from evaluation.search.knn import NO_NEIGHBOR, Neighbors, nearest_neighbors
+from evaluation.search.knn import nearest_neighbors
+from evaluation.search.neighbors import NO_NEIGHBOR, Neighbors
 
 
 def nearest_by_sorting(

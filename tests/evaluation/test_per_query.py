@@ -14,7 +14,7 @@ from evaluation.evaluator import Evaluator
 from evaluation.metrics.map import average_precision
 from evaluation.metrics.mrr import reciprocal_rank
 from evaluation.per_query import compare, per_query, save
-from evaluation.search.knn import Neighbors
+from evaluation.search.neighbors import Neighbors
 
 COLUMNS = ["query", "label", "category", "num_relevant", "first_hit", "average_precision"]
 

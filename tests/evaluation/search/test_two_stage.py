@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluation.search import backend, ranks
-from evaluation.search.backend import check, measured_precisions, uses_two_stage
+from evaluation.search.backend import check_backend, measured_precisions, uses_two_stage
 from evaluation.search.ranks import relevant_ranks
 from evaluation.search.space import normalize_for_search
 from evaluation.search.two_stage import search
@@ -164,16 +164,16 @@ def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> Non
 
 def test_unknown_and_impossible_backends_are_errors() -> None:
     with pytest.raises(ValueError, match="auto, torch, two_stage or faiss"):
-        check("fast", torch.device("cpu"))
+        check_backend("fast", torch.device("cpu"))
     with pytest.raises(ValueError, match="on the CPU"):
-        check("two_stage", torch.device("cuda"))
+        check_backend("two_stage", torch.device("cuda"))
     assert not uses_two_stage("auto", torch.device("cuda"))
 
 
 def test_certified_is_a_deprecated_name_of_two_stage(caplog: pytest.LogCaptureFixture) -> None:
     backend.warn_of_certified.cache_clear()
     for _ in range(2):
-        check("certified", torch.device("cpu"))
+        check_backend("certified", torch.device("cpu"))
     assert caplog.messages == [
         "evaluation.measure.backend=certified is deprecated, write two_stage"
     ]
