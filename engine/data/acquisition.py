@@ -14,7 +14,7 @@ from engine.progress import busy, transfer
 
 
 def read_or_download(dataset: DictConfig, name: str, root: str | None, *, download: bool) -> Table:
-    """The table of the images on disk, whatever their number; `download` fetches a missing dataset."""
+    """The table of the images on disk, whatever their number; `download` fetches missing ones."""
     archives = archives_of(name)
     try:
         return read_table(dataset)

@@ -1,8 +1,8 @@
 """GPU decoding: the device decodes and augments images, the loader workers only read the files.
 
-On an NVIDIA GPU nvJPEG decodes a whole batch; elsewhere the same functions run on the CPU. The random
-numbers are those of the other image sources, the pixels are not: decoders and interpolations round
-differently.
+On an NVIDIA GPU nvJPEG decodes a whole batch; elsewhere the same functions run on the CPU. The
+random numbers are those of the other image sources, the pixels are not: decoders and interpolations
+round differently.
 """
 
 import io

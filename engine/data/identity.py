@@ -1,7 +1,7 @@
 """Identity of the data: compares the data of a run with the data that it was trained on.
 
-The run folder stores the table in `table.csv.gz`, with the size of every image and its path relative
-to the data folder, which may move; `data.json` stores the state of the files.
+The run folder stores the table in `table.csv.gz`, with the size of every image and its path
+relative to the data folder, which may move; `data.json` stores the state of the files.
 """
 
 import gzip
