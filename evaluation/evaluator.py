@@ -15,7 +15,7 @@ from core.types import Embeddings, Labels
 from evaluation.averages import Averages
 from evaluation.clustering.kmeans import kmeans
 from evaluation.embedded_set import Clustering, EmbeddedSet, SearchConfig
-from evaluation.metrics.metric import Metric, check_value, depth_of, direction_of, inputs_of
+from evaluation.metrics.metric import Metric, compute_metric, depth_of, direction_of, inputs_of
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.per_query import SCORES, PerQuery, query_table
 from evaluation.query_scores import QueryScores, score_queries
@@ -127,11 +127,7 @@ class Evaluator:
         *,
         k: int = 10,
     ) -> tuple[Results, PerQuery]:
-        """Compute every metric and the table of `evaluation.per_query` from one search.
-
-        Args:
-            k: number of neighbours listed per query.
-        """
+        """Compute every metric and, from the same search, a table of k neighbours per query."""
         if k < 1:
             raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
         embeddings, labels = with_float64(embeddings), with_float64(labels)
@@ -169,21 +165,13 @@ class Evaluator:
     def _score(self, name: str, embedded_set: EmbeddedSet) -> dict[str, Tensor]:
         """Compute a metric without per-query scores; mean and deviation over clusterings."""
         inputs = self.inputs[name]
-        arguments = {
-            input_name: getattr(embedded_set, input_name) for input_name in inputs - {"clusters"}
-        }
+        arguments = {one: getattr(embedded_set, one) for one in inputs - {"clusters"}}
         if "neighbors" in inputs:
             arguments["neighbors"] = arguments["neighbors"].first(self.depths[name])
-        metric = partial(self.metrics[name], **arguments)
-        if "clusters" in inputs:
-            values = [metric(clusters=clusters) for clusters in embedded_set.clusterings]
-        else:
-            values = [metric()]
-        for value in values:
-            check_value(name, value, "a tensor: one number, or a vector of them")
+        compute = partial(compute_metric, name, self.metrics[name], **arguments)
         if "clusters" not in inputs:
-            return {name: values[0]}
-        per_restart = torch.stack(values)
+            return {name: compute()}
+        per_restart = torch.stack([compute(clusters=c) for c in embedded_set.clusterings])
         deviation = [per_restart.std(dim=0)] if len(per_restart) > 1 else []
         return dict(zip(self._names(name), [per_restart.mean(dim=0), *deviation], strict=True))
 

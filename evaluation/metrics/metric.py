@@ -56,6 +56,17 @@ def inputs_of(name: str, metric: Metric) -> set[str]:
     return inputs
 
 
+def compute_metric(name: str, metric: Metric, **inputs: object) -> Tensor:
+    """The value of a metric of these inputs.
+
+    Raises:
+        ComponentError: it is no tensor.
+    """
+    value = metric(**inputs)
+    check_value(name, value, "a tensor: one number, or a vector of them")
+    return value
+
+
 def check_value(
     name: str, value: object, expected: str, shape: tuple[int, ...] | None = None
 ) -> None:

@@ -12,7 +12,7 @@ from datasets.digits import png_uri
 from datasets.images import Images
 from datasets.table import make_table
 from datasets.transforms import Transform
-from engine import write_inspection_report as looking
+from engine import inspection as looking
 from engine.inspection import (
     InspectionData,
     answers,

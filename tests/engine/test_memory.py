@@ -10,10 +10,10 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import resource, sys
 import torch
-from engine.malloc import keep_freed_memory
+from engine.malloc import tune_malloc
 
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    tune_malloc()
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

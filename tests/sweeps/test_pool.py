@@ -100,7 +100,7 @@ def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
     begun = f"while not Path({str(first.folder.path / 'trace')!r}).exists(): time.sleep(0.02)"
     jobs = [first, job("b", begun, "1 / 0"), job("c")]
     start = time.monotonic()
-    outcomes = run_all(jobs, places=(None, None), fail_fast=True)
+    outcomes = run_all(jobs, gpu_slots=(None, None), fail_fast=True)
     assert time.monotonic() - start < 30
     assert [outcome.state for outcome in outcomes] == ["interrupted", "failed", "not started"]
     assert jobs[0].folder.state == "running"  # what a program that catches no signal leaves
@@ -110,7 +110,7 @@ def test_failing_fast_stops_what_runs_and_starts_no_more(job: NewJob) -> None:
 
 def test_each_place_has_its_gpu_and_one_job_at_a_time(job: NewJob) -> None:
     jobs = [job(name, "time.sleep(0.3)") for name in "abcdef"]
-    run_all(jobs, places=("0", "1"))
+    run_all(jobs, gpu_slots=("0", "1"))
     spans: dict[str, list[tuple[float, float]]] = {"0": [], "1": []}
     for one in jobs:
         (first, gpu), (last, _) = (line.split() for line in trace(one))
@@ -122,7 +122,7 @@ def test_each_place_has_its_gpu_and_one_job_at_a_time(job: NewJob) -> None:
 
 
 def test_the_same_run_twice_is_run_once(job: NewJob) -> None:
-    outcomes = run_all([job("a", "time.sleep(0.5)"), job("a")], places=(None, None))
+    outcomes = run_all([job("a", "time.sleep(0.5)"), job("a")], gpu_slots=(None, None))
     assert sorted(outcome.state for outcome in outcomes) == ["finished", "skipped"]
     assert len(trace(job("a"))) == 2
 
