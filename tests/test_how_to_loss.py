@@ -59,7 +59,7 @@ def test_it_passes_its_oracle_and_what_every_loss_must_pass(folder: Path) -> Non
     oracle, every_loss = (shlex.split(line) for line in commands(PAGE) if "pytest" in line)
     assert "1 passed" in run_pytest(folder, *oracle)
     said = run_pytest(folder, *every_loss)
-    assert int(said.split(" passed")[0].split()[-1]) > 80
+    assert int(said.split(" passed")[0].split()[-1]) >= 20  # each with subtests
 
 
 def test_it_trains_by_the_command_of_the_page(folder: Path, runs: Runs) -> None:
