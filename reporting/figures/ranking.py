@@ -24,6 +24,7 @@ def ranking(table: pd.DataFrame, dataset: str) -> Figure:
             axes.annotate(
                 f"{mean:.1f}", (mean + std, place), (4, 0), textcoords="offset points", va="center"
             )
+        axes.set_ylim(-0.7, len(own) - 0.3)
         axes.set_xlim(start, high + 0.12 * (high - start))
         cut = "" if start == 0 else f", from {start:.0f} on"
         several = "; orange: ρ-regularised" if VERMILLION in colours else ""
