@@ -49,7 +49,7 @@ class SweepProgress:
 
     def counts(self, running: int, locked_by_other: int, waiting: int) -> None:
         if self.status is not None:
-            parts = {"running": running, "running elsewhere": locked_by_other, "waiting": waiting}
+            parts = {"running": running, "locked by another": locked_by_other, "waiting": waiting}
             counts = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
             self.status.update(f"{self.done} of {self.total} done, {counts}{self._time_left()}")
 
