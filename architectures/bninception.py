@@ -18,10 +18,13 @@ def bninception(
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
 ) -> Embedder:
-    """pretrainedmodels' network, ported from Caffe: BGR in 0..255, only the mean subtracted."""
+    """BN-Inception: the network of pretrainedmodels, ported from Caffe, with an embedding head.
+
+    Its input is BGR in 0..255 minus the mean, without a scale.
+    """
     network = BNInception()  # type: ignore[no-untyped-call]
     if pretrained:
-        # the file predates PyTorch 0.4: it holds BatchNorm's vectors as (1, C)
+        # the file is older than PyTorch 0.4 and stores the vectors of BatchNorm as (1, C)
         weights = load_pretrained(WEIGHTS).items()
         network.load_state_dict({n: w.squeeze(0) if "_bn." in n else w for n, w in weights})
     del network.global_pool, network.last_linear
@@ -37,7 +40,7 @@ def bninception(
 
 
 class FeatureMaps(nn.Module):
-    """The network up to its last feature map."""
+    """Feature maps: the network up to its last feature map."""
 
     def __init__(self, network: BNInception) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
-"""Four small convolutional blocks, for images of 28 to 64 pixels and for the CPU.
+"""Small convolutional network of four blocks, for images of 28 to 64 pixels and for the CPU.
 
-After the embedding network of Vinyals et al. 2016, https://arxiv.org/abs/1606.04080, but growing
-in width and pooled over the last map, so that any image size gives the same number of features.
+It follows the embedding network of Vinyals et al. 2016, https://arxiv.org/abs/1606.04080, but the
+width grows and the last map is pooled, so that the number of features does not depend on the size
+of the image.
 """
 
 from torch import nn
@@ -18,9 +19,9 @@ def convnet(
     batchnorm: BatchNorm = "trained",
     width: Size = 32,
 ) -> Embedder:
-    """Blocks of `width`, 2, 4 and 4 times `width` channels; all but the last halve the image.
+    """ConvNet: blocks of 1, 2, 4 and 4 times `width` channels; all but the last halve the image.
 
-    There are no pretrained weights, so nothing is worth freezing by default.
+    It has no pretrained weights, so that BatchNorm is trained by default.
     """
     trunk = nn.Sequential(
         block(3, width),
@@ -43,6 +44,7 @@ def convnet(
 
 
 def block(in_channels: int, out_channels: int) -> nn.Module:
+    """Block: 3 x 3 convolution, BatchNorm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),

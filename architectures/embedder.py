@@ -1,4 +1,4 @@
-"""What every backbone is: a trunk that sees, a pooling that summarises, a head that embeds."""
+"""Embedder, the common structure of all backbones: trunk, pooling and linear head."""
 
 from typing import Literal, Self, get_args
 
@@ -13,20 +13,20 @@ BatchNorm = Literal["frozen", "frozen_statistics", "trained"]
 
 
 class Embedder(nn.Module):
-    """images -> input normalisation -> trunk -> pooling -> linear head -> (unit sphere).
+    """Embedder: computes embeddings (N, D) of images by a trunk, pooling and a linear head.
+
+    `head` is the linear layer, which may have its own learning rate.
 
     Args:
-        trunk: normalised images (N, 3, H, W) -> feature maps (N, num_features, h, w).
+        trunk: normalized images (N, 3, H, W) -> feature maps (N, num_features, h, w).
         num_features: channels of the feature maps.
-        normalization: uint8 images -> what the trunk was trained on.
+        normalization: uint8 images -> input of the trunk.
         embedding_dim: size D of the embeddings.
         pooling: `avg` is the mean over positions; `avg+max` adds their maximum to it.
         normalize: whether embeddings have length one.
-        batchnorm: `trained` as usual; `frozen` keeps running statistics and affine parameters
-            as they are; `frozen_statistics` still trains the affine parameters, as the code of
+        batchnorm: `trained` trains it; `frozen` changes neither running statistics nor affine
+            parameters; `frozen_statistics` trains the affine parameters only, as the code of
             Roth et al. 2020 does.
-
-    `head` is the linear layer, for a learning rate of its own.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Embedder(nn.Module):
         return F.normalize(embeddings, dim=1) if self.normalize else embeddings
 
     def features(self, images: Images) -> Tensor:
-        """What the head sees: pooled feature maps (N, num_features)."""
+        """Input of the head: pooled feature maps (N, num_features)."""
         maps = self.trunk(self.normalization(images))
         average: Tensor = maps.mean(dim=(2, 3))
         return average + maps.amax(dim=(2, 3)) if self.pooling == "avg+max" else average
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode, except that frozen BatchNorm never leaves evaluation mode."""
+        """Set training mode, except that frozen BatchNorm stays in evaluation mode."""
         super().train(mode)
         if self.batchnorm != "trained":
             for layer in self._batchnorm_layers():

@@ -18,10 +18,10 @@ def googlenet(
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
 ) -> Embedder:
-    """torchvision's network without its auxiliary classifiers, which its weights do contain.
+    """GoogLeNet: the network of torchvision without auxiliary classifiers, with an embedding head.
 
-    The weights come from TensorFlow and want pixels in -1..1. torchvision undoes the ImageNet
-    normalisation inside the network (`transform_input`); here the input is scaled once, to that.
+    The weights come from TensorFlow and expect pixels in -1..1. torchvision undoes the ImageNet
+    normalization inside the network (`transform_input`); here the input is scaled to -1..1 once.
     """
     network = GoogLeNet(aux_logits=False, transform_input=False, init_weights=not pretrained)
     if pretrained:

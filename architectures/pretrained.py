@@ -1,4 +1,4 @@
-"""Pretrained weights: from the cache if they are there, from their public address otherwise."""
+"""Pretrained weights: loaded from the cache, or downloaded from their public address."""
 
 import hashlib
 import re
@@ -14,22 +14,22 @@ from core.errors import UserError
 
 
 class WeightsUnavailableError(UserError):
-    """Pretrained weights are neither in the cache nor can they be downloaded."""
+    """Weights unavailable: they are not in the cache and cannot be downloaded."""
 
 
 def weights_cache() -> Path:
-    """`$TORCH_HOME/hub/checkpoints`, where torchvision keeps its weights as well."""
+    """Folder of the weights, `$TORCH_HOME/hub/checkpoints`, which torchvision uses, too."""
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def load_pretrained(url: str) -> dict[str, Tensor]:
-    """The state dict at `url`, on the CPU; a file that is in the cache needs no network.
+    """Load the state dict at `url`, on the CPU; a file in the cache needs no network.
 
     Args:
-        url: ends in `<name>-<first digits of the file's SHA-256>.pth`, as torch.hub has it.
+        url: ends in `<name>-<first digits of the file's SHA-256>.pth`, as torch.hub expects.
 
     Raises:
-        WeightsUnavailableError: it cannot be downloaded, or the file is not the published one.
+        WeightsUnavailableError: it cannot be downloaded, or its checksum is wrong.
     """
     file = weights_cache() / Path(urlparse(url).path).name
     if not file.exists():
@@ -44,23 +44,25 @@ def load_pretrained(url: str) -> dict[str, Tensor]:
 
 
 def unavailable(url: str, file: Path, reason: object) -> WeightsUnavailableError:
-    """The one message for every backbone: what is missing, and how to supply it by hand."""
+    """Error of all backbones for missing weights, with instructions to download them by hand."""
     return WeightsUnavailableError(
         f"no pretrained weights in {file} and downloading {url} failed ({reason}). "
         f"Download that address on another machine and save it as {file} "
-        "(the folder follows $TORCH_HOME), or train from random weights with "
+        "($TORCH_HOME sets the folder), or train from random weights with "
         "backbone.pretrained=false."
     )
 
 
 def _download(url: str, file: Path) -> None:
-    watched = sys.stderr.isatty()
+    show_progress = sys.stderr.isatty()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(file), _published_digest(file), progress=watched)
-    except (OSError, RuntimeError) as error:  # no network or no room; not the published content
+        torch.hub.download_url_to_file(
+            url, str(file), _published_digest(file), progress=show_progress
+        )
+    except (OSError, RuntimeError) as error:  # no network, a full disk, or a wrong checksum
         if isinstance(error, HTTPError):
-            error.close()  # it carries the open response
+            error.close()  # it holds the open response
         raise unavailable(url, file, error) from error
 
 

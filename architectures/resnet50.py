@@ -19,7 +19,7 @@ def resnet50(
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
 ) -> Embedder:
-    """torchvision's network with its first ImageNet weights (IMAGENET1K_V1: 76.1% top-1)."""
+    """ResNet-50: the network of torchvision (IMAGENET1K_V1: 76.1% top-1) with an embedding head."""
     network = torchvision.models.resnet50(weights=None)
     if pretrained:
         network.load_state_dict(load_pretrained(ResNet50_Weights.IMAGENET1K_V1.url))

@@ -1,4 +1,4 @@
-"""Any network of timm by its name: Wightman, https://github.com/huggingface/pytorch-image-models."""
+"""Networks of timm by name: Wightman, https://github.com/huggingface/pytorch-image-models."""
 
 import difflib
 from functools import partial
@@ -13,7 +13,7 @@ from architectures.input_normalization import InputNormalization
 from architectures.pretrained import unavailable, weights_cache
 from core.ranges import Size
 
-TIMMS_NAME: dict[Pooling | None, str | None] = {None: None, "avg": "avg", "avg+max": "avgmax"}
+TIMM_POOLING: dict[Pooling | None, str | None] = {None: None, "avg": "avg", "avg+max": "avgmax"}
 
 
 def timm_model(
@@ -24,28 +24,28 @@ def timm_model(
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
 ) -> Embedder:
-    """The network as timm builds it, with the head in place of its classifier.
+    """timm model: a network of timm with an embedding head in place of its classifier.
 
     Args:
         model_name: as in `timm.list_models()`, with or without the tag of its weights.
         embedding_dim: see `Embedder`; likewise `normalize` and `batchnorm`.
-        pooling: None keeps the network's own, for vision transformers mostly the class token;
-            timm's `avg+max` is half the sum.
-        pretrained: whether to load the default weights of that name, see `load`.
+        pooling: None is the default of the network, for vision transformers mostly the class token;
+            `avg+max` of timm is half the sum.
+        pretrained: whether to load the default weights of that name, see `create`.
 
     Raises:
-        ValueError: timm knows no such name or pooling, or has no weights for it.
+        ValueError: timm has no such name or pooling, or no weights for it.
         WeightsUnavailableError: the weights are not in a cache and cannot be downloaded.
     """
     if not timm.is_model(model_name):
         similar = difflib.get_close_matches(model_name, timm.list_models(), n=3)
         raise ValueError(f"timm has no model {model_name}; similar: {', '.join(similar) or 'none'}")
-    if pooling not in TIMMS_NAME:
+    if pooling not in TIMM_POOLING:
         raise ValueError(f"pooling must be null, avg or avg+max, got {pooling}")
-    network = create(model_name, pretrained, TIMMS_NAME[pooling])
+    network = create(model_name, pretrained, TIMM_POOLING[pooling])
     config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     return Embedder(
-        nn.Sequential(network, nn.Unflatten(1, (-1, 1, 1))),  # pooled already: a map of 1 x 1
+        nn.Sequential(network, nn.Unflatten(1, (-1, 1, 1))),  # already pooled to a 1 x 1 map
         num_features=int(network.head_hidden_size),  # type: ignore[arg-type]
         normalization=InputNormalization(
             mean=tuple(255 * value for value in config["mean"]),
@@ -59,7 +59,7 @@ def timm_model(
 
 
 def create(model_name: str, pretrained: bool, pooling: str | None) -> nn.Module:
-    """Images -> pooled features, with weights from our cache, else from timm's own or the net."""
+    """Network from images to pooled features; weights of our cache, of timm's, or downloaded."""
     build = partial(timm.create_model, model_name, num_classes=0, global_pool=pooling)
     if not pretrained:
         return build(pretrained=False)
@@ -69,12 +69,12 @@ def create(model_name: str, pretrained: bool, pooling: str | None) -> nn.Module:
         build = partial(build, pretrained_cfg_overlay={"file": str(file), "custom_load": False})
     try:
         return build(pretrained=True)
-    except Exception as error:  # each hub client has its own
+    except Exception as error:  # each hub client has its own exceptions
         raise unavailable(url, file, error) from error
 
 
 def address(model_name: str) -> str:
-    """Where the weights of a name can be downloaded by hand."""
+    """Address of the weights of a network, to download them by hand."""
     config = timm.get_pretrained_cfg(model_name)
     if config is None or not config.has_weights:
         raise ValueError(f"timm has no pretrained weights for {model_name}")

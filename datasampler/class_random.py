@@ -1,4 +1,4 @@
-"""Batches of P classes x K images, the shape most objectives of deep metric learning assume."""
+"""Batches of P classes x K images, which most losses of deep metric learning need."""
 
 import logging
 from collections.abc import Iterator
@@ -13,24 +13,23 @@ log = logging.getLogger(__name__)
 
 
 class ClassRandom(Sampler[list[int]]):
-    """Yields batches of P = `batch_size` / `samples_per_class` random classes, K images of each.
+    """P x K sampler: yields batches of P = batch_size / samples_per_class classes, K images each.
 
-    Classes are distinct within a batch, and so are images; only a class of fewer than K images
-    repeats its own (each as often as the others, give or take one). Epoch e is a pure function
-    of (seed, e).
+    The classes and the images of a batch are distinct; only a class of fewer than K images repeats
+    its images, equally often up to one. Epoch e depends only on (seed, e).
 
-    Roth et al. 2020 drew both with replacement: about 5 % of the positive pairs of their CUB200
-    runs are one image twice. `replacement` does that.
+    Roth et al. 2020 draw both with replacement: about 5 % of the positive pairs of their CUB200
+    runs are an image with itself. `replacement` reproduces that.
 
     Args:
         labels: class of every training image, (S,).
         batch_size: images per batch, a multiple of `samples_per_class`.
         samples_per_class: K >= 1; an anchor has a positive from 2 on.
-        seed: seed of the draws; the global random state is not used.
-        replacement: whether classes and images are drawn independently of each other.
+        seed: of the draws; the global random state is not used.
+        replacement: whether to draw classes and images with replacement.
 
     Raises:
-        ValueError: if no such batch exists.
+        ValueError: no such batch exists.
     """
 
     def __init__(
@@ -73,16 +72,16 @@ class ClassRandom(Sampler[list[int]]):
             yield self.by_class[self.starts[classes][:, None] + picks].ravel().tolist()
 
     def _draw(self, rng: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
-        """K positions (P, K) below `sizes` (P,)."""
+        """Draws K indices (P, K) below `sizes` (P,)."""
         if self.replacement:
             return rng.integers(sizes[:, None], size=(len(sizes), self.samples_per_class))
         return distinct(rng, sizes, self.samples_per_class)
 
 
 def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """`count` different numbers below each size, (rows, count); a size below `count` repeats.
+    """Draws `count` distinct numbers below each size, (rows, count); a smaller size repeats them.
 
-    The j-th draw chooses one of the `size - j` numbers left: it counts past those already taken.
+    The j-th draw chooses one of the `size - j` remaining numbers by skipping those already drawn.
     """
     picks = np.empty((len(sizes), 0), int)
     for taken in range(count):

@@ -1,4 +1,4 @@
-"""Shuffled batches, every image once per epoch."""
+"""Shuffled batches, with every image at most once per epoch."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from core.ranges import PositiveInt, Seed
 
 
 class Random(Sampler[list[int]]):
-    """Yields the shuffled training images in batches; the last incomplete batch is dropped.
+    """Random sampler: yields the shuffled training images in batches; drops an incomplete last one.
 
-    Epoch e is a pure function of (seed, e).
+    Epoch e depends only on (seed, e).
 
     Args:
         labels: class of every training image, (S,); only their number matters.
         batch_size: images per batch, at most S.
-        seed: seed of the shuffling; the global random state is not used.
+        seed: of the shuffling; the global random state is not used.
     """
 
     def __init__(self, labels: ArrayLike, batch_size: PositiveInt, seed: Seed) -> None:

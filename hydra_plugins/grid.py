@@ -9,14 +9,15 @@ from hydra_plugins.processes import Processes
 
 
 class Grid(BasicSweeper):
-    """conf/hydra/sweeper/grid.yaml"""
+    """Grid sweeper: runs every combination of the values; configured by hydra/sweeper/grid.yaml."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """The launcher `processes` composes all jobs before it starts one; others do not."""
+        """Check all jobs in advance, unless the launcher `processes` does when it composes them."""
         if not isinstance(self.launcher, Processes):
             super().validate_batch_is_legal(batch)
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401
+        """Run the sweep and print the failed runs."""
         from sweeps.progress import conclude
 
         returns = super().sweep(arguments)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 
 class Processes(Launcher):
-    """conf/hydra/launcher/processes.yaml
+    """Processes launcher: starts the jobs; configured by conf/hydra/launcher/processes.yaml.
 
     Args:
         jobs: number of parallel jobs; `auto` is one per GPU, or one.

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 
 class Search(Sweeper):
-    """conf/hydra/sweeper/search.yaml
+    """Search sweeper: tunes hyperparameters; configured by conf/hydra/sweeper/search.yaml.
 
     Args:
         trials: trials of each loss.

@@ -30,6 +30,6 @@ def expanded(overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
 
 
 def _folder(name: str, overrides: Sequence[str]) -> RunFolder:
-    whole = compose(name, overrides=list(overrides), return_hydra_config=True)
-    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    return run_folder(config, whole.hydra.runtime.choices)
+    composed = compose(name, overrides=list(overrides), return_hydra_config=True)
+    config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    return run_folder(config, composed.hydra.runtime.choices)

@@ -49,6 +49,7 @@ class Job:
 
     @property
     def done_before(self) -> bool:
+        """Whether an earlier process finished the run on the same data."""
         return self.folder.finished and not self.force and same_files(self.folder)
 
     def start(self, gpus: str | None) -> None:

@@ -11,7 +11,7 @@ from core.interruption import interruptible
 from sweeps.job import Job, Outcome
 
 POLL = 0.2  # seconds between two polls of the processes
-PATIENCE = 10  # seconds that processes have to stop before they are killed
+STOP_TIMEOUT = 10  # seconds that processes have to stop before they are killed
 GpuSlot = str | None  # the GPUs to use; None leaves the choice to the run
 
 
@@ -121,7 +121,7 @@ class Pool:
         """Stop all running jobs together; they end as interrupted, waiting jobs as not started."""
         if self.running:
             self.observer.stopping(len(self.running))
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + STOP_TIMEOUT
         try:
             for job in self.running:
                 job.terminate()
@@ -140,10 +140,8 @@ class Pool:
             outcome = job.poll()
             if outcome is not None:
                 del self.running[job]
-                done = outcome.state in (
-                    "finished",
-                    "skipped",
-                )  # it ended just before it was stopped
+                # a job may finish just before it is stopped
+                done = outcome.state in ("finished", "skipped")
                 self.end(job, outcome if done else outcome._replace(state="interrupted", reason=""))
 
 

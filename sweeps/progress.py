@@ -49,7 +49,7 @@ class SweepProgress:
 
     def counts(self, running: int, locked_by_other: int, waiting: int) -> None:
         if self.status is not None:
-            parts = {"running": running, "running elsewhere": locked_by_other, "waiting": waiting}
+            parts = {"running": running, "locked by another": locked_by_other, "waiting": waiting}
             counts = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
             self.status.update(f"{self.done} of {self.total} done, {counts}{self._time_left()}")
 
@@ -104,10 +104,10 @@ def relative_to_cwd(path: Path) -> Path:
 
 def format_duration(seconds: float) -> str:
     """`12 s`, `3:45 min` or `2:05 h`."""
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    minutes, seconds = divmod(whole, 60)
+    rounded = round(seconds)
+    if rounded < 100:
+        return f"{rounded} s"
+    minutes, seconds = divmod(rounded, 60)
     if minutes < 100:
         return f"{minutes}:{seconds:02d} min"
     return f"{minutes // 60}:{minutes % 60:02d} h"

@@ -77,7 +77,7 @@ def compose(loader: ConfigLoader, sweep: DictConfig, overrides: Sequence[str]) -
         sweep: configuration of the sweep itself.
         overrides: of this job.
     """
-    whole = loader.load_sweep_config(sweep, list(overrides))
-    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    choices = whole.hydra.runtime.choices
-    return Composed(config, run_folder(config, choices), choices, arguments(whole.hydra))
+    composed = loader.load_sweep_config(sweep, list(overrides))
+    config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    choices = composed.hydra.runtime.choices
+    return Composed(config, run_folder(config, choices), choices, arguments(composed.hydra))

@@ -31,7 +31,7 @@ Launch = Callable[[list[list[str]]], list[Outcome]]  # overrides of each job -> 
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """conf/hydra/sweeper/search.yaml"""
+    """Configuration of the studies of a search, from conf/hydra/sweeper/search.yaml."""
 
     trials: int
     parallel_trials: int
@@ -88,7 +88,7 @@ def plan_studies(
     require_spaces((job.choices["loss"] for _, job in jobs), folders)
     for base, job in jobs:
         check(job.config, base)
-        refuse_without_validation(job.config)
+        check_validation(job.config)
     spaces = [space_of(job.choices["loss"], keys(base), folders) for base, job in jobs]
     planned = zip(jobs, spaces, strict=True)
     return [open_study(base, job, space, config) for (base, job), space in planned]
@@ -115,17 +115,21 @@ def open_study(base: list[str], job: Composed, space: Space, config: StudyConfig
     )
 
 
-def refuse_without_validation(config: DictConfig) -> None:
-    """Check that trials are compared on validation classes, which neither train nor test."""
+def check_validation(config: DictConfig) -> None:
+    """Check that trials are compared on validation classes, disjoint from training and test.
+
+    Raises:
+        UserError: they are not.
+    """
     metric = str(config.evaluation.select_on)
     kind = str(config.validation._target_).rpartition(".")[2]
     if kind not in ("classes", "fold"):
         raise UserError(
-            f"validation={kind}: a search needs classes of its own to choose by; "
-            "take validation=classes or validation=fold"
+            f"validation={kind}: a search needs separate validation classes; "
+            "use validation=classes or validation=fold"
         )
     if not metric.startswith("val/"):
-        raise UserError(f"evaluation.select_on={metric}: a search chooses by val/..., never test/")
+        raise UserError(f"evaluation.select_on={metric}: a search needs a metric val/..., not test")
 
 
 def run_trials(

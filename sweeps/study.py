@@ -152,7 +152,7 @@ def selected_value(folder: Path, metric: str) -> float:
     run.verify(run.summary)
     reading = run.read_json(run.summary).get("selected")
     if reading is None or reading.get(metric) is None:
-        raise UserError(f"{folder} has no {metric}: there is nothing to search by")
+        raise UserError(f"{folder} has no value of {metric}, which the search optimizes")
     return float(reading[metric])
 
 

@@ -1,4 +1,4 @@
-"""Where a dataset can be had: a file of the web, and the folder in it."""
+"""Archive of a dataset on the web: downloads and unpacks it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from datasets.table import DatasetError
 
 @dataclass(frozen=True)
 class Archive:
-    """One file that holds a dataset or a part of it.
+    """Archive: one file on the web that contains a dataset or a part of it.
 
     Args:
         url: http or https.
-        file: where it is kept, below the parent folder of the datasets.
-        folder: its folder with the dataset, to be unpacked beside it; None reads it as it is.
+        file: path to save it to, below the parent folder of the datasets.
+        folder: the folder in the archive to unpack beside it; None does not unpack it.
         size: bytes, if known.
         checksum: `md5:<hex>` or `sha256:<hex>`, if known.
     """
@@ -32,14 +32,15 @@ class Archive:
     checksum: str | None = None
 
     def unpacked(self, root: Path) -> bool:
-        """Whether its folder is there already; the file may be deleted then."""
+        """Whether its folder exists already; the file may then be missing."""
         return self.folder is not None and (root / self.file).with_name(self.folder).exists()
 
     def download(self, root: Path, show: ShowProgress) -> None:
-        """Fetch the file, or check the one that is there.
+        """Download the file, or verify the existing one.
 
         Raises:
-            DatasetError: it cannot be had, or is not the known one; or another process fetches it.
+            DatasetError: it cannot be downloaded, its size or checksum is wrong, or another
+                process downloads it.
         """
         file = root / self.file
         if file.exists():
@@ -48,7 +49,7 @@ class Archive:
             return download(self.url, file, show, size=self.size, checksum=self.checksum)
 
     def unpack(self, root: Path) -> None:
-        """Write its folder beside the file.
+        """Unpack its folder beside the file.
 
         Raises:
             DatasetError: see `datasets.preparation.unpack.unpack`; or another process unpacks it.
@@ -62,16 +63,16 @@ class Archive:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Keep other processes from a file that is downloaded or unpacked.
+    """Lock a file that is downloaded or unpacked, for one process at a time.
 
     Raises:
-        DatasetError: another process works on it.
+        DatasetError: another process has locked it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = file.with_name(f".{file.name}.lock")
     try:
         with FileLock(lock, timeout=0):
             yield
-            lock.unlink()  # whoever opened it in the meantime finds the work done
+            lock.unlink()  # a process that has opened it in the meantime finds the work done
     except Timeout:
-        raise DatasetError(f"another process is at work on {file}") from None
+        raise DatasetError(f"another process downloads or unpacks {file}") from None

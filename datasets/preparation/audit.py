@@ -1,4 +1,4 @@
-"""What there is to say about the images of a dataset, once each of them was read."""
+"""Audit of a dataset: counts, unreadable images and test images that are also in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,46 +11,47 @@ from datasets.table import Counts, Table, count, count_differences
 def audit(
     table: Table, fingerprints: Sequence[Fingerprint], counts: Counts | None, bits: int
 ) -> dict[str, Any]:
-    """Numbers, unreadable images, and test images that are in the training split too.
+    """Audit a dataset: counts, unreadable images, and test images that are also in training.
 
-    A test image is listed once, beside one training image: the same file if there is one, else the
-    most similar, if at most `bits` of their perceptual hashes differ.
+    A test image is listed once, with one training image: an identical file if there is one, else
+    the most similar image, if at most `bits` of their perceptual hashes differ.
 
     Args:
         table: see datasets/table.py.
         fingerprints: of its rows.
-        counts: the published numbers; None if there are none.
+        counts: expected counts; None if there are none.
         bits: 0 to 256.
     """
-    read = {name: [getattr(one, name) for one in fingerprints] for name in Fingerprint._fields}
-    rows = table.assign(**read)
+    columns = {name: [getattr(one, name) for one in fingerprints] for name in Fingerprint._fields}
+    rows = table.assign(**columns)
     train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
-    same = exact(test["content"].tolist(), train["content"].tolist())
-    left = test.drop(index=test.index[[duplicate.query for duplicate in same]])
-    alike = near(left["look"].tolist(), train["look"].tolist(), bits)
+    identical = exact(test["content"].tolist(), train["content"].tolist())
+    others = test.drop(index=test.index[[duplicate.query for duplicate in identical]])
+    hashes = (part["perceptual_hash"].tolist() for part in (others, train))
+    similar = near(*hashes, bits)
     return {
         "counts": {part: count(table, part) for part in parts(table)},
         "differences": count_differences(table, counts),
         "unreadable": rows.loc[rows["problem"] != "", ["path", "problem"]].to_dict("records"),
-        "exact_duplicates": [pair(test, train, duplicate) for duplicate in same],
-        "near_duplicates": [pair(left, train, duplicate) for duplicate in alike],
+        "exact_duplicates": [pair(test, train, duplicate) for duplicate in identical],
+        "near_duplicates": [pair(others, train, duplicate) for duplicate in similar],
     }
 
 
 def parts(table: Table) -> list[str]:
-    """The splits that there are; query and gallery too, where some test images are only one."""
+    """Parts of a table: its splits, and query and gallery if some test images are only one."""
     splits = [split for split in ("train", "val", "test") if (table["split"] == split).any()]
     roles = table.loc[table["split"] == "test", ["is_query", "is_gallery"]]
     return splits if roles.all(axis=None) else [*splits, "query", "gallery"]
 
 
 def pair(test: Table, train: Table, duplicate: Duplicate) -> dict[str, Any]:
-    """The two images, their classes, and in how many bits of 256 they differ."""
-    asked, found = test.iloc[duplicate.query], train.iloc[duplicate.reference]
-    named = {
-        "test": asked["path"],
-        "train": found["path"],
-        "test_label": str(asked["label"]),
-        "train_label": str(found["label"]),
+    """Paths and labels of two images, and the number of bits of 256 in which they differ."""
+    query, reference = test.iloc[duplicate.query], train.iloc[duplicate.reference]
+    record = {
+        "test": query["path"],
+        "train": reference["path"],
+        "test_label": str(query["label"]),
+        "train_label": str(reference["label"]),
     }
-    return named if duplicate.bits is None else named | {"bits": duplicate.bits}
+    return record if duplicate.bits is None else record | {"bits": duplicate.bits}

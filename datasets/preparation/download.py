@@ -1,7 +1,7 @@
-"""Download a file: continued where it broke off, checked, whole or absent.
+"""Download of a file: resumed after a broken connection, verified, complete or absent.
 
-pooch is not used: after a broken connection it asks for all bytes again, and a downloader of one's
-own is handed a temporary file that is deleted on failure, so that no later call can continue.
+pooch is not used, because it requests all bytes again after a broken connection, and deletes the
+temporary file of a custom downloader on failure, so that no later call can resume.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ def download(
 ) -> None:
     """Download `url` to `<file>.part`, which is renamed to `file` once its content is verified.
 
-    The part that a broken connection or an earlier call left is continued (HTTP Range), if the
-    server supports it. Without a checksum an earlier call's part is discarded, because a file that
-    has changed since could not be noticed.
+    The part of a broken connection or an earlier call is resumed (HTTP Range), if the server
+    supports it. Without a checksum the part of an earlier call is discarded, because nothing would
+    detect that the file has changed since.
 
     Args:
         url: http or https.
         file: the target; its folder must exist, and no other process may download to it.
-        show: called with the bytes so far and in total.
+        show: called with the number of bytes so far and in total.
         size: bytes, if known.
         checksum: `md5:<hex>`, `sha256:<hex>` or another one of hashlib's, if known.
         attempts: consecutive attempts without a single byte after which the download fails.
         wait: seconds before the next attempt, doubled after each attempt without a byte.
 
     Raises:
-        DatasetError: the server refuses, does not answer for too long, or sends another file than
-            the known one.
+        DatasetError: the server refuses or does not answer, or the size or the checksum of the
+            file is wrong.
     """
     part = file.with_name(f"{file.name}.part")
     with part.open("ab") as target:
@@ -54,13 +54,17 @@ def download(
         try:
             verify(part, size, checksum)
         except DatasetError:
-            part.unlink()  # nothing to continue
+            part.unlink()  # nothing to resume
             raise
         part.replace(file)
 
 
 def verify(file: Path, size: int | None, checksum: str | None) -> None:
-    """Raise a DatasetError if a file has not the known size and checksum."""
+    """Check the size and the checksum of a file, if known.
+
+    Raises:
+        DatasetError: one of them differs.
+    """
     actual = file.stat().st_size
     if size is not None and actual != size:
         raise DatasetError(f"{file} has {actual:,} bytes, expected {size:,}")
@@ -73,7 +77,7 @@ def verify(file: Path, size: int | None, checksum: str | None) -> None:
 
 
 def fill(target: BinaryIO, url: str, show: ShowProgress, attempts: int, wait: float) -> None:
-    """Append the missing bytes to the target, over as many connections as necessary."""
+    """Append the missing bytes to the target, with as many connections as necessary."""
     source, failures = HttpFile(url), 0
     while True:
         before = length(target)

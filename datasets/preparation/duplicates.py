@@ -1,4 +1,4 @@
-"""Images of one set that are in another one too: the same file, or what looks the same."""
+"""Duplicates between two sets of images: identical files and similar images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +8,9 @@ import numpy as np
 
 
 class Duplicate(NamedTuple):
-    """The image number `query` of one set is number `reference` of the other.
+    """Duplicate: image `query` of one set equals or resembles image `reference` of the other.
 
-    `bits` of their perceptual hashes differ; of two equal files, None.
+    `bits` is the number of bits in which their perceptual hashes differ; None for identical files.
     """
 
     query: int
@@ -19,10 +19,10 @@ class Duplicate(NamedTuple):
 
 
 def exact(queries: Sequence[bytes], references: Sequence[bytes]) -> list[Duplicate]:
-    """Which queries are among the references, each with the first that equals it.
+    """Exact duplicates: each query that equals a reference, with the first such reference.
 
     Args:
-        queries, references: hashes of files; an empty one equals nothing.
+        queries, references: hashes of files; an empty hash equals none.
     """
     first: dict[bytes, int] = {}
     for index, content in enumerate(references):
@@ -35,31 +35,31 @@ def exact(queries: Sequence[bytes], references: Sequence[bytes]) -> list[Duplica
 
 
 def near(queries: Sequence[bytes], references: Sequence[bytes], bits: int) -> list[Duplicate]:
-    """The most similar reference of each query, where at most `bits` of their hashes differ.
+    """Near duplicates: the most similar reference of each query, if at most `bits` bits differ.
 
-    All pairs are compared, by faiss, in the memory of the hashes and one answer per query.
+    faiss compares all pairs, in the memory of the hashes and of one result per query.
 
     Args:
-        queries, references: perceptual hashes, all of one length; an empty one resembles nothing.
+        queries, references: perceptual hashes of equal length; an empty hash resembles none.
     """
-    asked, found = present(queries), present(references)
-    if not (len(asked) and len(found)):
+    query_ids, reference_ids = non_empty(queries), non_empty(references)
+    if not (len(query_ids) and len(reference_ids)):
         return []
-    index = faiss.IndexBinaryFlat(8 * len(references[found[0]]))
-    index.add(matrix([references[number] for number in found]))
-    distances, nearest = index.search(matrix([queries[number] for number in asked]), 1)
+    index = faiss.IndexBinaryFlat(8 * len(references[reference_ids[0]]))
+    index.add(matrix([references[number] for number in reference_ids]))
+    distances, nearest = index.search(matrix([queries[number] for number in query_ids]), 1)
     return [
-        Duplicate(int(query), int(found[neighbor]), int(distance))
-        for query, neighbor, distance in zip(asked, nearest[:, 0], distances[:, 0], strict=True)
+        Duplicate(int(query), int(reference_ids[neighbor]), int(distance))
+        for query, neighbor, distance in zip(query_ids, nearest[:, 0], distances[:, 0], strict=True)
         if distance <= bits
     ]
 
 
-def present(hashes: Sequence[bytes]) -> np.ndarray:
-    """Numbers of those that are not empty."""
+def non_empty(hashes: Sequence[bytes]) -> np.ndarray:
+    """Indices of the hashes that are not empty."""
     return np.flatnonzero([len(content) > 0 for content in hashes])
 
 
 def matrix(hashes: Sequence[bytes]) -> np.ndarray:
-    """uint8 (N, bytes)."""
+    """Matrix of hashes, uint8 (N, bytes)."""
     return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)

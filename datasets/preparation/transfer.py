@@ -1,4 +1,4 @@
-"""Read a file from a server, starting at the byte where an earlier connection broke off."""
+"""Transfer of a file over HTTP, from the byte at which an earlier connection broke."""
 
 import os
 from collections.abc import Callable
@@ -14,25 +14,26 @@ ShowProgress = Callable[[int, int | None], object]  # bytes so far, bytes in tot
 CHUNK = 1 << 20  # bytes
 READ_TIMEOUT = 30  # seconds without a byte after which a connection counts as broken
 BROKEN = (requests.ConnectionError, requests.Timeout, HTTPError)
-PART, NOTHING_THERE = 206, 416  # answers to a Range
-RETRYABLE = (408, 425, 429, 500, 502, 503, 504)  # answers of a server that may recover soon
+PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416  # status codes of a range request
+RETRYABLE = (408, 425, 429, 500, 502, 503, 504)  # status codes of a server that may recover soon
 
 
 class ConnectionLostError(Exception):
-    """The connection broke off, or the server is busy; another attempt may succeed."""
+    """Connection lost: it broke or the server is busy; another attempt may succeed."""
 
 
 class HttpFile:
-    """A file on a server, in the version of the first answer."""
+    """File on an HTTP server, in the version of the first response."""
 
     def __init__(self, url: str) -> None:
         self.url, self.version = url, ""
 
     def append_to(self, target: BinaryIO, show: ShowProgress) -> None:
-        """Append the bytes that follow the target's; begin anew if the server cannot continue.
+        """Append the bytes after those of the target; restart if the server cannot resume.
 
         Raises:
-            BrokenOffError: some bytes are missing; those that arrived are in the target.
+            ConnectionLostError: some bytes are missing; those received are in the target.
+            DatasetError: the server refuses.
         """
         offset = {"Range": f"bytes={length(target)}-"} if length(target) else {}
         unchanged = {"If-Range": self.version} if offset and self.version else {}
@@ -45,7 +46,7 @@ class HttpFile:
                 self._check(response)
                 if not continues(response, length(target)):
                     target.truncate(0)
-                    insist_on_all(response)
+                    check_complete(response)
                 copy(response, target, show)
         except BROKEN as error:
             raise ConnectionLostError(str(error)) from error
@@ -56,24 +57,34 @@ class HttpFile:
         answer = f"the server answers {response.status_code} {response.reason}"
         if response.status_code in RETRYABLE:
             raise ConnectionLostError(answer)
-        if not response.ok and response.status_code != NOTHING_THERE:
+        if not response.ok and response.status_code != RANGE_NOT_SATISFIABLE:
             raise DatasetError(f"cannot download {self.url}: {answer}")
         tag = response.headers.get("ETag", "W/")
-        weak = tag.startswith("W/")  # says nothing about bytes
+        weak = tag.startswith("W/")  # does not identify the bytes
         self.version = response.headers.get("Last-Modified", "") if weak else tag
 
 
 def continues(response: requests.Response, start: int) -> bool:
-    """Whether the answer holds the requested bytes, from `start` to the end."""
+    """Whether the response has the requested bytes, from `start` to the end."""
     return response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
 
 
-def insist_on_all(response: requests.Response) -> None:
-    if response.status_code in (PART, NOTHING_THERE):
+def check_complete(response: requests.Response) -> None:
+    """Check that the response has the whole file.
+
+    Raises:
+        ConnectionLostError: it has another part.
+    """
+    if response.status_code in (PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
         raise ConnectionLostError("the server sends another part than the requested one")
 
 
 def copy(response: requests.Response, target: BinaryIO, show: ShowProgress) -> None:
+    """Append the content of a response to the target.
+
+    Raises:
+        ConnectionLostError: fewer bytes arrive than announced.
+    """
     received = length(target)
     announced = response.headers.get("Content-Length")
     total = received + int(announced) if announced else None
@@ -85,4 +96,5 @@ def copy(response: requests.Response, target: BinaryIO, show: ShowProgress) -> N
 
 
 def length(target: BinaryIO) -> int:
+    """Length of an open file in bytes; moves its position to the end."""
     return target.seek(0, os.SEEK_END)

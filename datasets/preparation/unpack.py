@@ -1,4 +1,4 @@
-"""Unpack one folder of an archive: plain files only, below that folder only, whole or absent."""
+"""Unpacking of one folder of an archive: regular files only, complete or absent."""
 
 import gzip
 import lzma
@@ -18,20 +18,20 @@ DAMAGED = (
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write what a tar or zip archive holds below `<folder.name>/` to `folder`.
+    """Unpack the folder `<folder.name>/` of a tar or zip archive to `folder`.
 
-    Owners, links and the permissions of others are not taken over.
+    Owners and the permissions of others are not restored.
 
     Args:
         archive: .zip, .tar, .tar.gz (.tgz), .tar.bz2 or .tar.xz.
         folder: must not exist; its parent must.
 
     Raises:
-        DatasetError: an entry lies elsewhere (absolute or ..) or is a link or a device; or the
-            archive is damaged, or has no such folder. Nothing that was written remains.
+        DatasetError: an entry has a path outside the archive (absolute or ..) or is a link or a
+            device; or the archive is damaged, or has no such folder. No files remain then.
     """
     unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process
     unfinished.mkdir()
     try:
         extract(archive, unfinished)
@@ -43,6 +43,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def extract(archive: Path, target: Path) -> None:
+    """Extract a tar or zip archive to a folder."""
     try:
         if tarfile.is_tarfile(archive):
             extract_tar(archive, target)
@@ -55,28 +56,34 @@ def extract(archive: Path, target: Path) -> None:
 
 
 def extract_tar(file: Path, target: Path) -> None:
-    def plain(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    """Extract a tar archive."""
+
+    def regular(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
         check(file, entry.name, is_plain=entry.isreg() or entry.isdir())
         return tarfile.data_filter(entry, path)
 
     with tarfile.open(file) as archive:
-        archive.extractall(target, filter=plain)
+        archive.extractall(target, filter=regular)
 
 
 def extract_zip(file: Path, target: Path) -> None:
+    """Extract a zip archive."""
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
-            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the archive is not of Unix
+            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 if the archive is not from Unix
             is_plain = kind in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG)
             check(file, entry.filename, is_plain=is_plain)
         archive.extractall(target)
 
 
 def check(archive: Path, name: str, *, is_plain: bool) -> None:
-    """Refuse an entry that no dataset has and that may write outside of the target.
+    """Refuse an entry that may be written outside of the target.
 
-    The `data` filter of tarfile strips a leading slash and admits links within the target, which
-    before Python 3.11.13 lead outside of it; zipfile drops `..` and writes a link as a file.
+    The `data` filter of tarfile strips a leading slash and accepts links within the target, which
+    can lead outside of it before Python 3.11.13; zipfile drops `..` and writes a link as a file.
+
+    Raises:
+        DatasetError: the entry is a link or a device, or has an absolute path or one with `..`.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:

@@ -63,10 +63,10 @@ def test_a_second_process_is_refused_until_the_first_is_dead(
     tmp_path: Path, archive: Archive, other: "subprocess.Popen[str]"
 ) -> None:
     archive.download(tmp_path, never)  # a look at what is there needs no lock
-    with pytest.raises(DatasetError, match=r"another process is at work on .*birds\.tar"):
+    with pytest.raises(DatasetError, match=r"another process downloads or unpacks .*birds\.tar"):
         archive.unpack(tmp_path)
     (tmp_path / "birds.tar").rename(tmp_path / "kept.tar")
-    with pytest.raises(DatasetError, match=r"another process is at work on .*birds\.tar"):
+    with pytest.raises(DatasetError, match=r"another process downloads or unpacks .*birds\.tar"):
         archive.download(tmp_path, never)
     (tmp_path / "kept.tar").rename(tmp_path / "birds.tar")
     other.kill()

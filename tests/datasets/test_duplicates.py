@@ -113,7 +113,7 @@ def test_an_image_that_cannot_be_read_says_why(
     found = fingerprint(str(file))
     assert found.problem.startswith(said)
     assert not found.content
-    assert not found.look
+    assert not found.perceptual_hash
 
 
 def test_a_missing_image_and_a_missing_member_say_so(tmp_path: Path) -> None:

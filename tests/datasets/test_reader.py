@@ -227,7 +227,9 @@ def test_a_path_without_an_end_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     os.mkfifo(tmp_path / "pipe.zip")
     for path in (tmp_path / "pipe.png", "/dev/zero", tmp_path / "pipe.zip/a.png", tmp_path):
-        with pytest.raises(DatasetError, match=f"cannot read the image {path}: it is no plain"):
+        with pytest.raises(
+            DatasetError, match=f"cannot read the image {path}: it is not a regular file"
+        ):
             read_image(str(path))
         assert "not a regular file" in fingerprint(str(path)).problem
 

@@ -195,7 +195,7 @@ import sweeps.job, sweeps.pool
 from engine.config.error_line import user_errors_as_one_line
 from sweeps.progress import SweepProgress
 from tracking.run_folder import RunFolder
-sweeps.job.MAIN, sweeps.pool.PATIENCE, *jobs = eval(sys.argv[1])
+sweeps.job.MAIN, sweeps.pool.STOP_TIMEOUT, *jobs = eval(sys.argv[1])
 with user_errors_as_one_line(), SweepProgress(len(jobs), 2) as observer:
     jobs = [sweeps.job.Job(job, RunFolder(Path(job[0]))) for job in jobs]
     sweeps.pool.run_all(jobs, (None, None), observer=observer)
