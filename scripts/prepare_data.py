@@ -40,7 +40,7 @@ from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
 from engine.data.acquisition import read_or_download
 from engine.data.loader import worker_count
-from engine.progress import busy, watched
+from engine.progress import progress_bar, spinner
 
 SAID = {
     "unreadable": "images that cannot be read",
@@ -74,7 +74,7 @@ def prepare(arguments: Sequence[str]) -> None:
     counts = instantiate(config.dataset.get("counts"), _convert_="all")
 
     fingerprints = read_all(table["path"].tolist(), worker_count(config.trainer.workers))
-    with busy("comparing"):
+    with spinner("comparing"):
         named = with_relative_paths(table, folder)
         found = audit(named, fingerprints, counts, own.bits)
     write_csv(table, folder / f"{name}.csv")
@@ -133,7 +133,7 @@ def read_all(paths: Sequence[str], workers: int) -> list[Fingerprint]:
         collate_fn=list,
         prefetch_factor=None,
     )
-    return list(watched(chain.from_iterable(loader), len(paths), "reading images"))
+    return list(progress_bar(chain.from_iterable(loader), len(paths), "reading images"))
 
 
 def report(found: Mapping[str, Any]) -> None:
