@@ -113,7 +113,7 @@ class Checkpoints:
         if size < position.records:
             raise CheckpointError(
                 f"{self.records.path} ends after {size} of the {position.records} bytes that "
-                f"{path} remembers"
+                f"{path} expects"
             )
         if position.checksum not in (None, self.records.checksum(position.records)):
             raise CheckpointError(f"{self.records.path} is not what it was when {path} was written")
