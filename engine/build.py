@@ -1,4 +1,4 @@
-"""What training and evaluation build alike from the configuration of a run."""
+"""Builders of the parts of a run that training and evaluation share, from its configuration."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ from engine.contracts import check_embeddings, check_sampler, check_table
 
 
 def build_fabric(trainer: DictConfig) -> Fabric:
-    """The devices of a run and its precision.
+    """Build the Fabric of a run: devices, strategy and precision.
 
     Raises:
-        ConfigurationError: this machine has no such accelerator, or not so many devices of it.
+        ConfigurationError: this machine has no such accelerator, or fewer devices of it.
     """
     try:
         return Fabric(
@@ -39,14 +39,14 @@ def build_fabric(trainer: DictConfig) -> Fabric:
 
 
 def shutdown(fabric: Fabric) -> None:
-    """End the talk of several processes; torch may abort one that exits in the middle of it."""
+    """End the process group; torch may abort a process that exits while others communicate."""
     if fabric.world_size > 1:
         fabric.barrier()
         torch.distributed.destroy_process_group()
 
 
 def load_table(config: DictConfig) -> Table:
-    """Every image of the dataset; what the run sets aside for validation is split `val`."""
+    """The table of all images of a dataset; the images for validation are the split `val`."""
     read = instantiate(config.dataset, _convert_="all")
     check_table(read, str(config.dataset._target_))
     table: Table = instantiate(config.validation)(read)
@@ -54,17 +54,17 @@ def load_table(config: DictConfig) -> Table:
 
 
 def sampler_of(config: DictConfig, labels: np.ndarray) -> BatchSampler:
-    """The sampler of a run, which draws from its training images."""
+    """Build and check the sampler of a run, which draws batches of training images."""
     sampler: BatchSampler = instantiate(config.sampler)(labels=labels)
     check_sampler(sampler, len(labels))
     return sampler
 
 
 def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Images]]:
-    """The images a run trains on, and those of the splits that it evaluates.
+    """The training images of a run, and the images of the splits that it evaluates.
 
     Raises:
-        DatasetError: there are none to train on, or none to test.
+        DatasetError: there are no training images or no test images.
     """
     transform = instantiate(config.transform)
     if absent := [split for split in ("train", "test") if not (table.split == split).any()]:
@@ -79,10 +79,11 @@ def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Im
 
 
 def build_backbone(config: DictConfig, train: Images) -> nn.Module:
-    """The backbone of a run, which takes the images that it will be given.
+    """Build the backbone of a run and check it with one training image.
 
     Raises:
-        ConfigurationError: it embeds images of other sizes only.
+        ConfigurationError: the backbone does not accept images of this size.
+        ComponentError: it does not return embeddings of the configured size.
     """
     model: nn.Module = instantiate(config.backbone)
     embeddings = check_size(model, train[0, 0][0])
@@ -92,7 +93,7 @@ def build_backbone(config: DictConfig, train: Images) -> nn.Module:
 
 @torch.no_grad()
 def check_size(model: nn.Module, image: Tensor) -> object:
-    """Embed one image as in evaluation, which changes nothing; the embedding."""
+    """Embed one image in evaluation mode, leaving the backbone unchanged; returns the embedding."""
     training = model.training
     try:
         with torch.random.fork_rng(devices=[]):
@@ -107,6 +108,6 @@ def check_size(model: nn.Module, image: Tensor) -> object:
 
 
 def splits_of(table: Table, names: Sequence[str], transform: Transform) -> dict[str, Images]:
-    """The images of each of the named splits that has any."""
+    """The images of each named split that is not empty."""
     rows = {name: table[table.split == name] for name in names}
     return {name: Images(part, transform) for name, part in rows.items() if len(part)}

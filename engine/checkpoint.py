@@ -41,13 +41,13 @@ class Position(NamedTuple):
 
 
 class Checkpoints:
-    """`last.pt`, `previous.pt` and one `best_<metric>.pt` per storage metric in one folder.
+    """Checkpoints of a run: `last.pt`, `previous.pt` and one `best_<metric>.pt` per storage metric.
 
     A save writes a temporary file and renames it to `last.pt`, so that a kill at any moment leaves
     a complete file. Files are read with `weights_only=True`, after their checksum is verified.
 
     Args:
-        folder: of the checkpoints.
+        folder: the folder of the checkpoints.
         records: the records of the run. A checkpoint stores their size and checksum, and is used
             only if the records still begin with the same bytes.
     """
@@ -59,6 +59,7 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, parts: Mapping[str, Stateful], step: int) -> None:
+        """Save all parts after optimizer step `step`; the last checkpoint becomes `previous.pt`."""
         size = self.records.size
         position = Position(step, size, self.records.checksum(size))
         state = {name: part.state_dict() for name, part in parts.items()}
@@ -112,7 +113,7 @@ class Checkpoints:
         if size < position.records:
             raise CheckpointError(
                 f"{self.records.path} ends after {size} of the {position.records} bytes that "
-                f"{path} remembers"
+                f"{path} expects"
             )
         if position.checksum not in (None, self.records.checksum(position.records)):
             raise CheckpointError(f"{self.records.path} is not what it was when {path} was written")

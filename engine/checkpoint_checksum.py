@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 END, END_SIZE = b"PK\x05\x06", 22  # the last record of an archive, without its comment
 NAME = b"sha256:"
-LENGTH = len(NAME) + 64  # of the comment
+LENGTH = len(NAME) + 64  # bytes of the comment
 CHUNK = 2**20
 
 
@@ -48,7 +48,7 @@ def verify_checksum(file: BinaryIO) -> None:
 
 
 def _checksum(file: BinaryIO, size: int) -> bytes:
-    """The checksum of the first `size` bytes, as it stands in the comment."""
+    """The checksum of the first `size` bytes, in the form of the comment."""
     digest = hashlib.sha256()
     file.seek(0)
     for start in range(0, size, CHUNK):

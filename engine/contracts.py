@@ -1,6 +1,7 @@
-"""What a run asks of the components that it builds, checked once, before the first step.
+"""Contracts of components: checks sampler, dataset and backbone once, before the first step.
 
-Miners and metrics are checked where they are called, `core.tuples` and `evaluation.metrics.metric`.
+The results of miners and metrics are checked at every call, in `core.tuples` and
+`evaluation.metrics.metric`.
 """
 
 import inspect
@@ -21,7 +22,7 @@ COLUMNS = (*TEXT, "is_query", "is_gallery")
 
 
 def check_miner_call(target: Callable[..., object] | None) -> None:
-    """A miner that is a class takes the four arguments with which a loss calls it."""
+    """Check that a miner, if it is a class, accepts the four arguments that a loss passes."""
     if not inspect.isclass(target):
         return
     call = target.forward if issubclass(target, nn.Module) else target.__call__
@@ -35,7 +36,7 @@ def check_miner_call(target: Callable[..., object] | None) -> None:
 
 
 def check_sampler_call(target: Callable[..., object]) -> None:
-    """A sampler is told the labels."""
+    """Check that a sampler accepts the labels."""
     parameters = inspect.signature(target).parameters
     if "labels" not in parameters and not any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
@@ -47,7 +48,7 @@ def check_sampler_call(target: Callable[..., object]) -> None:
 
 
 def check_sampler(sampler: BatchSampler, num_images: int) -> None:
-    """A sampler has its three methods, and its first batch is right, and the same when repeated."""
+    """Check that a sampler has its methods and that its first batch is valid and reproducible."""
     name = f"sampler {type(sampler).__qualname__}"
     methods = ("set_epoch", "__len__", "__iter__")
     if missing := [method for method in methods if not hasattr(sampler, method)]:
@@ -56,7 +57,7 @@ def check_sampler(sampler: BatchSampler, num_images: int) -> None:
         raise ComponentError(f"{name}: an epoch has no batch of {num_images} images")
     first, again = (_first_batch(sampler) for _ in range(2))
     if not isinstance(first, list) or not first:
-        raise ComponentError(f"{name}: must yield lists of indices, got {_shown(first)}")
+        raise ComponentError(f"{name}: must yield lists of indices, got {_short_text(first)}")
     if not all(0 <= index < num_images for index in first):
         raise ComponentError(f"{name}: yields indices beyond 0..{num_images - 1}, those of images")
     if first != again:
@@ -74,14 +75,14 @@ def _first_batch(sampler: BatchSampler) -> object:
 
 
 def check_table(table: object, name: str) -> None:
-    """A dataset is a table with the columns and the splits that all datasets have.
+    """Check that a dataset is a table with the columns and splits of all datasets.
 
     Raises:
-        DatasetError: names what is missing, and what makes it.
+        DatasetError: names what is missing, and the function that adds it.
     """
     made = "datasets.table.make_table(path, label, split) makes the table"
     if not isinstance(table, pd.DataFrame):
-        raise DatasetError(f"dataset {name}: must return a table, got {_shown(table)}; {made}")
+        raise DatasetError(f"dataset {name}: must return a table, got {_short_text(table)}; {made}")
     if missing := [column for column in COLUMNS if column not in table]:
         raise DatasetError(f"dataset {name}: the table has no {', '.join(missing)}; {made}")
     if unknown := sorted(set(map(str, table["split"])) - set(SPLITS)):
@@ -91,16 +92,16 @@ def check_table(table: object, name: str) -> None:
 
 
 def check_embeddings(backbone: DictConfig, embeddings: object) -> None:
-    """A backbone embeds one image as one row of floating-point numbers, as many as its YAML says.
+    """Check that a backbone embeds one image as one row of `embedding_dim` floating-point numbers.
 
     Raises:
-        ComponentError: names what it made instead.
+        ComponentError: describes what the backbone returned instead.
     """
     name, dim = f"backbone {backbone._target_}", backbone.get("embedding_dim")
     wanted = f"(1, {dim or 'D'})"
     if not isinstance(embeddings, torch.Tensor):
         raise ComponentError(
-            f"{name}: must make embeddings {wanted} of one image, got {_shown(embeddings)}"
+            f"{name}: must make embeddings {wanted} of one image, got {_short_text(embeddings)}"
         )
     shape = tuple(embeddings.shape)
     if len(shape) != 2 or shape[0] != 1 or (dim is not None and shape[1] != dim):
@@ -109,5 +110,5 @@ def check_embeddings(backbone: DictConfig, embeddings: object) -> None:
         raise ComponentError(f"{name}: embeddings must be floating point, got {embeddings.dtype}")
 
 
-def _shown(value: object) -> str:
+def _short_text(value: object) -> str:
     return f"{type(value).__name__} {str(value)[:40]}".strip()

@@ -16,15 +16,15 @@ def embed_split(
     batch_size: int,
     num_workers: int,
 ) -> Embedded:
-    """The embeddings and labels of all images in their order, in every process.
+    """Embed all images of a split; returns embeddings and labels in order, in every process.
 
     Each of P processes embeds every P-th image. If P does not divide their number, the first
     images pad the last round and are removed afterwards: all processes embed equally many batches,
     as their communication requires, and no image counts twice.
 
     Args:
-        batch_size: of one process.
-        num_workers: loader workers of one process.
+        batch_size: batch size per process.
+        num_workers: loader workers per process.
     """
     device, processes, total = fabric.device, fabric.world_size, len(images)
     if processes == 1:

@@ -33,8 +33,9 @@ class CachedChunks:
 def chunked_gradients(
     fabric: Fabric, model: _FabricModule, criterion: nn.Module, chunk_size: int, batch: Batch
 ) -> Tensor:
-    """The loss of a batch of which only one chunk is in memory with its activations; adds its
-    gradients, at the price of a second forward pass.
+    """The loss of a batch in chunks; adds its gradients to the parameters.
+
+    Only one chunk is in memory with its activations, at the cost of a second forward pass.
     """
     images, labels = batch
     chunks = forward_chunks(model, images, chunk_size)
@@ -45,7 +46,7 @@ def chunked_gradients(
 
 
 def forward_chunks(model: _FabricModule, images: Tensor, chunk_size: int) -> CachedChunks:
-    """Embed without a graph; the embeddings will collect the gradient of the loss."""
+    """Embed all chunks without a graph; the embeddings are leaves that receive gradients."""
     chunks = torch.split(images, chunk_size)
     embeddings, states = [], []
     with torch.no_grad():
@@ -56,7 +57,7 @@ def forward_chunks(model: _FabricModule, images: Tensor, chunk_size: int) -> Cac
 
 
 def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: CachedChunks) -> None:
-    """Embed again, with the same dropout, and propagate the gradient of each chunk."""
+    """Embed every chunk again, with the same dropout, and propagate its gradient."""
     assert chunks.embeddings.grad is not None
     gradients = torch.split(chunks.embeddings.grad, [len(chunk) for chunk in chunks.images])
     last = len(chunks.images) - 1
@@ -71,14 +72,14 @@ def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: CachedChunks) 
 
 
 def random_states(like: Tensor) -> list[Tensor]:
-    """The random state of the host, and that of the device of a tensor if it is a GPU."""
+    """The random state of the CPU, and that of the GPU if the tensor is on one."""
     on_gpu = [torch.cuda.get_rng_state(like.device)] if like.is_cuda else []
     return [torch.get_rng_state(), *on_gpu]
 
 
 @contextmanager
 def restored_random_states(like: Tensor, states: list[Tensor]) -> Iterator[None]:
-    """Draw the same numbers again as after `states`; the current states are restored at the end."""
+    """Set the random states inside the block; the current states are restored at its end."""
     with torch.random.fork_rng([like.device] if like.is_cuda else []):
         torch.set_rng_state(states[0])
         if like.is_cuda:

@@ -7,11 +7,11 @@ from core.errors import UserError, in_one_line
 
 MEMORY = (
     "give the same command with a smaller trainer.chunk_size or evaluation.batch_size, "
-    "trainer.precision=bf16-mixed, or a smaller sampler.batch_size, which changes the objective"
+    "trainer.precision=bf16-mixed, or a smaller sampler.batch_size, which changes the loss"
 )
 WORKER = (
-    "the system may have ended it for want of memory, or /dev/shm is full: give the same command "
-    "with fewer trainer.workers, 0 for none; it goes on from the last checkpoint"
+    "the system may have killed it for lack of memory, or /dev/shm is full: give the same command "
+    "with fewer trainer.workers, 0 for none; it resumes from the last checkpoint"
 )
 
 
@@ -29,18 +29,18 @@ def with_hints() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if (advice := hint_for(error)) is None:
+        if (hint := hint_for(error)) is None:
             raise
-        said = in_one_line(error)
-        raise MachineError(f"{said.removesuffix('.')}; {advice}") from error
+        message = in_one_line(error)
+        raise MachineError(f"{message.removesuffix('.')}; {hint}") from error
 
 
 def hint_for(error: RuntimeError | MemoryError) -> str | None:
     """The hint for an error; None if there is none, as for a bug in the code."""
-    import torch  # here, so that a finished run is shown without it
+    import torch  # imported here, so that a finished run is shown without torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return MEMORY
-    if "can't allocate memory" in str(error):  # what torch says of the host's
+    if "can't allocate memory" in str(error):  # torch's message about host memory
         return MEMORY
     return WORKER if "DataLoader worker" in str(error) else None

@@ -1,4 +1,4 @@
-"""What one looks at after the numbers: pictures and the hardest classes, as files in a folder."""
+"""Inspection report: writes pictures and a table of the hardest classes of an evaluated split."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from core.files import write_text_atomically
 from core.ranges import NonNegativeInt, PositiveInt, Seed
 from datasets.images import Images
 from datasets.reader import read_image
-from engine.progress import watched
+from engine.progress import progress_bar
 from evaluation.class_report import class_report, markdown
 from evaluation.embed import Embedded
 from evaluation.figures.class_map import class_map, sample_of_classes
@@ -26,12 +26,12 @@ from evaluation.search.space import Distance, normalize_for_search
 
 log = logging.getLogger(__name__)
 
-VECTORS = ("recall_curve", "spectrum", "class_map")  # are written as PDF, too
-LONGEST = 17  # letters of a class name above its picture
+VECTOR_FIGURES = ("recall_curve", "spectrum", "class_map")  # also written as PDF
+MAX_LENGTH = 17  # of a class name above its picture, in characters
 
 
 class InspectionData(NamedTuple):
-    """An evaluated split: the images, where they lie, and what each query found."""
+    """An evaluated split: its images, embeddings, distance and the results of every query."""
 
     images: Images
     embedded: Embedded
@@ -39,14 +39,14 @@ class InspectionData(NamedTuple):
     queries: PerQuery
 
     @property
-    def answered(self) -> PerQuery:
-        """The queries that have something to find."""
-        found = self.queries[self.queries["num_relevant"] > 0]
-        return found.astype({"first_hit": "int64"})
+    def with_relevant(self) -> PerQuery:
+        """The queries that have a relevant image in the gallery."""
+        rows = self.queries[self.queries["num_relevant"] > 0]
+        return rows.astype({"first_hit": "int64"})
 
 
 def write_inspection_report(
-    looked: InspectionData,
+    data: InspectionData,
     folder: Path,
     *,
     map_images: PositiveInt,
@@ -54,65 +54,69 @@ def write_inspection_report(
     hardest: NonNegativeInt,
     seed: Seed,
 ) -> dict[str, Path]:
-    """Write the pictures and the tables of classes into `folder`; name of each picture -> PNG.
+    """Write pictures and tables of classes into `folder`; returns {name of a picture: PNG file}.
 
     Args:
-        map_images: most images that t-SNE lays out.
-        queries: how many of the best, of the worst and of random ones are shown.
-        hardest: classes in `hardest_classes.md`; `classes.csv` has all of them.
-        seed: of whatever is drawn by lot.
+        map_images: maximum number of images in the t-SNE map.
+        queries: number of best, of worst and of random queries in the grid of neighbours.
+        hardest: number of classes in `hardest_classes.md`; `classes.csv` lists all classes.
+        seed: seed of the random choices.
     """
     drawings = {
-        "spectrum": lambda: spectrum_of(looked),
-        "class_map": lambda: class_map_of(looked, map_images, seed),
+        "spectrum": lambda: spectrum_of(data),
+        "class_map": lambda: class_map_of(data, map_images, seed),
     }
-    if looked.queries["num_relevant"].any():
-        drawings["recall_curve"] = lambda: recall_curve_of(looked)
-        drawings["neighbors"] = lambda: neighbors_of(looked, queries, seed)
-        write_classes(looked, folder, hardest)
+    if data.queries["num_relevant"].any():
+        drawings["recall_curve"] = lambda: recall_curve_of(data)
+        drawings["neighbors"] = lambda: neighbors_of(data, queries, seed)
+        write_class_tables(data, folder, hardest)
     else:
-        log.warning("no query has anything to find: there is no picture of what is found")
+        log.warning("no query has a relevant image: the pictures of search results are left out")
     pictures = {}
-    for name in watched(drawings, len(drawings), "drawing"):
+    for name in progress_bar(drawings, len(drawings), "drawing"):
         figure = drawings[name]()
         pictures[name] = folder / f"{name}.png"
-        for suffix in (".png", ".pdf") if name in VECTORS else (".png",):
+        for suffix in (".png", ".pdf") if name in VECTOR_FIGURES else (".png",):
             save(figure, folder / f"{name}{suffix}")
     return pictures
 
 
-def spectrum_of(looked: InspectionData) -> Figure:
-    return spectrum_picture(singular_values(looked.embedded.embeddings).cpu().numpy())
+def spectrum_of(data: InspectionData) -> Figure:
+    """Picture of the singular values of the embeddings."""
+    return spectrum_picture(singular_values(data.embedded.embeddings).cpu().numpy())
 
 
-def class_map_of(looked: InspectionData, most: int, seed: int) -> Figure:
-    chosen = sample_of_classes(looked.images.labels, most, seed)
-    points = normalize_for_search(looked.embedded.embeddings, looked.distance).cpu().numpy()
-    images = looked.images
+def class_map_of(data: InspectionData, limit: int, seed: int) -> Figure:
+    """t-SNE map of at most `limit` images."""
+    chosen = sample_of_classes(data.images.labels, limit, seed)
+    points = normalize_for_search(data.embedded.embeddings, data.distance).cpu().numpy()
+    images = data.images
     return class_map(points[chosen], images.labels[chosen], images.class_names, seed)
 
 
-def recall_curve_of(looked: InspectionData) -> Figure:
-    answered, images = looked.answered, looked.images
-    candidates = images.is_gallery.sum() - images.is_gallery[answered["query"]]
+def recall_curve_of(data: InspectionData) -> Figure:
+    """Curve of Recall@k over k."""
+    with_relevant, images = data.with_relevant, data.images
+    candidates = images.is_gallery.sum() - images.is_gallery[with_relevant["query"]]
     return recall_curve(
-        answered["first_hit"].to_numpy(), answered["num_relevant"].to_numpy(), candidates
+        with_relevant["first_hit"].to_numpy(), with_relevant["num_relevant"].to_numpy(), candidates
     )
 
 
-def neighbors_of(looked: InspectionData, most: int, seed: int) -> Figure:
-    """The best and the worst queries, no two of a class, and random ones."""
-    ascending = looked.answered.sort_values("average_precision", kind="stable")
+def neighbors_of(data: InspectionData, limit: int, seed: int) -> Figure:
+    """Grid of neighbours of the best and worst queries of different classes, and of random ones."""
+    ascending = data.with_relevant.sort_values("average_precision", kind="stable")
     groups = {
-        "best": ascending[::-1].drop_duplicates("label").head(most),
-        "worst": ascending.drop_duplicates("label").head(most),
-        "random": ascending.sample(min(most, len(ascending)), random_state=seed),
+        "best": ascending[::-1].drop_duplicates("label").head(limit),
+        "worst": ascending.drop_duplicates("label").head(limit),
+        "random": ascending.sample(min(limit, len(ascending)), random_state=seed),
     }
-    return neighbor_grid({name: list(answers(looked, rows)) for name, rows in groups.items()})
+    return neighbor_grid({name: list(answers(data, rows)) for name, rows in groups.items()})
 
 
-def answers(looked: InspectionData, rows: PerQuery) -> Iterator[Answer]:
-    images = looked.images
+def answers(data: InspectionData, rows: PerQuery) -> Iterator[Answer]:
+    """The query image of every row with its neighbours."""
+    images = data.images
     for query, precision, found in zip(
         rows["query"], rows["average_precision"], rows["neighbors"], strict=True
     ):
@@ -126,20 +130,21 @@ def answers(looked: InspectionData, rows: PerQuery) -> Iterator[Answer]:
 
 
 def shortened(name: str) -> str:
-    """The beginning and the end: both may tell a class from its sisters."""
-    half = LONGEST // 2
-    return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
+    """A long name without its middle; its beginning or its end may distinguish similar classes."""
+    half = MAX_LENGTH // 2
+    return name if len(name) <= MAX_LENGTH else f"{name[:half]}…{name[-half:]}"
 
 
-def write_classes(looked: InspectionData, folder: Path, hardest: int) -> None:
-    answered, labels = looked.answered, looked.images.labels
-    nearest = np.array([neighbors[0] for neighbors in answered["neighbors"]])
+def write_class_tables(data: InspectionData, folder: Path, hardest: int) -> None:
+    """Write `classes.csv` and `hardest_classes.md`."""
+    with_relevant, labels = data.with_relevant, data.images.labels
+    nearest = np.array([neighbors[0] for neighbors in with_relevant["neighbors"]])
     table = class_report(
-        labels[answered["query"]],
-        answered["first_hit"].to_numpy(),
-        answered["average_precision"].to_numpy(),
+        labels[with_relevant["query"]],
+        with_relevant["first_hit"].to_numpy(),
+        with_relevant["average_precision"].to_numpy(),
         labels[nearest],
-        looked.images.class_names,
+        data.images.class_names,
     )
     write_text_atomically(folder / "classes.csv", table.to_csv(index=False))
     write_text_atomically(folder / "hardest_classes.md", markdown(table.head(hardest)))

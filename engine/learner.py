@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Learner:
-    """The parts of a run that change while it trains; `set_up` builds one."""
+    """Learner: the parts of a run that change during training; `set_up` builds one."""
 
     fabric: Fabric
     model: _FabricModule
@@ -36,7 +36,7 @@ class Learner:
     max_grad_norm: float
 
     def train_mode(self) -> None:
-        """Put backbone and criterion into training mode, which an evaluation leaves unchanged."""
+        """Set backbone and criterion to training mode."""
         self.model.train()
         self.criterion.train()
 
@@ -61,10 +61,11 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
+        """The current learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def inference_state(self) -> dict[str, Stateful]:
-        """The parts that embed images and compute the loss again."""
+        """The parts that inference needs: backbone and criterion."""
         return {"model": self.model, "criterion": self.criterion}
 
     def state(self) -> dict[str, Stateful]:
@@ -88,7 +89,7 @@ def set_up(
     chunk_size: int | None = None,
     compiled: bool = False,
 ) -> Learner:
-    """Move everything to the device of `fabric` and give every parameter its learning rate.
+    """Build a learner: moves the parts to the device and assigns learning rates to parameters.
 
     With several processes on GPUs, BatchNorm in training mode sees the whole batch.
 
@@ -108,7 +109,7 @@ def set_up(
     elif fabric.world_size > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     criterion.to(fabric.device)
-    model.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU
+    model.to(memory_format=torch.channels_last)  # makes convolutions faster, on CPU and GPU
     if compiled:
         model.compile()  # in place: parameters keep their names
     optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))

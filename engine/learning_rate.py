@@ -16,7 +16,7 @@ Factor = Callable[[float, float], float]  # progress and length of the run, both
 
 
 def constant(optimizer: Optimizer, warmup: NonNegativeInt, plan: TrainingSchedule) -> LambdaLR:
-    """The initial learning rate throughout, after `warmup` optimizer steps of linear increase."""
+    """Constant schedule: the initial learning rate, after `warmup` steps of linear increase."""
     return _schedule(optimizer, lambda _progress, _length: 1.0, "iteration", warmup, plan)
 
 
@@ -28,7 +28,7 @@ def multistep(
     warmup: NonNegativeInt,
     plan: TrainingSchedule,
 ) -> LambdaLR:
-    """Multiplies the learning rate by `gamma` at every milestone, given in `unit`s."""
+    """Multistep schedule: multiplies the rate by `gamma` at every milestone, in `unit`s."""
     factor = partial(_multistep, milestones=tuple(milestones), gamma=gamma)
     return _schedule(optimizer, factor, unit, warmup, plan)
 
@@ -40,7 +40,7 @@ def cosine(
     warmup: NonNegativeInt,
     plan: TrainingSchedule,
 ) -> LambdaLR:
-    """Half a cosine from the initial rate down to `final` times it; changes every `unit`."""
+    """Cosine schedule: half a cosine from the initial rate to `final` times it, by `unit`."""
     return _schedule(optimizer, partial(_cosine, final=final), unit, warmup, plan)
 
 
@@ -59,7 +59,7 @@ def _schedule(
     warmup: int,
     plan: TrainingSchedule,
 ) -> LambdaLR:
-    """Steps once per optimizer step; epochs count only once they are complete."""
+    """A scheduler with one step per optimizer step; an epoch counts when it is complete."""
     if unit not in ("epoch", "iteration"):
         raise ValueError(f"scheduler.unit is epoch or iteration, got {unit!r}")
     per_unit = plan.steps_per_epoch if unit == "epoch" else 1

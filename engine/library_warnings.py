@@ -1,4 +1,4 @@
-"""Library warnings are logged to a file of the run instead of the terminal."""
+"""Library warnings: logged to a file of the run instead of the terminal."""
 
 import logging
 import sys
@@ -10,21 +10,22 @@ from pathlib import Path
 
 from engine.config.run_name import CONF
 
-OWN = {path.parent.name for path in CONF.parent.glob("*/__init__.py")}  # this project's packages
-_early = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)  # until a run has a folder
+OWN_PACKAGES = {path.parent.name for path in CONF.parent.glob("*/__init__.py")}
+# holds warnings until a run has a folder
+_buffer = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)
 
 
 def capture_library_warnings() -> None:
-    """Keep what libraries warn of, also by `warnings`; what this project says is shown.
+    """Buffer the warnings of libraries; show those of this project on the terminal.
 
-    `python -W` and `PYTHONWARNINGS` ask for Python's own behaviour, and get it.
+    With `python -W` or `PYTHONWARNINGS` Python handles calls of `warnings.warn` as usual.
     """
     logging.raiseExceptions = False  # the run reports a full disk, its warnings do not
-    shown = logging.StreamHandler()
-    shown.addFilter(lambda record: record.name.partition(".")[0] in OWN)
-    shown.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(shown)
-    logging.getLogger().addHandler(_early)
+    terminal = logging.StreamHandler()
+    terminal.addFilter(lambda record: record.name.partition(".")[0] in OWN_PACKAGES)
+    terminal.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(terminal)
+    logging.getLogger().addHandler(_buffer)
     if not sys.warnoptions:
         logging.captureWarnings(True)
         warnings.simplefilter("default")
@@ -32,17 +33,17 @@ def capture_library_warnings() -> None:
 
 @contextmanager
 def log_library_warnings(file: Path) -> Iterator[None]:
-    """Append to this file what was warned of before and what is warned of meanwhile."""
-    kept = logging.FileHandler(file, delay=True)
-    kept.setLevel(logging.WARNING)
-    kept.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    """Append the buffered warnings to a file, and those that are logged inside the block."""
+    handler = logging.FileHandler(file, delay=True)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     root = logging.getLogger()
-    root.removeHandler(_early)
-    _early.setTarget(kept)
-    _early.flush()
-    root.addHandler(kept)
+    root.removeHandler(_buffer)
+    _buffer.setTarget(handler)
+    _buffer.flush()
+    root.addHandler(handler)
     try:
         yield
     finally:
-        root.removeHandler(kept)
-        kept.close()
+        root.removeHandler(handler)
+        handler.close()

@@ -7,10 +7,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def tune_malloc() -> None:
-    """Have glibc keep what is freed, up to 2 GiB, instead of giving it back to the system.
+    """Make glibc keep up to 2 GiB of freed memory instead of returning it to the system.
 
-    By default every large block is returned at once and comes back page by page, each zeroed by the
-    system: the activations of every step. Elsewhere than on Linux with glibc this does nothing.
+    By default glibc returns every large block, such as an activation, and the system zeroes each of
+    its pages when the next step allocates it again. Does nothing except on Linux with glibc.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Training measurements between two records: kept on the device, read with one synchronisation."""
+"""Metric accumulator: keeps training measurements on the device until the next record."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from core.errors import UserError
 from engine.step import StepResult
 
 log = logging.getLogger(__name__)
-IDLE_STEPS = 50  # steps without any gradient after which a run warns
+IDLE_STEPS = 50  # a run warns after so many steps without a gradient
 HINT = (
     "checkpoints/last.pt is older. Try a lower optimizer.lr, trainer.precision=32-true "
     "or trainer.max_grad_norm"
@@ -20,16 +20,16 @@ LABELS = {"train/loss": "the loss", "train/grad_norm": "the norm of the gradient
 
 
 class TrainingError(UserError):
-    """A training step failed, as with a loss that is not finite; the last checkpoint is valid."""
+    """A training step failed, for example with an infinite loss; the last checkpoint is valid."""
 
 
 class MetricAccumulator:
     """Collects the measurements of steps; `close` averages them with one host synchronisation.
 
     Args:
-        uses_grad_scaler: the loss is scaled up, as in float16; the scaler skips a step whose
-            gradient is not finite, so that such a gradient is no error.
-        patience: steps in a row whose loss and gradient are exactly 0 before the one warning.
+        uses_grad_scaler: whether the loss is scaled up, as in float16; the scaler skips a step
+            whose gradient is not finite, so that such a gradient is no error.
+        patience: number of consecutive steps with loss and gradient 0 before the only warning.
     """
 
     def __init__(self, uses_grad_scaler: bool = False, patience: int = IDLE_STEPS) -> None:
@@ -42,14 +42,16 @@ class MetricAccumulator:
         self.started = time.perf_counter()
 
     def add(self, step: StepResult) -> None:
+        """Keep the measurements of a step on the device."""
         self.steps.append(step)
 
     @property
     def num_images(self) -> int:
+        """Number of images since the last `close`."""
         return sum(step.num_images for step in self.steps)
 
     def close(self, step: int) -> dict[str, float]:
-        """Means over the steps that end with `step`, and images per second; then starts anew.
+        """Means over the steps up to `step`, and images per second; clears the accumulator.
 
         Raises:
             TrainingError: names the first step whose loss or gradient is not finite.
@@ -73,17 +75,17 @@ class MetricAccumulator:
                 raise TrainingError(f"step {number}: {LABELS[name]} is {measured[name]}; {HINT}")
 
     def _count_idle(self, step: int, rows: list[list[float]]) -> None:
-        """Warn when no tuple has been active for long, as when all hinges of a loss are 0."""
+        """Warn after `patience` steps without an active tuple, as when all hinges are 0."""
         before, self.idle = self.idle, 0 if any(map(any, rows)) else self.idle + len(rows)
         if before < self.patience <= self.idle:
             self.patience = math.inf  # one warning is enough
             log.warning(
                 "step %d: loss and gradient were exactly 0 in each of the last %d steps, nothing "
-                "is learned: no tuple is active. Look at the margin of the loss, the batchminer "
+                "is learned: no tuple is active. Check the margin of the loss, the batchminer "
                 "and sampler.samples_per_class",
                 *(step, self.idle),
             )
 
     def restart(self) -> None:
-        """Start the clock of images per second now, so that an evaluation does not count."""
+        """Restart the clock of images per second, so that an evaluation does not count."""
         self.started = time.perf_counter()

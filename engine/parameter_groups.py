@@ -8,9 +8,9 @@ from core.parameter_groups import Groups, collect_parameter_groups
 
 
 def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | None) -> Groups:
-    """Backbone, head and criterion as optimizer groups; a group without `lr` takes the default.
+    """Optimizer groups of backbone, head and criterion; a group without `lr` has the default rate.
 
-    A criterion with parameters lists them with their learning rates in `parameter_groups()`.
+    A criterion lists its parameters and their learning rates in its method `parameter_groups()`.
 
     Raises:
         ValueError: a trainable parameter is in no group or in several.

@@ -1,4 +1,4 @@
-"""Progress bars: what is done, how fast and the time left; only on a terminal."""
+"""Progress bars: show work done, speed and remaining time; only on a terminal."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -48,37 +48,39 @@ class Progress:
         self.bar.stop()
 
     def start(self, step: int) -> None:
-        """Show the bar, with the steps that an earlier process has taken."""
+        """Show the bar, starting at the optimizer step of the last checkpoint."""
         self.bar.reset(self.task, completed=step)
         self.bar.start()
 
     def advance(self, step: int) -> None:
+        """Set the number of completed steps."""
         self.bar.update(self.task, completed=step)
 
-    def show(self, train: Mapping[str, float]) -> None:
-        rate = train["train/images_per_second"]
-        self.bar.update(self.task, loss=train["train/loss"], rate=rate)
+    def show(self, means: Mapping[str, float]) -> None:
+        """Show the loss and the images per second of a training record."""
+        rate = means["train/images_per_second"]
+        self.bar.update(self.task, loss=means["train/loss"], rate=rate)
 
 
-def watched(items: Iterable[Item], total: int, doing: str) -> Iterable[Item]:
-    """The items, with a bar that shows how many of them are done, only on a terminal."""
+def progress_bar(items: Iterable[Item], total: int, description: str) -> Iterable[Item]:
+    """Iterate over items with a progress bar."""
     console = Console(stderr=True)
-    return track(items, doing, total, console=console, disable=not console.is_terminal)
+    return track(items, description, total, console=console, disable=not console.is_terminal)
 
 
-def busy(doing: str) -> AbstractContextManager[object]:
-    """A spinner during one long step, only on a terminal."""
+def spinner(description: str) -> AbstractContextManager[object]:
+    """Show a spinner during one long operation."""
     console = Console(stderr=True)
-    return console.status(doing) if console.is_terminal else nullcontext()
+    return console.status(description) if console.is_terminal else nullcontext()
 
 
 @contextmanager
-def transfer(doing: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows a transfer on a terminal; yields the function that takes bytes so far and in total."""
+def transfer_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show the progress of a download; yields its update function (bytes so far, total bytes)."""
     console = Console(stderr=True)
-    columns = TextColumn(doing), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    columns = TextColumn(description), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Bar(
         *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(doing, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -16,14 +16,14 @@ from tracking.run_logger import RunLogger
 
 @dataclass(frozen=True)
 class RunWriter:
-    """Writes what the first process of a run measures: records, checkpoints, cost and summary.
+    """Writer of the first process of a run: writes records, checkpoints, cost and summary.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         logger: appends records to the folder and sends them to the tracker.
-        checkpoints: of the run.
+        checkpoints: the checkpoints of the run.
         cost: time and memory of the run.
-        schedule: numbers the epochs.
+        schedule: converts steps to epochs.
         accumulator: averages the measurements of the steps between two records.
         progress: the bar on the terminal.
         select_on: metric that selects an evaluation, such as `val/recall@1`.
@@ -64,6 +64,7 @@ class RunWriter:
         self.logger.record(step, self.schedule.epoch(step), {**means, "train/lr": learning_rate})
 
     def record_evaluation(self, step: int, results: Mapping[str, Any]) -> None:
+        """Record the results of an evaluation and its time."""
         self.logger.record(step, self.schedule.epoch(step), results)
         self.cost.evaluated()
 
@@ -88,14 +89,14 @@ class RunWriter:
         return self.logger.stalled(self.select_on, self.patience)
 
     def finish(self) -> None:
-        """Write `summary.json`, and show it in the tracker."""
+        """Write `summary.json`, and send it to the tracker."""
         summary = self.logger.summary(self.select_on) | {"cost": self.cost.save()}
         self.folder.write_json(self.folder.summary, summary)
         self.logger.finish(summary)
 
 
 class NullWriter:
-    """Writes nothing: the writer of every process of a run but the first."""
+    """Writer of all other processes of a run: writes nothing."""
 
     evaluated = False
 

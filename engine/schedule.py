@@ -7,10 +7,10 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """Length and intervals of a run; says after each step what is due.
+    """Training schedule: the length of a run, and its intervals of logs, evaluations and saves.
 
     Args:
-        steps_per_epoch: batches of the sampler.
+        steps_per_epoch: number of batches of the sampler.
         total_steps: length of the run; 0 evaluates the untrained backbone.
         evaluate_every: steps between evaluations; the last step is always evaluated.
         log_every: steps averaged into one training record.
@@ -24,12 +24,15 @@ class TrainingSchedule:
     checkpoint_every: int
 
     def evaluates(self, step: int) -> bool:
+        """Whether the run is evaluated after a step."""
         return step == self.total_steps or (step > 0 and step % self.evaluate_every == 0)
 
     def saves(self, step: int) -> bool:
+        """Whether a checkpoint is saved after a step: after each evaluation and in between."""
         return self.evaluates(step) or step % self.checkpoint_every == 0
 
     def logs(self, step: int) -> bool:
+        """Whether a training record is written after a step: before each save and in between."""
         return self.saves(step) or step % self.log_every == 0
 
     @property
@@ -44,7 +47,7 @@ class TrainingSchedule:
 
 def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule:
     """The schedule of the settings in conf/trainer."""
-    return plan(
+    return make_schedule(
         steps_per_epoch,
         epochs=trainer.epochs,
         iterations=trainer.iterations,
@@ -55,7 +58,7 @@ def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule
     )
 
 
-def plan(
+def make_schedule(
     steps_per_epoch: int,
     epochs: int,
     iterations: int | None,
@@ -64,7 +67,7 @@ def plan(
     log_every: int,
     checkpoint_every: int,
 ) -> TrainingSchedule:
-    """A schedule from epochs or iterations; a value in iterations replaces the one in epochs."""
+    """Build a schedule from epochs or iterations; a value in iterations replaces one in epochs."""
     total = epochs * steps_per_epoch if iterations is None else iterations
     evaluate_every = evaluate_every_iterations or evaluate_every_epochs * steps_per_epoch
     return TrainingSchedule(steps_per_epoch, total, evaluate_every, log_every, checkpoint_every)

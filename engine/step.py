@@ -1,4 +1,4 @@
-"""The training step, and nothing else: no logging, no evaluation, no files."""
+"""Training step: computes gradients and updates parameters; no logging, evaluation or files."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,7 +14,7 @@ ComputeGradients = Callable[[Batch], Tensor]  # adds the gradients of a batch, r
 
 
 class StepResult(NamedTuple):
-    """What one optimizer step measured, still on the device."""
+    """Result of an optimizer step: number of images, and measurements that stay on the device."""
 
     num_images: int
     measured: dict[str, Tensor]
@@ -58,7 +58,7 @@ def train_step(
 def whole_batch_gradients(
     fabric: Fabric, model: _FabricModule, criterion: nn.Module, batch: Batch
 ) -> Tensor:
-    """The loss of a batch that fits into the memory of the device; adds its gradients.
+    """The loss of a batch in one forward pass; adds its gradients to the parameters.
 
     The backbone runs in the precision of `fabric`, the criterion in float32 or better.
     """
@@ -71,7 +71,7 @@ def whole_batch_gradients(
 def loss_of_batch(
     fabric: Fabric, criterion: nn.Module, embeddings: Tensor, labels: Tensor
 ) -> Tensor:
-    """The loss of the batch of all processes, given the part of this one."""
+    """The loss of the batch of all processes, from the part of this process."""
     loss: Tensor = criterion(all_gather_batch(fabric, embeddings), all_gather_batch(fabric, labels))
     return loss
 
@@ -91,7 +91,7 @@ def all_gather_batch(fabric: Fabric, part: Tensor) -> Tensor:
 
 
 def average_gradients(fabric: Fabric, criterion: nn.Module) -> None:
-    """Average the gradients of the criterion, which differ by the rounding of the devices."""
+    """Average the gradients of the criterion over processes, which differ by rounding."""
     if fabric.world_size > 1:
         for parameter in criterion.parameters():
             if parameter.grad is not None:

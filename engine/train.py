@@ -1,4 +1,4 @@
-"""Training and evaluation of one configuration, from the images to the summary of its run."""
+"""Training of one configuration: builds all parts of a run and trains it to its end."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,12 +45,12 @@ from tracking.summary import Directions
 
 
 def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolCheck | None) -> None:
-    """Train the run of a configuration to its end, in this process and those that it launches.
+    """Train and evaluate the run of a configuration, in this process and those that it launches.
 
     Args:
-        config: of the run; `num_classes` is filled in.
-        folder: of the run, which the first process writes.
-        claim: the published study that the run follows, for the record.
+        config: the configuration of the run; `num_classes` is filled in.
+        folder: the folder of the run, which the first process writes.
+        claim: the comparison with the published study that the run follows, to be recorded.
     """
     fabric = build_fabric(config.trainer)
     fabric.launch()  # starts the same command for every other device
@@ -108,7 +108,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 def build_learner(
     config: DictConfig, fabric: Fabric, train: Images, schedule: TrainingSchedule
 ) -> Learner:
-    """Backbone, loss, optimizer and learning rate schedule of a configuration, on the device."""
+    """Build backbone, loss, optimizer and learning rate schedule on the device."""
     trainer = config.trainer
     return set_up(
         fabric,
@@ -133,7 +133,7 @@ def open_writer(
     cost: Cost,
     directions: Directions,
 ) -> Iterator[RunWriter | NullWriter]:
-    """The writer of this process; the tracker and the progress bar end with it."""
+    """The writer of this process; closes tracker and progress bar at the end."""
     if not learner.fabric.is_global_zero:
         yield NullWriter()
         return
@@ -168,7 +168,7 @@ def describe(
     """Write the configuration, the environment and the schedule of a run into its folder.
 
     Args:
-        sources: where the images of each split are read from.
+        sources: the image source of every split.
     """
     write_text_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
     folder.write_json(folder.overrides, {"overrides": command_line_overrides()})

@@ -22,7 +22,7 @@ from engine.state_mismatch import state_mismatch
 from tracking.run_files import GROUPS, read_config
 from tracking.run_folder import RESTORE, RunFolder
 
-MEASURED = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}  # groups needed
+NEEDED_GROUPS = {"backbone", "dataset", "evaluation", "metric", "paths", "trainer"}
 
 
 class NoRunError(UserError):
@@ -37,15 +37,15 @@ class TrainedRun(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Parameters and buffers of a backbone, after so many optimizer steps."""
+    """Parameters and buffers of a backbone, the optimizer step and the checkpoint file."""
 
     model: dict[str, Any]
     step: int
-    checkpoint: Path | None = None  # the file they are from
+    checkpoint: Path | None = None
 
 
 def find_run(path: Path) -> TrainedRun:
-    """The run of a path: a run folder, whose last checkpoint is taken, or a checkpoint file.
+    """Find the run at a path: a run folder, with its last checkpoint, or a checkpoint file.
 
     Raises:
         NoRunError: there is no such path, no run, or no checkpoint.
@@ -60,8 +60,8 @@ def find_run(path: Path) -> TrainedRun:
     checkpoint = path / "checkpoints" / "last.pt" if path.is_dir() else path
     if not (folder / "config.yaml").is_file():
         runs = sorted(config.parent for config in folder.glob("*/config.yaml"))
-        mean = f", did you mean {runs[0]}?" if runs else ""
-        raise NoRunError(f"{folder} is no run folder: it has no config.yaml{mean}")
+        similar = f", did you mean {runs[0]}?" if runs else ""
+        raise NoRunError(f"{folder} is no run folder: it has no config.yaml{similar}")
     if not checkpoint.exists():
         raise NoRunError(f"{folder} has no checkpoints/last.pt: the run has not evaluated yet")
     return TrainedRun(folder, checkpoint)
@@ -70,10 +70,10 @@ def find_run(path: Path) -> TrainedRun:
 def load_config(
     folder: Path, trusted: Sequence[str] = (), needed: Set[str] = frozenset()
 ) -> DictConfig:
-    """The configuration of a run, whose every `_target_` `check_targets` accepts.
+    """Load the configuration of a run and check its targets.
 
     Args:
-        folder: of the run, which may come from an untrusted source.
+        folder: the folder of the run, which may come from an untrusted source.
         trusted: packages besides this project whose objects the configuration may build.
         needed: groups that the configuration must have.
 
@@ -94,7 +94,7 @@ def load_config(
 
 
 def load_weights(checkpoint: Path) -> Weights:
-    """The weights of the backbone in `last.pt` or `best_<metric>.pt`.
+    """Load the weights of the backbone from `last.pt` or `best_<metric>.pt`.
 
     Raises:
         CheckpointError: the file is damaged, or no checkpoint of a run.
@@ -108,7 +108,7 @@ def load_weights(checkpoint: Path) -> Weights:
 
 
 def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
-    """The backbone of a run with its trained weights; downloads no pretrained weights.
+    """Build the backbone of a run with its trained weights; downloads no pretrained weights.
 
     Raises:
         CheckpointError: the weights are of another backbone.
@@ -182,7 +182,7 @@ def _is_choice(override: Override, config: DictConfig) -> bool:
 
 
 def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:
-    """Restore the interpolations that were resolved, and reset the settings of the machine."""
+    """Restore resolved interpolations, and reset the machine settings to their defaults."""
     config = config.copy()
     if config.dataset.get("root") == config.paths.data and "root" in config.dataset:
         config.dataset.root = "${paths.data}"

@@ -18,16 +18,16 @@ from engine.step import StepResult
 
 @dataclass(frozen=True)
 class Trainer:
-    """The training loop of a run; every process of the run executes the same one.
+    """Trainer: the training loop of a run, executed by every process of the run.
 
     Args:
         learner: takes the optimizer steps.
         loader: yields the batches that `batches` selects, on the device.
         batches: selects the samples of each batch, as a function of epoch and position.
         evaluate: embeds and evaluates the splits of the run, in all processes together.
-        feedback: tells parts of the criterion the validation metrics, after each step.
+        feedback: passes validation metrics to parts of the criterion, after each step.
         schedule: when to log, evaluate, save and stop.
-        checkpoints: of the run, to restore.
+        checkpoints: restores the last checkpoint.
         writer: writes records and checkpoints in the first process, nothing in the others.
     """
 
@@ -64,7 +64,7 @@ class Trainer:
         self.writer.finish()
 
     def restore(self) -> int:
-        """Load the last checkpoint, if there is one; returns the optimizer steps taken so far."""
+        """Load the last checkpoint, if there is one; returns its optimizer step, else 0."""
         position = self.checkpoints.load(self.learner.state()) or Position()
         self.writer.resume(position)
         return position.step

@@ -17,7 +17,7 @@ SPLIT = "val"
 class ValidationFeedback(Protocol):
     """A part of a criterion that adapts to validation metrics, such as the policy of a miner.
 
-    What it learns is part of its `state_dict()`.
+    The adapted state is part of its `state_dict()`.
     """
 
     every: int  # optimizer steps
@@ -56,7 +56,7 @@ def feedback_loop(
     Args:
         measure: measures the given splits; results are named `<split>/<metric>`.
         measured: names of the metrics, without split.
-        total_steps: of the run.
+        total_steps: number of optimizer steps of the run.
 
     Raises:
         ConfigurationError: there is no validation split, or a metric is missing.

@@ -42,9 +42,9 @@ from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
 from engine.inspection import InspectionData, write_inspection_report
-from engine.progress import busy, watched
+from engine.progress import progress_bar, spinner
 from engine.trained_run import (
-    MEASURED,
+    NEEDED_GROUPS,
     TrainedRun,
     evaluation_config,
     find_run,
@@ -94,7 +94,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     embedded = embed_images(config, model, images)
 
     evaluation: Evaluator = instantiate(config.evaluation.measure)
-    with busy("measuring"):
+    with spinner("measuring"):
         results, queries = evaluation.with_queries(
             *embedded, *images.roles, images.categories, k=config.neighbors
         )
@@ -148,7 +148,7 @@ def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[Trained
     own = OmegaConf.load(CONF / "evaluate.yaml")
     own.run = paths[0]
     others = [argument for argument in arguments if not argument.startswith("run=")]
-    saved = OmegaConf.merge(load_config(trained.folder, trusted(others), MEASURED), own)
+    saved = OmegaConf.merge(load_config(trained.folder, trusted(others), NEEDED_GROUPS), own)
     assert isinstance(saved, DictConfig)
     return trained, evaluation_config(saved, others, recorded_data)
 
@@ -213,7 +213,7 @@ def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedd
     )
     model.to(memory_format=torch.channels_last)  # as it was trained
     return embed(
-        fabric.setup_module(model), watched(loader, len(loader), "embedding"), fabric.device
+        fabric.setup_module(model), progress_bar(loader, len(loader), "embedding"), fabric.device
     )
 
 

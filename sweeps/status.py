@@ -7,8 +7,8 @@ from statistics import mean
 from typing import NamedTuple
 
 from core.files import DamagedFileError
-from tracking.cost import paid
-from tracking.metrics_log import record_in
+from tracking.cost import read_sums
+from tracking.metrics_log import parse_record
 from tracking.run_folder import RunFolder
 
 STATES = ("finished", "running", "interrupted", "failed", "damaged", "missing")
@@ -55,7 +55,7 @@ def _seconds(folder: RunFolder, state: str) -> float:
     if not folder.cost.exists():
         return 0.0
     since = time.time() - folder.cost.stat().st_mtime if state == "running" else 0.0
-    return paid(folder.cost)["seconds"] + max(0.0, since)  # the clock may be set back
+    return read_sums(folder.cost)["seconds"] + max(0.0, since)  # the clock may be set back
 
 
 def _state(folder: RunFolder) -> tuple[str, str]:
@@ -85,7 +85,7 @@ def _last_step(folder: RunFolder) -> int:
     if not folder.metrics.exists():
         return 0
     *lines, _ = folder.metrics.read_bytes().split(b"\n")
-    return int(record_in(lines[-1], folder.metrics, len(lines))["step"]) if lines else 0
+    return int(parse_record(lines[-1], folder.metrics, len(lines))["step"]) if lines else 0
 
 
 def seconds_left(runs: Sequence[Status]) -> float | None:

@@ -1,4 +1,4 @@
-"""The end of a run on the screen: its metrics in three readings, and where they are kept."""
+"""Console report of a run: prints its metrics in three readings, its cost and the summary file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ READINGS = ("last", "selected", "oracle")
 
 
 def report(folder: RunFolder) -> None:
-    """Print the table of `summary.json`, and its path as the last line.
+    """Print the metrics and cost in `summary.json`, then the path of the file.
 
     Raises:
-        DamagedFileError: the file is not what the run wrote.
+        DamagedFileError: the file differs from what the run wrote.
     """
     folder.verify(folder.summary)
     content = folder.read_json(folder.summary)
@@ -31,7 +31,7 @@ def report(folder: RunFolder) -> None:
 
 
 def table(summary: Mapping[str, Any]) -> Table:
-    """One row per test metric; a reading that does not exist, or a spectrum, is no number."""
+    """Table with one row per test metric and one column per reading; lists are left out."""
     grid = Table("metric", *READINGS, box=None, header_style="bold")
     for column in grid.columns[1:]:
         column.justify = "right"
@@ -42,7 +42,7 @@ def table(summary: Mapping[str, Any]) -> Table:
 
 
 def format_cost(cost: Mapping[str, Any]) -> str:
-    """One line: how long, how fast, how large, on what."""
+    """One line with time, throughput, memory and device."""
     rate = "" if cost["images_per_second"] is None else f", {cost['images_per_second']} images/s"
     return (
         f"cost: {cost['seconds']} s (training {cost['train_seconds']}, evaluation "
@@ -51,6 +51,7 @@ def format_cost(cost: Mapping[str, Any]) -> str:
 
 
 def format_value(reading: Mapping[str, Any] | None, name: str) -> str:
+    """A metric of a reading with four decimals; `-` if it has no value."""
     value = None if reading is None else reading.get(name)
     if value is None:
         return "-"

@@ -1,4 +1,4 @@
-"""What a run costs: time, speed and memory, over all the processes it took to finish."""
+"""Cost of a run: time, throughput and memory, summed over interrupted and resumed processes."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import torch
 from core.files import DamagedFileError, read_json, write_text_atomically
 
 GIB = 2**30
-ADVICE = "put it back, or delete it to count time from here, and give the same command again"
+HINT = "put it back, or delete it to count time from here, and give the same command again"
 SUMS = (
     "seconds",
     "train_seconds",
@@ -26,54 +26,55 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrs
 
 
 class Cost:
-    """A stopwatch that a kill does not reset: it goes on from what `cost.json` says.
+    """Cost: measures time and memory of a run, continuing from the totals in `cost.json`.
 
-    The totals
+    The totals are
 
-        seconds             since this object was made, with those of earlier processes; what was
-                            lost by a kill and trained again counts twice, for it was paid twice
-        train_seconds       of it in training steps, reading images included
-        evaluation_seconds  of it in evaluations
+        seconds             wall-clock time, earlier processes included; steps that a kill lost and
+                            a resumed run repeated count twice
+        train_seconds       the part in training steps, including reading images
+        evaluation_seconds  the part in evaluations
         images_per_second   training images per training second; None before any training
-        peak_memory_gib     on a GPU what torch allocated on it, else the resident memory of the
-                            main process, its loader's workers not counted
-        device              name of the GPU or of the processor
-        gpu_hours           hours in which the run held a GPU, busy or not, summed over its GPUs
+        peak_memory_gib     on a GPU the memory that torch allocated; else the resident memory of
+                            the main process, without loader workers
+        device              name of the GPU or CPU
+        gpu_hours           hours in which the run occupied a GPU, summed over its GPUs
 
     Args:
-        path: `cost.json`; written by `save` alone.
-        device: where the run computes.
-        name: of that device.
-        devices: how many of them the run holds; time and memory are those of the first process.
+        path: `cost.json`; only `save` writes it.
+        device: the device of this process.
+        name: the name of the device.
+        devices: number of devices of the run; time and memory are those of the first process.
 
     Raises:
-        DamagedFileError: what `cost.json` says is no cost.
+        DamagedFileError: `cost.json` holds no cost.
     """
 
     def __init__(self, path: Path, device: torch.device, name: str, devices: int = 1) -> None:
         self.path, self.on_gpu, self.devices = path, device.type == "cuda", devices
-        self.totals: dict[str, Any] = {**paid(path), "device": name}
+        self.totals: dict[str, Any] = {**read_sums(path), "device": name}
         self.since = time.perf_counter()
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats()
 
     def trained(self, images: int) -> None:
-        """What passed since the last call of any method went into training on `images` images."""
-        self.totals["train_seconds"] += self._lap()
+        """Count the time since the last call of any method as training on `images` images."""
+        self.totals["train_seconds"] += self._add_elapsed()
         self.totals["images"] += images
 
     def evaluated(self) -> None:
-        """What passed since the last call of any method was an evaluation."""
-        self.totals["evaluation_seconds"] += self._lap()
+        """Count the time since the last call of any method as evaluation."""
+        self.totals["evaluation_seconds"] += self._add_elapsed()
 
     def save(self) -> dict[str, Any]:
-        """The totals so far; what passed since the last call went into neither of the two."""
-        self._lap()
+        """Write and return the totals; the time since the last call counts as neither."""
+        self._add_elapsed()
         self.totals["peak_memory_gib"] = max(self.totals["peak_memory_gib"], self._peak() / GIB)
         write_text_atomically(self.path, json.dumps(self.totals, indent=2) + "\n")
-        return shown(self.totals)
+        return rounded(self.totals)
 
-    def _lap(self) -> float:
+    def _add_elapsed(self) -> float:
+        """Add the time since the last call to the totals; returns it in seconds."""
         now = time.perf_counter()
         passed, self.since = now - self.since, now
         self.totals["seconds"] += passed
@@ -81,28 +82,28 @@ class Cost:
         return passed
 
     def _peak(self) -> int:
-        """Bytes; of this process, since it began, or since this object was made on a GPU."""
+        """Peak memory in bytes: of a GPU since this object was made, else of the process."""
         if self.on_gpu:
             return int(torch.cuda.max_memory_allocated())
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
-def paid(path: Path) -> dict[str, float]:
-    """The sums in `cost.json`; zeros where there is none yet.
+def read_sums(path: Path) -> dict[str, float]:
+    """Read the sums in `cost.json`; zeros if there is no file yet.
 
     Raises:
-        DamagedFileError: it holds no JSON, or something else than sums, which are never negative.
+        DamagedFileError: the file holds no JSON, or a sum is not a finite number >= 0.
     """
-    content = read_json(path, ADVICE) if path.exists() else {}
+    content = read_json(path, HINT) if path.exists() else {}
     sums = {name: content.get(name, 0) for name in SUMS}
     for name, value in sums.items():
         if type(value) not in (int, float) or not 0 <= value < math.inf:
-            raise DamagedFileError(f"{path} is damaged ({name} is {value!r}); {ADVICE}")
+            raise DamagedFileError(f"{path} is damaged ({name} is {value!r}); {HINT}")
     return sums
 
 
-def shown(totals: dict[str, Any]) -> dict[str, Any]:
-    """The totals as summary.json has them: rounded, and images as a rate."""
+def rounded(totals: dict[str, Any]) -> dict[str, Any]:
+    """The totals as in summary.json: rounded, with the number of images as a rate."""
     trained = totals["train_seconds"]
     return {
         "seconds": round(totals["seconds"], 1),

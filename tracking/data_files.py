@@ -1,6 +1,7 @@
-"""The files that the data of a run were read from, and whether they are as they were.
+"""Data files: detects whether the files that a run read its data from have changed.
 
-Needs the standard library alone: a finished run is shown in a moment, without reading its data.
+The module imports only the standard library, so that a finished run is shown quickly, without
+reading its data.
 """
 
 import csv
@@ -20,27 +21,27 @@ from tracking.run_folder import RunFolder, checksum
 log = logging.getLogger(__name__)
 
 UNREADABLE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, csv.Error)
-ELSEWHERE = "data:"  # begins the name of an image that is no file
+INLINE = "data:"  # prefix of the name of an image that is not a file
 
 
 def same_files(folder: RunFolder) -> bool:
-    """Whether the files of a run's data are as `data.json` says.
+    """Whether the data files of a run are unchanged since `data.json` was written.
 
-    Those of the images must have the sizes and times that they had, folders of images the times,
-    and index files, such as a CSV, the bytes. If not, the table itself must be read and compared:
-    a copy has other times and is the same data.
+    Image files must have the same sizes and modification times, folders the same times, and index
+    files, such as a CSV, the same bytes. If they do not, the caller must read and compare the table
+    itself, as a copy of the same data has other times.
 
-    Also true of a run that recorded nothing, as runs once did; and, with a warning, where none of
-    its files can be found, so that the results can be shown where the data are not.
+    Also true for a run of an earlier version, which recorded nothing; and, with a warning, if all
+    files are missing, so that results can be shown on a machine without the data.
     """
     if folder.data_root is None or not folder.data.exists():
         return True
     try:
         recorded = json.loads(folder.data.read_text())
         sources, state = recorded["sources"], recorded["files"]
-        if sources is None:  # the reader of the dataset names none
+        if sources is None:  # the reader of the dataset reports no sources
             return False
-        found = files_of(folder.data_root, sources, names_in(folder.table))
+        found = files_of(folder.data_root, sources, image_paths(folder.table))
     except UNREADABLE:
         return False
     if found["number"] and found["number"] == found["missing"]:
@@ -50,14 +51,14 @@ def same_files(folder: RunFolder) -> bool:
 
 
 def files_of(root: Path, sources: Iterable[str], images: Iterable[str]) -> dict[str, Any]:
-    """How many files there are, how many of them are missing, and a hash of their stamps.
+    """Number of files, number of missing files, and a hash of the sizes and times of all files.
 
     Args:
-        root: what relative names are relative to.
+        root: folder that relative names start from.
         sources: index files, and folders that were searched for images.
-        images: as a table names them; of a member of an archive, the archive counts.
+        images: paths in the table; an image in an archive stands for the archive.
     """
-    files = sorted({file_of(image) for image in images if not image.startswith(ELSEWHERE)})
+    files = sorted({file_of(image) for image in images if not image.startswith(INLINE)})
     stamps = [index_stamp(root / source) for source in sources]
     stamps += [stamp(root / file) for file in files]
     digest = hashlib.sha256(json.dumps([*sources, *files, *stamps]).encode()).hexdigest()
@@ -65,20 +66,20 @@ def files_of(root: Path, sources: Iterable[str], images: Iterable[str]) -> dict[
 
 
 def file_of(image: str) -> str:
-    """The file of an image, or the archive that it is in."""
+    """The file of an image, or the archive that contains it."""
     archive = split_archive(image)
     return archive[0] if archive else image
 
 
 def index_stamp(path: Path) -> Sequence[object] | None:
-    """The hash of a file's bytes; of a folder or an archive, as of an image."""
+    """The hash of the bytes of an index file; the stamp of a folder or archive."""
     if path.suffix == ".zip" or not path.is_file():
         return stamp(path)
     return [checksum(path)]
 
 
 def stamp(path: Path) -> Sequence[object] | None:
-    """Size and time; of a folder, whose size means nothing, the time; None if it is missing."""
+    """Size and modification time of a file; only the time of a folder; None if it is missing."""
     try:
         found = os.stat(path)  # noqa: PTH116  # there are tens of thousands of them
     except OSError:
@@ -86,8 +87,8 @@ def stamp(path: Path) -> Sequence[object] | None:
     return [None if path.is_dir() else found.st_size, found.st_mtime_ns]
 
 
-def names_in(table: Path) -> list[str]:
-    """The first column of a compressed CSV, without its header."""
+def image_paths(table: Path) -> list[str]:
+    """The image paths in `table.csv.gz`, its first column."""
     with gzip.open(table, "rt", encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         next(rows, None)

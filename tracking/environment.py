@@ -1,4 +1,4 @@
-"""What a run ran on: code, versions, hardware. No user names, no paths, no variables."""
+"""Environment of a run: code, versions and hardware; no user names, paths or variables."""
 
 import platform
 import subprocess
@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Everything one may need to explain why a number differs, as plain JSON."""
+    """The commit, versions and hardware that may explain why a number differs, as plain JSON."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
@@ -42,12 +42,12 @@ def environment() -> dict[str, Any]:
 
 
 def device_name(device: torch.device) -> str:
-    """The model of the GPU or of the processor that computes."""
+    """The model name of the GPU or CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def _git(*arguments: str) -> str | None:
-    """The answer of git, or None outside a repository and where git is missing."""
+    """The output of a git command; None outside a repository or without git."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=10
@@ -58,6 +58,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def cpu_name() -> str:
+    """The model name of the CPU."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

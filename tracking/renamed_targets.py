@@ -1,8 +1,8 @@
-"""Targets that have another name now, so that configurations written before stay in use.
+"""Renamed targets: old and new names of classes, so that earlier configurations stay usable.
 
-The table is the only place that knows the old names. A configuration read from a run folder, from
-W&B or from a user's own YAML gets the new names; the name of a run's folder is computed from the
-old ones, so that a rename starts no run afresh.
+Only this table contains the old names. A configuration from a run folder, from W&B or from a YAML
+of the user gets the new names. The name of a run folder is computed from the old names, so that
+renaming a class does not restart runs.
 """
 
 from typing import Any
@@ -55,12 +55,12 @@ def with_new_targets(content: Any) -> Any:  # noqa: ANN401  # plain containers o
 
 
 def with_old_targets(content: Any) -> Any:  # noqa: ANN401
-    """The configuration with every new target replaced by its first name, for stable hashes."""
+    """The configuration with every new target replaced by its old name, for stable hashes."""
     return _renamed(content, OLD_NAMES)
 
 
 def old_targets(content: Any) -> list[str]:  # noqa: ANN401
-    """The old targets that a configuration still names, each once, in alphabetical order."""
+    """The old targets in a configuration, without duplicates, in alphabetical order."""
     found: set[str] = set()
     nodes = [content]
     while nodes:

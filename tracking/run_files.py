@@ -1,4 +1,4 @@
-"""Files of a run: their fields and types, checked on reading, as a folder may be damaged."""
+"""Run files: reads the files of a run and checks their fields and types."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ from pydantic import BaseModel, FiniteFloat, RootModel, ValidationError
 
 from core.errors import in_one_line
 from core.files import DamagedFileError
-from tracking.metrics_log import Record, record_in
+from tracking.metrics_log import Record, parse_record
 from tracking.renamed_targets import with_new_targets
 from tracking.run_folder import RESTORE, RunFolder
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast, where built
-MOST_VALUES = 100_000  # of a configuration; YAML aliases can repeat a node endlessly
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times as fast
+MAX_VALUES = 100_000  # of a configuration; YAML aliases can repeat a node endlessly
 GROUPS = (  # groups of settings; each holds keys, never a single value
     *("backbone", "batchminer", "dataset", "evaluation", "loss", "metric", "optimizer", "paths"),
     *("sampler", "scheduler", "tracker", "trainer", "transform", "validation"),
@@ -26,7 +26,7 @@ Reading = dict[str, Value]
 
 
 class StatusFile(BaseModel):
-    """`status.json`."""
+    """Fields of `status.json`."""
 
     state: str = "new"
     seconds: Number = 0
@@ -36,14 +36,14 @@ class StatusFile(BaseModel):
 
 
 class ClaimRecord(BaseModel):
-    """The study that the run claims to follow, in `environment.json`."""
+    """Fields of `protocol` in `environment.json`: the study that the run claims to follow."""
 
     claim: str | None = None
     differences: dict[str, Any] = {}
 
 
 class EnvironmentFile(BaseModel):
-    """`environment.json`."""
+    """Fields of `environment.json`."""
 
     commit: str | None = None
     dirty: bool = False
@@ -51,13 +51,13 @@ class EnvironmentFile(BaseModel):
 
 
 class OverridesFile(BaseModel):
-    """`overrides.json`: what was written after `python main.py`."""
+    """Fields of `overrides.json`: the arguments of `python main.py`."""
 
     overrides: list[str] = []
 
 
 class CostFile(BaseModel):
-    """`cost.json`, and `cost` in `summary.json`."""
+    """Fields of `cost.json`, and of `cost` in `summary.json`."""
 
     seconds: Number = 0
     images_per_second: Number | None = None
@@ -67,7 +67,7 @@ class CostFile(BaseModel):
 
 
 class SummaryFile(BaseModel):
-    """`summary.json`."""
+    """Fields of `summary.json`."""
 
     last: Reading
     selected: Reading | None
@@ -100,10 +100,10 @@ def read_json(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def read_records(path: Path) -> list[Record]:
-    """The complete lines of `metrics.jsonl`; the last line may still be in writing.
+    """The records in the complete lines of `metrics.jsonl`; the last line may be incomplete.
 
     Raises:
-        DamagedFileError: a line is no record; gives its number, from 1.
+        DamagedFileError: a line holds no record; gives its number, from 1.
     """
     lines = _bytes(path).split(b"\n")[:-1] if path.exists() else []
     return [_record(line, path, number) for number, line in enumerate(lines, start=1)]
@@ -128,10 +128,10 @@ def check_config(content: object, place: str) -> None:
 
     Args:
         content: the data.
-        place: file or page of the data, for the error.
+        place: file or page of the data, for the message.
 
     Raises:
-        DamagedFileError: they are not.
+        DamagedFileError: the data are no configuration.
     """
     try:
         _check_config(content)
@@ -140,12 +140,12 @@ def check_config(content: object, place: str) -> None:
 
 
 def _check_config(content: object) -> None:
-    """`check_config`, but raises a ValueError with the reason only."""
+    """Check a configuration as `check_config` does; raises a ValueError with the reason only."""
     if not isinstance(content, dict):
         raise ValueError("it holds no configuration")
     for number, (key, value) in enumerate(_nodes(content)):
-        if number >= MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values")
+        if number >= MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values")
         if not isinstance(value, dict | list | str | int | float | None):
             raise ValueError(f"{key} is a {type(value).__name__}, no plain value")
     for key in GROUPS:
@@ -162,7 +162,7 @@ def check_fields(content: object, kind: type[BaseModel], place: str) -> None:
     """Check that plain data have the fields of `kind`, without converting types.
 
     Raises:
-        DamagedFileError: they do not; names the place, the key and what it should be.
+        DamagedFileError: a field is wrong; names place, key and expected type.
     """
     try:
         kind.model_validate(content, strict=True)
@@ -173,7 +173,7 @@ def check_fields(content: object, kind: type[BaseModel], place: str) -> None:
 
 
 def _nodes(content: object) -> Iterator[tuple[str, object]]:
-    """Every node with the last of its keys; lazily, as a node may contain itself."""
+    """Every node with its key; a generator, as a node may contain itself."""
     left: list[tuple[str, object]] = [("", content)]
     while left:
         key, node = left.pop()
@@ -185,7 +185,7 @@ def _nodes(content: object) -> Iterator[tuple[str, object]]:
 
 
 def _record(line: bytes, path: Path, number: int) -> Record:
-    record = record_in(line, path, number)
+    record = parse_record(line, path, number)
     for kind in (RecordPosition, RecordValues):
         check_fields(record, kind, f"{path}, line {number}")
     return record

@@ -1,4 +1,4 @@
-"""The folder of one run: the truth about it, whatever else shows it."""
+"""Run folder: paths, status and lock of one run."""
 
 import hashlib
 import json
@@ -19,18 +19,18 @@ from core.errors import UserError
 from core.files import DamagedFileError, read_json, remove_leftovers, write_text_atomically
 
 log = logging.getLogger(__name__)
-AGAIN = "delete it, and the run's command"  # names the run, too, for whoever looks at many
-ADVICE = {  # what to do about a damaged file
-    "status.json": f"{AGAIN} goes on from the last checkpoint",
-    "summary.json": f"{AGAIN} makes it again from metrics.jsonl",
-    "cost.json": f"{AGAIN} counts time from here",
-    "plan.json": f"{AGAIN} writes it again",
-    "environment.json": f"{AGAIN} writes it again",
+RERUN = "delete it, and the run's command"  # "the run's", as a message may concern many runs
+HINTS = {  # how to repair a damaged file
+    "status.json": f"{RERUN} goes on from the last checkpoint",
+    "summary.json": f"{RERUN} makes it again from metrics.jsonl",
+    "cost.json": f"{RERUN} counts time from here",
+    "plan.json": f"{RERUN} writes it again",
+    "environment.json": f"{RERUN} writes it again",
     "overrides.json": "delete it; tables then find the run's command from config.yaml",
 }
 RESTORE = "put it back, or give the run's command again with force=true"
-LOOK = 0.2  # seconds to wait for the lock, which a process that reads `holder` has for an instant
-CHECKED = ("config.yaml", "metrics.jsonl", "summary.json")  # what numbers are read from
+LOCK_TIMEOUT = 0.2  # seconds; a process that reads `lock_owner` holds the lock for a moment
+CHECKED_FILES = ("config.yaml", "metrics.jsonl", "summary.json")  # sources of reported numbers
 
 
 class RunLockedError(UserError):
@@ -40,33 +40,33 @@ class RunLockedError(UserError):
 
 
 class RunFolder:
-    """`runs/<dataset>/<group>/seed<k>/`
+    """Run folder `runs/<dataset>/<group>/seed<k>/`: paths of its files, status and lock.
 
         config.yaml       the resolved configuration
-        overrides.json    the overrides that made it, without those of a machine or user
-        status.json       running, finished, interrupted or failed, with the traceback; of a
-                          finished run also checksums of the files that its numbers are read from
-        metrics.jsonl     every record, one per line
+        overrides.json    the overrides of its command line, without those of a machine or user
+        status.json       running, finished, interrupted or failed, with the traceback; for a
+                          finished run also checksums of the files with its numbers
+        metrics.jsonl     all records, one per line
         summary.json      the last, selected and oracle readings
         environment.json  commit, versions, hardware
         output.log        what the processes of a sweep printed
-        warnings.log      what libraries warned of
-        traceback.txt     of the last error, if nobody foresaw it
-        plan.json         its length and rhythm, in optimizer steps
-        data.json         of what files its data were read, and how these looked
+        warnings.log      warnings of libraries
+        traceback.txt     traceback of the last unexpected error
+        plan.json         the training schedule, in optimizer steps
+        data.json         the files that its data were read from, and their state
         table.csv.gz      its data: path, label, split, roles, category and size of each image
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
 
-    Every file is written whole or not at all. A lock keeps two processes from writing one run. The
-    system releases it when its process dies, even if a worker that was forked outlives it.
+    Files are written atomically. A lock prevents two processes from writing one run. The system
+    releases it when its process ends, even if a forked worker continues.
 
     Args:
         path: the folder.
-        data_root: the folder of the data that the run would read now, if it is to be compared.
+        data_root: the data folder of the run on this machine; None compares no data.
 
     Attributes:
-        failure: of a run that was resumed, why it had failed, if it had.
+        failure: the error of the previous attempt, if a resumed run had failed; else empty.
     """
 
     def __init__(self, path: Path, data_root: Path | None = None) -> None:
@@ -82,28 +82,29 @@ class RunFolder:
 
     @property
     def state(self) -> str:
-        """new, running, finished, interrupted, failed, or damaged: the status cannot be read.
+        """The state: new, running, finished, interrupted, failed, or damaged (unreadable status).
 
-        A killed run says running, but is not locked.
+        A killed run is running, but not locked.
         """
         return str(self._read_status().get("state", "new"))
 
     def error_of(self, pid: int) -> str | None:
-        """Why the process failed, in one line; None if it did not, or not in this run."""
+        """The error of a process in one line; None if it did not fail or did not write this run."""
         status = self._read_status()
         return str(status["error"]) if status.get("pid") == pid and "error" in status else None
 
     def written_by(self, pid: int) -> bool:
-        """Whether the process is the last one that trained this run."""
+        """Whether the process was the last to write this run."""
         return self._read_status().get("pid") == pid
 
     @property
     def finished(self) -> bool:
+        """Whether the run has finished and has a summary."""
         return self.state == "finished" and self.summary.exists()
 
     @property
     def lock_owner(self) -> str | None:
-        """Who writes this run now, `process <pid> on <host>`; None if nobody does."""
+        """The process that writes this run, `process <pid> on <host>`; None if there is none."""
         if not self.lock.exists():
             return None
         try:
@@ -113,15 +114,15 @@ class RunFolder:
             return self.lock.read_text(errors="replace")
 
     def read_json(self, path: Path) -> dict[str, Any]:
-        """A JSON file of this run; empty if it is absent.
+        """The content of a JSON file of this run; empty if the file is missing.
 
         Raises:
-            DamagedFileError: names the file and what to do.
+            DamagedFileError: the file is damaged; says how to repair it.
         """
-        return read_json(path, ADVICE.get(path.name, RESTORE)) if path.exists() else {}
+        return read_json(path, HINTS.get(path.name, RESTORE)) if path.exists() else {}
 
     def verify(self, path: Path) -> None:
-        """Compare a file of a finished run with the checksum that the status remembers of it.
+        """Compare a file of a finished run with its checksum in `status.json`.
 
         Raises:
             DamagedFileError: the file is not what the run wrote.
@@ -129,23 +130,25 @@ class RunFolder:
         checksums = self._read_status().get("checksums")
         expected = checksums.get(path.name) if isinstance(checksums, dict) else None
         if expected is not None and (not path.is_file() or expected != checksum(path)):
-            advice = ADVICE.get(path.name, RESTORE)
-            raise DamagedFileError(f"{path} is not what the run wrote; {advice}")
+            hint = HINTS.get(path.name, RESTORE)
+            raise DamagedFileError(f"{path} is not what the run wrote; {hint}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process, and remove what one that was killed left half written.
+        """Lock the run for this process, and remove temporary files of killed processes.
 
         Raises:
-            RunLockedError: another process holds it; names which.
+            RunLockedError: another process has locked the run; names the process.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            held = FileLock(self.lock).acquire(timeout=LOOK, poll_interval=LOOK / 20)
+            lock = FileLock(self.lock).acquire(
+                timeout=LOCK_TIMEOUT, poll_interval=LOCK_TIMEOUT / 20
+            )
         except Timeout:
             owner = self.lock.read_text(errors="replace")
             raise RunLockedError(f"{self.path} is being written by {owner}") from None
-        with held:
+        with lock:
             self.lock.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             for folder in (self.path, self.checkpoints):
                 remove_leftovers(folder)
@@ -153,12 +156,13 @@ class RunFolder:
 
     @contextmanager
     def running(self, explain: Callable[[BaseException], str] = str) -> Iterator[None]:
-        """Status `running`, then `finished`; `failed` with the traceback if an exception passes.
+        """Set the status to `running` inside the block, then to `finished`.
 
-        `interrupted` after Ctrl-C, SIGTERM or SIGHUP.
+        After an exception it is `failed`, with the traceback; after Ctrl-C, SIGTERM or SIGHUP it is
+        `interrupted`.
 
         Args:
-            explain: says in one line what an exception means, as the terminal does.
+            explain: returns the message of an exception in one line, as on the terminal.
         """
         started = time.time()
         self.traceback.unlink(missing_ok=True)
@@ -175,16 +179,16 @@ class RunFolder:
             raise
         except BaseException as error:
             trace = traceback.format_exc()
-            with suppress(UserError):  # a full disk: what went wrong first is what matters
-                said = _one_line(error, explain)
-                self._write_status("failed", started, error=said, traceback=trace)
+            with suppress(UserError):  # such as a full disk; the first error is raised
+                line = _one_line(error, explain)
+                self._write_status("failed", started, error=line, traceback=trace)
             raise
-        checked = [self.path / name for name in CHECKED]
+        checked = [self.path / name for name in CHECKED_FILES]
         checksums = {path.name: checksum(path) for path in checked if path.exists()}
         self._write_status("finished", started, checksums=checksums)
 
     def clear(self) -> None:
-        """Remove what an earlier run left; the lock and what was printed stay."""
+        """Remove all files of an earlier run except the lock and `output.log`."""
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -192,6 +196,7 @@ class RunFolder:
                 entry.unlink()
 
     def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of this run atomically."""
         write_text_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _read_status(self) -> dict[str, Any]:
@@ -201,7 +206,7 @@ class RunFolder:
             return {"state": "damaged"}
 
     def _write_status(self, state: str, started: float, **details: object) -> None:
-        seconds = round(max(0.0, time.time() - started), 1)  # somebody may set the clock back
+        seconds = round(max(0.0, time.time() - started), 1)  # the clock may be set back
         status = {"state": state, "started": started, "seconds": seconds, "pid": os.getpid()}
         self.write_json(self.status, status | details)
 

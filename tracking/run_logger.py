@@ -9,7 +9,7 @@ from tracking.summary import Directions, Reading, best_of, evaluations, summaris
 
 
 class LoggerBackend(Protocol):
-    """Tracker that shows records elsewhere, such as W&B; its failures never stop a run."""
+    """Logger backend: sends records to a tracker such as W&B; its failures never stop a run."""
 
     def log(self, step: int, values: Mapping[str, Any]) -> None: ...
 
@@ -17,12 +17,12 @@ class LoggerBackend(Protocol):
 
 
 class RunLogger:
-    """Appends the records of a run to its folder, and answers questions about its evaluations.
+    """Logger of a run: appends records to the run folder, and compares its evaluations.
 
     Args:
-        records: the records on disk, which every answer is computed from.
-        backend: shows the same records elsewhere.
-        higher_is_better: direction of every metric, without its split; None is neither.
+        records: the metrics log of the run.
+        backend: sends the same records to a tracker.
+        higher_is_better: direction of every metric, without its split; None has no direction.
     """
 
     def __init__(
@@ -31,15 +31,17 @@ class RunLogger:
         self.records, self.backend, self.higher_is_better = records, backend, higher_is_better
 
     def record(self, step: int, epoch: float, values: Mapping[str, Any]) -> None:
+        """Append a record to the metrics log and send it to the tracker."""
         self.records.append({"step": step, "epoch": epoch, "time": round(time.time(), 3), **values})
         self.backend.log(step, {"epoch": epoch, **values})
 
     def rewind(self, size: int) -> None:
-        """Remove all records after the first `size` bytes, which a checkpoint remembers."""
+        """Remove all records after the first `size` bytes, the size that a checkpoint stores."""
         self.records.truncate(size)
 
     @property
     def evaluated(self) -> bool:
+        """Whether the run has a record of an evaluation."""
         return bool(evaluations(self.records.read()))
 
     def improved(self, name: str) -> bool:
@@ -62,8 +64,9 @@ class RunLogger:
         return bool(seen[-1]["step"] - best["step"] > patience)
 
     def summary(self, select_on: str) -> Reading:
+        """The last, selected and oracle readings of the run."""
         return summarise(self.records.read(), select_on, self.higher_is_better)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Show the summary of the finished run in the tracker."""
+        """Send the summary of the finished run to the tracker."""
         self.backend.finish(summary)

@@ -1,26 +1,28 @@
-"""The three readings of a run, never mixed: last, selected and oracle."""
+"""Summary of a run: its metrics at the last, the selected and the best test evaluation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracking.metrics_log import Record
 
-Directions = Mapping[str, bool | None]  # metric without its split -> higher is better; None neither
+Directions = Mapping[
+    str, bool | None
+]  # metric without its split -> higher is better; None has no direction
 Reading = dict[str, Any]
 
 
 def summarise(records: Sequence[Record], select_on: str, higher_is_better: Directions) -> Reading:
-    """What a run achieved, each number under the name of how its epoch was chosen.
+    """The metrics of a run in three readings, which differ in the choice of the epoch.
 
-        last      at the final evaluation
-        selected  at the evaluation that is best in `select_on`, a validation metric; ties: earliest
-        oracle    the best test value over all evaluations, each metric for itself, as Roth et al.
-                  2020 report; it looks at the test set and is no estimate of anything. A metric
-                  that has no better direction is read where the test twin of `select_on` is best.
+        last      the final evaluation
+        selected  the evaluation with the best `select_on`, a validation metric; ties: the earliest
+        oracle    the best test value of each metric over all evaluations, as Roth et al. 2020
+                  report; it uses the test set and is no estimate of generalization. A metric
+                  without a direction is read where the test value of `select_on` is best.
 
     Args:
-        records: of one run, in order.
-        select_on: such as `val/recall@1`.
+        records: the records of one run, in order.
+        select_on: the selecting metric, such as `val/recall@1`.
         higher_is_better: direction of every metric.
     """
     measured = evaluations(records)
@@ -38,7 +40,7 @@ def summarise(records: Sequence[Record], select_on: str, higher_is_better: Direc
 
 
 def unmeasured(measured: Sequence[Record]) -> str:
-    """Why a validation metric has no value."""
+    """The reason why a validation metric has no value."""
     queries = [record.get("val/num_queries") for record in measured]
     if any(queries):
         return "it is none of the metrics of this run"
@@ -48,30 +50,30 @@ def unmeasured(measured: Sequence[Record]) -> str:
 
 
 def evaluations(records: Sequence[Record]) -> list[Record]:
-    """The records that measure the test split; the others are of training steps."""
+    """The records of evaluations, which measure the test split; the others are training records."""
     return [record for record in records if any(name.startswith("test/") for name in record)]
 
 
 def reading(record: Record) -> Reading:
-    """One evaluation: its place in the run and its measurements."""
-    place = {"step": record["step"], "epoch": record["epoch"]}
-    return place | {name: value for name, value in record.items() if "/" in name}
+    """The step, epoch and metrics of one evaluation."""
+    position = {"step": record["step"], "epoch": record["epoch"]}
+    return position | {name: value for name, value in record.items() if "/" in name}
 
 
-def oracle(measured: Sequence[Record], twin: str, higher_is_better: Directions) -> Reading:
-    """The best of each test metric, and the step at which it was best."""
-    at_best_twin = best_of(measured, twin, higher_is_better)
+def oracle(measured: Sequence[Record], select_on: str, higher_is_better: Directions) -> Reading:
+    """The best value of each test metric, and the step of its evaluation."""
+    best_selected = best_of(measured, select_on, higher_is_better)
     names = [name for name in measured[-1] if name.startswith("test/")]
     values, steps = {}, {}
     for name in names:
         directed = higher_is_better.get(metric_of(name)) is not None
-        chosen = best_of(measured, name, higher_is_better) if directed else at_best_twin
+        chosen = best_of(measured, name, higher_is_better) if directed else best_selected
         values[name], steps[name] = chosen.get(name), chosen["step"]
     return values | {"steps": steps}
 
 
 def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions) -> Record:
-    """The earliest evaluation with the best value of `name`; the last one if it has no value."""
+    """The earliest evaluation with the best value of `name`; the last one if none has a value."""
     valued = [record for record in measured if record.get(name) is not None]
     if not valued:
         return measured[-1]
@@ -80,5 +82,5 @@ def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions)
 
 
 def metric_of(name: str) -> str:
-    """`test/recall@1` -> `recall@1`."""
+    """The name of a metric without its split: `test/recall@1` -> `recall@1`."""
     return name.partition("/")[2] or name

@@ -41,8 +41,8 @@ def check_targets(config: object, trusted: Sequence[str] = ()) -> None:
             if not is_allowed(value, trusted):
                 package = str(value).partition(".")[0]
                 raise ConfigurationError(
-                    f"{key}: {value} is no component of this project, and a configuration from "
-                    f"elsewhere builds no other; trust=[{package}] accepts that package"
+                    f"{key}: {value} is no component of this project, and a recorded "
+                    f"configuration may build no other; trust=[{package}] accepts that package"
                 )
         elif isinstance(value, str) and "${" in value:
             raise ConfigurationError(

@@ -48,11 +48,11 @@ def user_errors_as_one_line(traceback: Path | None = None) -> Iterator[None]:
             raise SystemExit(NO_READER) from error
         cause = wrapped_error(error)
         expected = isinstance(cause, EXPECTED_ERRORS)
-        said = explain(error) if expected else unforeseen(cause, traceback)
+        line = explain(error) if expected else unforeseen(cause, traceback)
         if isinstance(error, UserError) and error.exit_code != UserError.exit_code:
-            say(f"error: {said}")
+            say(f"error: {line}")
             raise SystemExit(error.exit_code) from error
-        raise SystemExit(f"error: {said}") from error
+        raise SystemExit(f"error: {line}") from error
 
 
 def require_utf8(arguments: list[str]) -> None:

@@ -12,8 +12,8 @@ class ConfigurationError(UserError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'lr'?`, or an empty string if no known name is similar."""
-    meant = closest(name, known)
-    return f", did you mean '{meant}'?" if meant else ""
+    similar = closest(name, known)
+    return f", did you mean '{similar}'?" if similar else ""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from datasets.preparation.archive import Archive
 from datasets.table import DatasetError, Table
 from engine.config.run_name import CONF
-from engine.progress import busy, transfer
+from engine.progress import spinner, transfer_bar
 
 
 def read_or_download(dataset: DictConfig, name: str, root: str | None, *, download: bool) -> Table:
@@ -49,7 +49,7 @@ def fetch(archive: Archive, root: Path) -> None:
     """Download and unpack an archive below `root`, unless that was done before."""
     if archive.unpacked(root):
         return
-    with transfer(f"downloading {archive.file}") as show:
+    with transfer_bar(f"downloading {archive.file}") as show:
         archive.download(root, show)
-    with busy(f"unpacking {archive.file}"):
+    with spinner(f"unpacking {archive.file}"):
         archive.unpack(root)

@@ -18,8 +18,8 @@ from core.files import write_atomically
 from datasets.image_path import is_inline
 from datasets.reader import size_of
 from datasets.table import Table
-from tracking.data_files import ELSEWHERE, UNREADABLE, files_of
 from tracking.run_folder import RunFolder
+from tracking.data_files import INLINE, UNREADABLE, files_of
 
 COLUMNS = ("path", "label", "split", "is_query", "is_gallery", "category", "bytes")
 MAX_LENGTH = 60  # of a value in a message, in characters
@@ -104,7 +104,7 @@ def comparable_table(table: Table, root: Path | None) -> Table:
 def portable_path(path: str, root: Path | None) -> str:
     """The path of an image relative to the data folder; the hash of an image that is not a file."""
     if is_inline(path):
-        return ELSEWHERE + hashlib.sha256(path.encode()).hexdigest()[:16]
+        return INLINE + hashlib.sha256(path.encode()).hexdigest()[:16]
     return path.removeprefix(f"{root}/")
 
 

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from core.process_rank import is_first_process
 from datasets.cache import Cache, cache_name, write
 from datasets.images import Images
+from engine.progress import progress_bar
 from engine.config.settings import ImageSource
-from engine.progress import watched
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def open_cache(images: Images, folder: Path, num_workers: int) -> Cache:
                     num_workers=num_workers,
                     collate_fn=uncollated,
                 )
-                write(folder, watched(loader, len(images), "caching images"))
+                write(folder, progress_bar(loader, len(images), "caching images"))
     return Cache(folder)
 
 

@@ -57,8 +57,8 @@ def test_best_and_worst_are_of_different_classes(monkeypatch: pytest.MonkeyPatch
     shown: dict[str, list[Answer]] = {}
     monkeypatch.setattr(looking, "neighbor_grid", shown.update)
     this = looked()
-    neighbors_of(this, most=2, seed=0)
-    scores = this.answered.set_index("query")["average_precision"]
+    neighbors_of(this, limit=2, seed=0)
+    scores = this.with_relevant.set_index("query")["average_precision"]
     best = [brightness(answer.query) // 10 for answer in shown["best"]]
     worst = [brightness(answer.query) // 10 for answer in shown["worst"]]
     for chosen, extreme in ((best, scores.max()), (worst, scores.min())):
@@ -73,11 +73,11 @@ def test_best_and_worst_are_of_different_classes(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("asking", [True, [False, True, True, True, True, True, True]])
 def test_queries_with_nothing_to_find_are_left_out(asking: object) -> None:
     this = looked(asking)
-    assert "alone" not in {LABELS[query] for query in this.answered["query"]}
+    assert "alone" not in {LABELS[query] for query in this.with_relevant["query"]}
     axes = recall_curve_of(this).axes[0]
     depths = np.asarray(axes.lines[0].get_xdata())
     assert depths.tolist() == [1, 2, 3, 4, 5, 6]
-    assert f"{len(this.answered)} queries" in axes.get_title(loc="left")
+    assert f"{len(this.with_relevant)} queries" in axes.get_title(loc="left")
 
 
 def test_a_query_outside_the_gallery_has_all_of_it_to_choose_from() -> None:

@@ -1,6 +1,6 @@
 """When a run logs, evaluates and saves."""
 
-from engine.schedule import plan
+from engine.schedule import make_schedule
 
 DEFAULTS = {
     "steps_per_epoch": 5,
@@ -18,7 +18,7 @@ def steps(when, total: int) -> list[int]:  # noqa: ANN001
 
 
 def test_epochs_are_passes_of_the_sampler() -> None:
-    run = plan(**DEFAULTS)
+    run = make_schedule(**DEFAULTS)
     assert run.total_steps == 10
     assert steps(run.evaluates, 10) == [5, 10]
     assert steps(run.saves, 10) == [4, 5, 8, 10]
@@ -28,6 +28,6 @@ def test_epochs_are_passes_of_the_sampler() -> None:
 
 
 def test_iterations_take_the_place_of_epochs() -> None:
-    run = plan(**{**DEFAULTS, "iterations": 7, "evaluate_every_iterations": 2})
+    run = make_schedule(**{**DEFAULTS, "iterations": 7, "evaluate_every_iterations": 2})
     assert run.total_steps == 7
     assert steps(run.evaluates, 7) == [2, 4, 6, 7], "the last step is always evaluated"

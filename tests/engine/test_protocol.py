@@ -94,5 +94,5 @@ def test_the_table_gives_the_reason() -> None:
     assert "larger images score higher" in captured.get()
     assert found.record() == {
         "claim": MARGIN,
-        "deviations": {"transform.crop": {"protocol": 224, "run": 256}},
+        "differences": {"transform.crop": {"protocol": 224, "run": 256}},
     }

@@ -13,7 +13,7 @@ from engine.checkpoint import CheckpointError
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from engine.trained_run import (
-    MEASURED,
+    NEEDED_GROUPS,
     NoRunError,
     Weights,
     evaluation_config,
@@ -133,7 +133,7 @@ def test_a_damaged_configuration_is_named(tmp_path: Path, content: bytes) -> Non
     """A killed run's config.yaml was damaged, and scripts.evaluate spoke of a missing key."""
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"config\.yaml is damaged .*force=true"):
-        load_config(tmp_path, needed=MEASURED)
+        load_config(tmp_path, needed=NEEDED_GROUPS)
 
 
 def test_both_kinds_of_checkpoints_are_read(tmp_path: Path) -> None:

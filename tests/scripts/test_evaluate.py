@@ -154,7 +154,7 @@ def test_where_nothing_can_be_found_there_is_still_a_space(
     other = ("dataset=csv", f"dataset.path={tmp_path}/one_each.csv", "name=alone", "draw=true")
     main([f"run={run}", "trainer.workers=0", "metric=[recall]", *other])
     folder = run / "evaluation" / "alone"
-    assert "no query has anything to find" in caplog.text
+    assert "no query has a relevant image" in caplog.text
     assert json.loads((folder / "metrics.json").read_text())["metrics"]["test/recall@1"] is None
     assert {path.stem for path in folder.glob("*.png")} == {"spectrum", "class_map"}
 
