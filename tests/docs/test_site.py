@@ -24,7 +24,7 @@ from docs.generate_pages import DOCS, GROUPS, Group, differences_page, navigatio
 from docs.griffe_sections import legible
 from engine.config.compose import compose_run
 from engine.config.start import check_start
-from evaluation.metrics.metric import OFFERED, direction_of
+from evaluation.metrics.metric import METRIC_INPUTS, direction_of
 
 TARGETS = sorted(owners())
 METRICS = [target for target in TARGETS if owners()[target].group == "metric"]
@@ -71,7 +71,7 @@ def test_a_docstring_has_a_first_line_and_every_argument(target: str) -> None:
     text = docstring(target)
     assert text.split("\n\n")[0].endswith("."), "the first line says what it does"
     documented = set(re.findall(r"^    (\w+): ", text, re.MULTILINE))
-    needed = set(bound_arguments(target)) - set(OFFERED)
+    needed = set(bound_arguments(target)) - set(METRIC_INPUTS)
     assert needed <= documented, f"not documented: {needed - documented}"
 
 
@@ -91,7 +91,7 @@ def test_a_metric_says_its_range_and_the_direction_that_the_program_uses(target:
     text = " ".join(docstring(target).split())
     assert re.search(r"\bRange\b|\brange\b", text)
     words = {True: "igher is better", False: "ower is better", None: "o better direction"}
-    direction = direction_of(set(required_arguments(target)) & set(OFFERED))
+    direction = direction_of(set(required_arguments(target)) & set(METRIC_INPUTS))
     assert words.pop(direction) in text
     assert not any(word in text for word in words.values())
 
