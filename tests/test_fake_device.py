@@ -68,31 +68,31 @@ WAITS_OF_A_STEP = {  # where the host waits: for whom, and why
 WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/alignment.py alignment": "whether any class has two samples",
     "evaluation/metrics/ami.py expected_information": "how many sizes of classes and clusters there are",  # noqa: E501
-    "evaluation/metrics/ami.py information_by_chance": "the largest number that two of them can share",  # noqa: E501
-    "evaluation/averages.py Averages.of": "the categories come from the host; how many classes",
+    "evaluation/metrics/ami.py expected_terms": "the largest number that two of them can share",  # noqa: E501
+    "evaluation/averages.py Averages.compute": "the categories come from the host; how many classes",
     "evaluation/averages.py means_by_group": "how many groups there are",
-    "evaluation/bootstrap.py intervals": "the draws come from the host, the same for all devices",
+    "evaluation/bootstrap.py bootstrap_intervals": "the draws come from the host, the same for all devices",
     "evaluation/clustering/contingency.py contingency": "how many classes, clusters and pairs of them occur",  # noqa: E501
     "evaluation/search/dense_ranks.py dense_ranks": "the largest class decides how many rows fit the memory",  # noqa: E501
-    "evaluation/search/dense_ranks.py ranks_of": "the largest class of some queries decides the shape",  # noqa: E501
+    "evaluation/search/dense_ranks.py ranks_from_similarities": "the largest class of some queries decides the shape",  # noqa: E501
     "evaluation/metrics/dists.py class_sums": "how many classes there are",
     "evaluation/metrics/dists.py inter": "a number comes from the host",
     "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
     "evaluation/metrics/dists.py ratio": "whether the classes have different means",
     "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
     "evaluation/evaluator.py Evaluator._averages": "the categories of the queries are on the host",
-    "evaluation/evaluator.py Evaluator._plain": "the results are numbers on the host",
+    "evaluation/evaluator.py Evaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
-    "evaluation/metrics/fnmr.py bin_of": "which bin the threshold is in",
-    "evaluation/metrics/fnmr.py count": "similarities are counted by their bits",
+    "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
+    "evaluation/metrics/fnmr.py pair_histograms": "similarities are counted by their bits",
     "evaluation/metrics/fnmr.py fnmr_at_fmr": "how many pairs there are of each kind",
     "evaluation/metrics/hubness.py hubness": "which rows are short, and whether all items are alike",  # noqa: E501
     "evaluation/clustering/kmeans.py kmeans": "the start comes from the host; whether any point has moved",  # noqa: E501
     "evaluation/clustering/kmeans.py move": "which clusters are empty",
     "evaluation/embedded_set.py EmbeddedSet.clusterings": "how many classes there are",
-    "evaluation/embedded_set.py check": "whether all embeddings are finite",
-    "evaluation/embedded_set.py indices": "how many queries and gallery items there are",
-    "evaluation/search/relevance_index.py RelevanceIndex.answerable": "which queries have something to find",  # noqa: E501
+    "evaluation/embedded_set.py check_embeddings": "whether all embeddings are finite",
+    "evaluation/embedded_set.py flagged_indices": "how many queries and gallery items there are",
+    "evaluation/search/relevance_index.py RelevanceIndex.queries_with_positives": "which queries have a relevant item",  # noqa: E501
     "evaluation/search/ranks.py relevant_ranks": "whether the queries are the gallery",
     "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",

@@ -1,4 +1,4 @@
-"""The nearest centroid of each point."""
+"""Assignment: the nearest centroid of each point."""
 
 from functools import partial
 
@@ -23,13 +23,15 @@ Centroids = Float[Tensor, "C D"]
 
 
 class Assignment:
-    """Assigns points to centroids, which may move: Euclidean, of equally near ones the first.
+    """Assignment: assigns each point to the nearest centroid by Euclidean distance.
 
-    On the CPU by `evaluation.search.two_stage`, elsewhere by products in float32.
+    At equal distance, the centroid with the lower index is assigned. On the CPU the two-stage
+    search is used, on other devices float32 products.
 
     Args:
+        points: the points, which are the same in every call.
         memory: working memory in bytes.
-        workers: threads that already run; None starts them for each assignment.
+        workers: running worker threads; None starts new ones for each assignment.
     """
 
     def __init__(
@@ -56,12 +58,12 @@ class Assignment:
         return torch.cat([clusters for _, clusters in chunks])
 
     def two_stage(self, centroids: Centroids) -> Clusters:
-        precisions_tried = choose_precisions(len(self.points) * len(centroids))
-        products = [partial(self.product, centroids, precision) for precision in precisions_tried]
-        found = two_stage_knn(
+        precisions = choose_precisions(len(self.points) * len(centroids))
+        products = [partial(self.product, centroids, precision) for precision in precisions]
+        nearest = two_stage_knn(
             self.points, centroids, 1, "euclidean", products, self.memory, workers=self.workers
         )
-        return found[:, 0]
+        return nearest[:, 0]
 
     def product(self, centroids: Centroids, precision: torch.dtype) -> LowPrecisionProduct:
         if precision not in self.rounded:

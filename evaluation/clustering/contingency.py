@@ -1,4 +1,4 @@
-"""The contingency table of two partitions: what every clustering metric is computed from."""
+"""Contingency table of classes and clusters, from which clustering metrics are computed."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from evaluation.clustering.clusters import Clusters
 
 
 class Contingency(NamedTuple):
-    """Sample counts: in both a class and a cluster, for the pairs that occur, and in either."""
+    """Contingency table: samples per class, per cluster, and per non-empty pair of both."""
 
     joint: Int[Tensor, " P"]  # samples of class class_of[p] in cluster cluster_of[p], >= 1
     class_of: Int[Tensor, " P"]
     cluster_of: Int[Tensor, " P"]
-    classes: Int[Tensor, " C"]  # samples of each class that occurs
-    clusters: Int[Tensor, " K"]  # samples of each cluster that occurs
+    classes: Int[Tensor, " C"]  # samples of each class, >= 1
+    clusters: Int[Tensor, " K"]  # samples of each cluster, >= 1
 
 
 def contingency(labels: Labels, clusters: Clusters) -> Contingency:
-    """Count without a C x K table: at most one entry per sample exists."""
+    """Compute the sparse contingency table, of at most one entry per sample."""
     if len(labels) != len(clusters) or len(labels) == 0:
         raise ValueError(f"{len(labels)} labels and {len(clusters)} clusters make no table")
     class_id, classes = torch.unique(labels, return_inverse=True, return_counts=True)[1:]
@@ -31,5 +31,5 @@ def contingency(labels: Labels, clusters: Clusters) -> Contingency:
 
 
 def same_partition(table: Contingency) -> bool:
-    """Whether classes and clusters are the same sets of samples."""
+    """Whether classes and clusters are the same partition of the samples."""
     return len(table.joint) == len(table.classes) == len(table.clusters)

@@ -1,4 +1,4 @@
-"""Lloyd's k-means, exact, seeded and in bounded memory."""
+"""K-means by Lloyd's algorithm, with exact assignments, a seed and bounded memory."""
 
 import torch
 from jaxtyping import Float
@@ -22,15 +22,17 @@ def kmeans(
     seed: Seed = 0,
     memory: PositiveInt = MEMORY,
 ) -> Clusters:
-    """The cluster of each point: k random points, moved `iterations` times to their cluster's mean.
+    """K-means: starts from k random points and moves each centroid to the mean of its cluster.
 
-    A centroid that loses all its points goes to the point farthest from its own centroid, the
-    next one to the second farthest. The start is drawn on the CPU, so every device has the same.
+    The centroid of an empty cluster moves to the point farthest from its centroid, that of a second
+    empty cluster to the second farthest. The initial centroids are drawn on the CPU, so that they
+    are the same on every device.
 
     Args:
         num_clusters: k, from 1 to the number of points.
-        iterations: most moves; stops earlier if no point changes its cluster. 20 as in faiss.
-        seed: of the random start.
+        iterations: maximum number of iterations; stops earlier if no assignment changes. 20 as in
+            faiss.
+        seed: seed of the initial centroids.
         memory: working memory in bytes.
 
     Raises:
@@ -53,7 +55,7 @@ def kmeans(
 
 
 def move(points: Embeddings, clusters: Clusters, centroids: Centroids) -> Centroids:
-    """The mean of each cluster; an empty one takes a point that is far from its centroid."""
+    """New centroids: the mean of each cluster, or a distant point for an empty cluster."""
     sums, sizes = sums_by_group(points, clusters, len(centroids))
     means = (sums / sizes[:, None]).to(points.dtype)
     empty = (sizes == 0).nonzero().squeeze(1)
@@ -66,7 +68,7 @@ def move(points: Embeddings, clusters: Clusters, centroids: Centroids) -> Centro
 def squared_distances(
     points: Embeddings, centroids: Centroids, clusters: Clusters
 ) -> Float[Tensor, " N"]:
-    """Of each point to the centroid of its cluster, some points at a time."""
+    """Squared distances of each point to the centroid of its cluster."""
     return torch.cat(
         [
             (x - centroids[c]).square().sum(dim=1)

@@ -1,4 +1,4 @@
-"""The embedding space laid out in the plane by t-SNE, coloured by class."""
+"""Class map: t-SNE of the embeddings, coloured by class."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,10 +8,10 @@ from sklearn.manifold import TSNE
 from evaluation.figures.style import COLOURS, styled
 
 SHAPES = ("o", "^", "s", "D", "v", "P")
-# 7 colours and 6 shapes have no common divisor: 42 pairs, and neighbours differ in both
+# 7 and 6 are coprime: all 42 pairs occur, and consecutive pairs differ in colour and shape
 MARKERS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
-MAX_LEGEND_CLASSES = 12  # classes that a legend can name
-PER_CLASS = 20  # images of a class, if it has them, before there are more classes
+MAX_LEGEND_CLASSES = 12  # largest number of classes for which a legend is drawn
+PER_CLASS = 20  # images per class, if available; with fewer, the map shows fewer classes
 PERPLEXITY = 30.0  # van der Maaten & Hinton 2008: 5 to 50
 
 Points = Float[np.ndarray, "N D"]
@@ -19,14 +19,15 @@ Labels = Int[np.ndarray, " N"]
 
 
 def class_map(points: Points, labels: Labels, class_names: list[str], seed: int = 0) -> Figure:
-    """t-SNE of the points; what is near in the space is near here, distances mean nothing.
+    """Class map: t-SNE of the points, which shows neighbourhoods but not distances.
 
-    A class has a colour and a shape; from the 43rd class on they come again.
+    Each class has a colour and a marker; they repeat from the 43rd class on.
 
     Args:
-        points: in which Euclidean distance counts; unit vectors for cosine.
+        points: embeddings, compared by Euclidean distance; unit vectors for cosine.
         labels: indices into `class_names`.
-        seed: of the layout.
+        class_names: names of all classes.
+        seed: seed of t-SNE.
     """
     coordinates = layout(points, seed)
     present = np.unique(labels)
@@ -48,7 +49,7 @@ def class_map(points: Points, labels: Labels, class_names: list[str], seed: int 
 
 
 def layout(points: Points, seed: int) -> Float[np.ndarray, "N 2"]:
-    """Places in the plane; starts from the principal components, where there are two."""
+    """Coordinates by t-SNE, initialised by the first two principal components if they exist."""
     if len(points) < 3:
         return np.eye(2)[: len(points)]
     start = "pca" if np.linalg.matrix_rank(points - points.mean(axis=0)) >= 2 else "random"
@@ -59,10 +60,10 @@ def layout(points: Points, seed: int) -> Float[np.ndarray, "N 2"]:
 
 
 def sample_of_classes(labels: Labels, most: int, seed: int) -> Int[np.ndarray, " M"]:
-    """Indices of at most `most` samples, ascending: enough of each class to see it as one.
+    """Class sample: indices of at most `most` samples, ascending, with enough of each class.
 
-    Of every class an equal number where that is at least `PER_CLASS`; of some classes that many
-    otherwise. Classes and samples are drawn by `seed`.
+    Every class has the same number of samples if that is at least `PER_CLASS`. Otherwise some
+    classes have `PER_CLASS` samples each. Classes and samples are drawn at random by `seed`.
     """
     if most < 1:
         raise ValueError(f"the map needs at least one image, got {most}")
@@ -70,5 +71,5 @@ def sample_of_classes(labels: Labels, most: int, seed: int) -> Int[np.ndarray, "
     shuffled = rng.permutation(len(labels))
     classes = rng.permutation(np.unique(labels))
     quota = max(most // len(classes), PER_CLASS)
-    chosen = [shuffled[labels[shuffled] == label][:quota] for label in classes]
-    return np.sort(np.concatenate(chosen)[:most])
+    by_class = [shuffled[labels[shuffled] == label][:quota] for label in classes]
+    return np.sort(np.concatenate(by_class)[:most])

@@ -1,4 +1,4 @@
-"""Queries with their nearest neighbours: right ones framed green with a tick, wrong ones red."""
+"""Neighbour grid: queries and their nearest neighbours, with correct and wrong ones marked."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ WRONG: tuple[str, Line, str] = (VERMILLION, (0, (2, 1)), "✗")  # dashes of 2, 
 
 
 class Answer(NamedTuple):
-    """A query and what was found for it, nearest first."""
+    """Answer: a query image and its retrieved images, nearest first."""
 
     query: Image
     caption: str
@@ -27,9 +27,13 @@ class Answer(NamedTuple):
 
 
 def neighbor_grid(groups: Mapping[str, Sequence[Answer]]) -> Figure:
-    """One row per query, the query at the left; groups, such as best and worst, under their names.
+    """Neighbour grid: one row per query, the query at the left, rows labelled by group.
 
-    Frames differ by their dashes and marks too, for those who see green and red alike.
+    Frames of correct neighbours are green with a tick, those of wrong ones red with a cross and
+    dashed, so that colour-blind readers can tell them apart.
+
+    Args:
+        groups: group name, such as best or worst -> queries with their neighbours.
 
     Raises:
         ValueError: there is no query.
@@ -56,7 +60,7 @@ def neighbor_grid(groups: Mapping[str, Sequence[Answer]]) -> Figure:
 
 
 def draw_thumbnail(axes: Axes, image: Image, colour: str, line: Line, title: str) -> None:
-    """A thumbnail in a frame, with a word above it."""
+    """Draw a framed thumbnail with a title."""
     small = image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     axes.imshow(small)

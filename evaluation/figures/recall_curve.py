@@ -1,4 +1,4 @@
-"""Recall@k over k: how deep one has to look."""
+"""Recall curve: Recall@k over k."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
 
 MAX_DEPTH = 1000
-LABELLED_DEPTHS = (1, 10, 100)  # depths whose recall is written beside the curve
+LABELLED_DEPTHS = (1, 10, 100)  # depths at which the curve is annotated with its value
 
 Counts = Int[np.ndarray, " Q"]
 Depths = Int[np.ndarray, " K"]
@@ -15,12 +15,12 @@ Curve = Float[np.ndarray, " K"]
 
 
 def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Counts) -> Figure:
-    """Share of queries with a relevant item among the first k, and what a random order would give.
+    """Recall curve: Recall@k of the embeddings and of a random order.
 
     Args:
         first_hits: rank of the first relevant item of each query, from 1.
-        num_relevant: relevant items of each query, >= 1.
-        num_candidates: gallery items of each query, itself left out.
+        num_relevant: number of relevant items of each query, >= 1.
+        num_candidates: number of gallery items of each query, without the query itself.
     """
     depths = np.arange(1, min(MAX_DEPTH, int(num_candidates.max())) + 1)
     recall = np.searchsorted(np.sort(first_hits), depths, side="right") / len(first_hits)
@@ -47,13 +47,13 @@ def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Count
 
 
 def random_recall(num_relevant: Counts, num_candidates: Counts, depths: Depths) -> Curve:
-    """Recall@k of a random order, k = 1, 2, ...: mean of 1 - Π_{i<k} (1 - R / (M - i)).
+    """Expected Recall@k of a random order for each k: mean of 1 - Π_{i<k} (1 - R / (M - i)).
 
-    R of the M candidates are relevant. After M - R draws a relevant one must come.
+    R of the M candidates of a query are relevant; recall is 1 for k > M - R.
     """
-    kinds, queries = np.unique([num_relevant, num_candidates], axis=1, return_counts=True)
+    sizes, counts = np.unique([num_relevant, num_candidates], axis=1, return_counts=True)
     missed = np.zeros(len(depths))
-    for relevant, candidates, count in zip(*kinds, queries, strict=True):
-        left = np.maximum(candidates - depths + 1, relevant)  # before the k-th draw
-        missed += count * np.cumprod(1 - relevant / left)
+    for relevant, candidates, count in zip(*sizes, counts, strict=True):
+        remaining = np.maximum(candidates - depths + 1, relevant)  # before the k-th draw
+        missed += count * np.cumprod(1 - relevant / remaining)
     return 1 - missed / len(num_relevant)

@@ -1,4 +1,4 @@
-"""The singular values of the embeddings: how many directions the space really uses."""
+"""Spectrum figure: the singular values of the embeddings."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,10 +8,10 @@ from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
 
 
 def spectrum_picture(singular_values: Float[np.ndarray, " S"]) -> Figure:
-    """Each singular value as a share of their sum, and the flat spectrum of a space fully used.
+    """Spectrum figure: normalised singular values and the uniform spectrum for comparison.
 
     Args:
-        singular_values: largest first, not all zero; zeros are counted instead of drawn.
+        singular_values: largest first, not all zero; zeros are counted in the title, not drawn.
     """
     shares = singular_values / singular_values.sum()
     used = shares[shares > 0]

@@ -1,4 +1,4 @@
-"""How every picture looks, and how it is kept: colours all can tell apart, no dates, no paths."""
+"""Figure style: colour-blind safe colours, and reproducible files without metadata."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,15 @@ from matplotlib.ticker import LogFormatter
 
 from core.files import write_atomically
 
-# Okabe & Ito 2008, "Color Universal Design", for every kind of colour vision; without their yellow,
-# which is hard to see on white. Grey is for what is beside the point: it resembles their green.
+# Okabe & Ito 2008, "Color Universal Design", safe for colour-blind readers; without their yellow,
+# which has little contrast on white. Grey is for reference lines only: it resembles the green.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
 GREY = "#767676"
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -29,8 +29,8 @@ STYLE: Any = {
     "axes.grid": True,
     "grid.color": "#E5E5E5",
     "axes.axisbelow": True,
-    "text.parse_math": False,  # a class may be called a$b$c
-    "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # class names can contain $
+    "pdf.fonttype": 42,  # TrueType: text remains selectable
 }
 NO_METADATA: dict[str, Any] = {
     "png": {"Software": None},
@@ -40,7 +40,7 @@ NO_METADATA: dict[str, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Figures made inside look like all the others, whatever the settings of the user."""
+    """Apply the figure style in this context, independent of the user's settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
@@ -48,14 +48,15 @@ def styled() -> Iterator[None]:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Labels of a logarithmic axis as plain numbers; formulas are switched off, see `STYLE`."""
+    """Label a logarithmic axis with plain numbers, as `STYLE` switches off formulas."""
     axis.set_major_formatter(LogFormatter())
     axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
 
 
 def save(figure: Figure, path: Path, dots_per_inch: int = 130) -> None:
-    """Write a PNG or PDF, as the suffix says; the same figure gives the same bytes."""
-    kind = path.suffix.removeprefix(".")
-    options: dict[str, Any] = {"format": kind, "dpi": dots_per_inch, "metadata": NO_METADATA[kind]}
+    """Write a PNG or PDF file, by its suffix; equal figures give equal bytes."""
+    suffix = path.suffix.removeprefix(".")
+    metadata = NO_METADATA[suffix]
+    options: dict[str, Any] = {"format": suffix, "dpi": dots_per_inch, "metadata": metadata}
     with styled():
         write_atomically(path, lambda file: figure.savefig(file, **options))

@@ -1,4 +1,4 @@
-"""Rows in chunks that fit a memory budget, and smaller ones when the machine has less."""
+"""Chunks: computes rows in chunks that fit a memory budget, halved when memory runs out."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -25,12 +25,14 @@ def in_chunks(
 ) -> Iterator[tuple[slice, Part]]:
     """Yield `(rows, compute(rows, workspace))` for consecutive slices of `range(total)`.
 
-    The workspace holds `width` numbers per row, of the dtype and on the device of `like`, and is
-    the same memory in every call: fresh pages would cost more than the matrix product in them.
-    Where memory runs out the chunk is halved, down to a single row.
+    The workspace holds `width` numbers per row, of the dtype and on the device of `like`. It is
+    allocated once, because the allocation of new pages takes longer than the matrix product. If
+    memory runs out, the chunk is halved, down to a single row.
 
     Args:
-        memory: bytes to work in; a single row may exceed it.
+        compute: called with a slice of rows and the workspace of these rows.
+        total: number of rows.
+        memory: working memory in bytes; a single row may exceed it.
         extra: bytes per row that `compute` allocates besides the workspace.
     """
     rows = max(1, min(total, memory // (width * like.element_size() + extra)))
@@ -54,6 +56,6 @@ def in_chunks(
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether torch on a GPU, NumPy or torch on the CPU says so."""
-    kinds = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    """Whether the error of torch or NumPy means that memory ran out."""
+    error_types = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, error_types) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Ranks by whole rows of float32 similarities, in torch alone and on any device."""
+"""Dense rank search: ranks from complete rows of float32 similarities, in torch on any device."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from evaluation.search.chunks import in_chunks
 from evaluation.search.relevance_index import RelevanceIndex
 from evaluation.search.space import Distance, full_precision, half_squared_norms
 
-SORT_FROM = 128  # counts per row from which sorting the row once is faster than counting each
+SORT_FROM = 128  # thresholds per row from which sorting the row is faster than comparing each
 
 
 def dense_ranks(
@@ -23,7 +23,7 @@ def dense_ranks(
     distance: Distance,
     memory: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the wanted queries, some at a time, and their ranks as in `Ranking`."""
+    """Yield the remaining queries in chunks, and their ranks as in `Ranking`."""
     if len(remaining) == 0:
         return
     offset = half_squared_norms(gallery) if distance == "euclidean" else None
@@ -53,7 +53,7 @@ def dense_ranks(
 def ranks_from_similarities(
     relevance: RelevanceIndex, selected: Tensor, similarity: Float[Tensor, "Q M"], scratch: Tensor
 ) -> Int[Tensor, "Q R"]:
-    """The ranks of what the chosen queries look for; overwrites their similarities."""
+    """Ranks of the relevant items of the selected queries; overwrites `similarity`."""
     class_size, num_relevant = relevance.class_size[selected], relevance.num_relevant[selected]
     nth = torch.arange(int(class_size.max()), device=selected.device).expand(len(selected), -1)
     padding = nth >= class_size[:, None]
@@ -61,7 +61,7 @@ def ranks_from_similarities(
     irrelevant = padding | (items == relevance.self_index[selected, None])
     relevant = similarity.gather(1, items).masked_fill_(irrelevant, -torch.inf)
     relevant = relevant.sort(dim=1, descending=True).values[:, : int(num_relevant.max())]
-    similarity.scatter_(1, items, -torch.inf)  # what remains to be counted is irrelevant
+    similarity.scatter_(1, items, -torch.inf)  # only irrelevant items are counted
     nth = torch.arange(1, relevant.shape[1] + 1, device=selected.device)
     ranks = nth + count_at_least(similarity, relevant, scratch)
     return ranks.masked_fill_(nth > num_relevant[:, None], ABSENT)
@@ -70,9 +70,9 @@ def ranks_from_similarities(
 def count_at_least(
     values: Float[Tensor, "Q M"], thresholds: Float[Tensor, "Q R"], scratch: Float[Tensor, "Q M"]
 ) -> Int[Tensor, "Q R"]:
-    """How many values of a row reach each of its thresholds.
+    """Number of values in a row that are at least each of the row's thresholds.
 
-    Counts in floating point, exact below 2^24 values: many times faster than adding booleans.
+    Comparisons are summed as floats, exact below 2^24 values and much faster than booleans.
     """
     if thresholds.shape[1] > SORT_FROM:
         ascending = values.sort(dim=1).values

@@ -1,4 +1,4 @@
-"""Ranks by the neighbours that faiss finds, of the queries whose relevant items are among them."""
+"""Rank search by faiss: ranks of the queries whose relevant items are all near neighbours."""
 
 from collections.abc import Generator
 
@@ -22,10 +22,10 @@ def faiss_ranks(
     distance: Distance,
     memory: int,
 ) -> Generator[Ranks, None, Tensor]:
-    """Yield queries, some at a time, and their ranks as in `Ranking`; return the other queries.
+    """Yield queries in chunks and their ranks as in `Ranking`; return the other queries.
 
-    The others have a relevant item that is not among the nearest, twice the size of the largest
-    class.
+    The search depth is twice the size of the largest class. The returned queries have a relevant
+    item beyond this depth.
     """
     depth = min(2 * int(relevance.class_size.max()) + 1, len(gallery))
     depth = min(depth, MAX_GPU_NEIGHBORS) if gallery.is_cuda else depth
@@ -33,8 +33,8 @@ def faiss_ranks(
 
     def search(part: slice, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         selected = remaining[part]
-        found = index(queries[selected], depth)
-        values, items = (torch.from_numpy(array).to(selected.device) for array in found)
+        arrays = index(queries[selected], depth)
+        values, items = (torch.from_numpy(array).to(selected.device) for array in arrays)
         return (selected, *ranks_among(relevance, selected, values, items))
 
     total, extra = len(remaining), BYTES_PER_NEIGHBOR * depth
@@ -49,22 +49,23 @@ def faiss_ranks(
 def ranks_among(
     relevance: RelevanceIndex, selected: Tensor, values: Tensor, items: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The ranks among the nearest items, and of which queries these are all.
+    """Ranks of the relevant items among the nearest, and which queries have all of them there.
 
-    What was not found may be as near as the last item that was, and then comes before it.
+    An irrelevant item that was not retrieved may be as near as the last retrieved item, and would
+    then come before it.
     """
-    itself = items == relevance.self_index[selected, None]
-    relevant = relevance.same_class(selected, items) & ~itself
-    everything = items.shape[1] == len(relevance.of_class)
-    certain = relevant if everything else relevant & (values > values[:, -1:])
+    is_self = items == relevance.self_index[selected, None]
+    relevant = relevance.same_class(selected, items) & ~is_self
+    is_complete = items.shape[1] == len(relevance.of_class)
+    certain = relevant if is_complete else relevant & (values > values[:, -1:])
     num_relevant = relevance.num_relevant[selected]
 
-    order = relevant.long().argsort(dim=1, stable=True)  # irrelevant ones first where equally near
-    values = values.masked_fill(itself, -torch.inf).gather(1, order)
+    order = relevant.long().argsort(dim=1, stable=True)  # irrelevant first at equal distance
+    values = values.masked_fill(is_self, -torch.inf).gather(1, order)
     order = order.gather(1, values.argsort(dim=1, descending=True, stable=True))
     relevant = relevant.gather(1, order)
-    row, place = relevant.nonzero().unbind(1)
+    row, column = relevant.nonzero().unbind(1)
     ranks = torch.full((len(selected), int(relevance.class_size[selected].max())), ABSENT)
     ranks = ranks.to(selected.device)
-    ranks[row, relevant.cumsum(dim=1)[row, place] - 1] = place + 1
+    ranks[row, relevant.cumsum(dim=1)[row, column] - 1] = column + 1
     return ranks[:, : int(num_relevant.max())], certain.sum(dim=1) == num_relevant

@@ -1,4 +1,4 @@
-"""The k nearest neighbours of every query, for whoever needs their names."""
+"""k-NN search: the k nearest gallery items of every query and their distances."""
 
 import torch
 from jaxtyping import Float, Int
@@ -25,7 +25,7 @@ from evaluation.search.space import (
 from evaluation.search.two_stage.knn import two_stage_knn
 from evaluation.search.two_stage.low_precision import products
 
-ROWS = 16384  # pairs compared in float64 at a time
+ROWS = 16384  # pairs whose distance is computed in float64 at a time
 
 
 def nearest_neighbors(
@@ -38,15 +38,15 @@ def nearest_neighbors(
     backend: Backend = "auto",
     memory: int = MEMORY,
 ) -> Neighbors:
-    """Search the gallery for the `k` nearest neighbours of every query, exactly.
+    """Exact k-NN search: the `k` nearest gallery items of every query.
 
     Args:
-        k: neighbours, at least 1; never more than the gallery has.
+        k: number of neighbours, >= 1; at most the size of the gallery is returned.
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
         distance: `cosine` or `euclidean`.
-        backend: as in `evaluation.search.ranks.relevant_ranks`; of copies that are equally
-            near and the last to be found, faiss may find another one.
+        backend: see `evaluation.search.ranks.relevant_ranks`; among duplicates at the distance of
+            the k-th neighbour, faiss may choose another item.
         memory: working memory in bytes.
     """
     if k < 1:
@@ -63,19 +63,23 @@ def nearest_neighbors(
     position[gallery] = all_samples[: len(gallery)]
     check_backend(backend, points.device)
     if uses_faiss(backend, points.device, k):
-        found = faiss_knn(points[queries], points[gallery], k, position[queries], distance, memory)
+        nearest = faiss_knn(
+            points[queries], points[gallery], k, position[queries], distance, memory
+        )
     elif uses_two_stage(backend, points.device):
         query_points, gallery_points = points[queries], points[gallery]
         precisions = choose_precisions(len(queries) * len(gallery))
-        found = two_stage_knn(
+        nearest = two_stage_knn(
             *(query_points, gallery_points, k, distance),
             products=products(query_points, gallery_points, distance, precisions),
             memory=memory,
             self_index=position[queries],
         )
     else:
-        found = dense_knn(points[queries], points[gallery], k, position[queries], distance, memory)
-    indices = gallery[found]
+        nearest = dense_knn(
+            points[queries], points[gallery], k, position[queries], distance, memory
+        )
+    indices = gallery[nearest]
     is_self = indices == queries[:, None]
     distances = distances_of(points, queries, indices, distance)
     if distance == "euclidean":
@@ -84,7 +88,7 @@ def nearest_neighbors(
     return Neighbors(queries, indices.masked_fill(is_self, NO_NEIGHBOR), distances)
 
 
-def dense_knn(  # the arguments of one search
+def dense_knn(
     queries: Embeddings,
     gallery: Embeddings,
     k: int,
@@ -92,23 +96,27 @@ def dense_knn(  # the arguments of one search
     distance: Distance,
     memory: int,
 ) -> Int[Tensor, "Q k"]:
-    """Positions of the `k` nearest by whole rows of similarities, in torch and on any device."""
+    """Dense k-NN search in torch on any device: sorts complete rows of float32 similarities.
+
+    Returns:
+        positions in the gallery, nearest first, the query itself last.
+    """
     offset = half_squared_norms(gallery) if distance == "euclidean" else None
-    places = torch.arange(len(gallery), device=gallery.device)
+    positions = torch.arange(len(gallery), device=gallery.device)
 
     def search(part: slice, workspace: Tensor) -> Tensor:
         with full_precision(gallery.device):
             torch.mm(queries[part], gallery.T, out=workspace)
         if offset is not None:
             workspace -= offset
-        workspace.masked_fill_(self_index[part, None] == places, -torch.inf)
+        workspace.masked_fill_(self_index[part, None] == positions, -torch.inf)
         return workspace.sort(dim=1, descending=True, stable=True).indices[:, :k].clone()
 
     width = len(gallery)
     parts = in_chunks(
         search, len(queries), width=width, like=gallery, memory=memory, extra=24 * width
     )
-    return torch.cat([found for _, found in parts])
+    return torch.cat([nearest for _, nearest in parts])
 
 
 def distances_of(
@@ -117,10 +125,10 @@ def distances_of(
     indices: Int[Tensor, "Q k"],
     distance: Distance,
 ) -> Float[Tensor, "Q k"]:
-    """1 - cosine or Euclidean distance of each query to its neighbours, some at a time."""
-    found = []
+    """Distances of each query to its neighbours in float64: 1 - cosine, or Euclidean."""
+    distances = []
     rows = max(1, ROWS // indices.shape[1])
     for x, y in zip(torch.split(queries, rows), torch.split(indices, rows), strict=True):
         squared = (points[x, None].double() - points[y].double()).square().sum(dim=2)
-        found.append(squared / 2 if distance == "cosine" else squared.sqrt())
-    return torch.cat(found)
+        distances.append(squared / 2 if distance == "cosine" else squared.sqrt())
+    return torch.cat(distances)

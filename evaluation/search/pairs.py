@@ -1,4 +1,4 @@
-"""Every pair of a query and a gallery item, some queries at a time."""
+"""Pairs: the similarities of all pairs of a query and a gallery item, in chunks of queries."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -23,13 +23,14 @@ SELF = 2
 
 
 class Pairs:
-    """The similarity of each query to each gallery item, and whether they share a label.
+    """Pairs: similarity of each query and each gallery item, and whether their labels are equal.
 
-    The similarity is one number for all pairs, larger is closer: the cosine, or -d²/2 of the
-    Euclidean distance d, in the unit of `evaluation.search.space.unit_of_length`.
+    Similarities of different queries are comparable; larger is closer. They are the cosine, or
+    -d²/2 of the Euclidean distance d in units of `evaluation.search.space.unit_of_length`.
 
     Args:
-        queries: indices into `embeddings`; `gallery` likewise, each once.
+        queries: indices into `embeddings`.
+        gallery: indices into `embeddings`, each once.
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
@@ -52,16 +53,17 @@ class Pairs:
     def each(
         self, compute: Callable[[Float[Tensor, "q M"], Relations], Part], extra: int = 0
     ) -> Iterator[Part]:
-        """`compute(similarities, relations)` of some queries and the whole gallery, in turn.
+        """Yield `compute(similarities, relations)` for each chunk of queries.
 
         Args:
-            compute: may overwrite both its arguments.
-            extra: bytes per pair that it allocates.
+            compute: called with the similarities (q, M) and the relations (q, M) of q queries and
+                the whole gallery; may overwrite both.
+            extra: bytes per pair that `compute` allocates.
         """
         gallery_points, gallery_labels = self.points[self.gallery], self.labels[self.gallery]
         position = torch.full_like(self.labels, -1, dtype=torch.int64)
         position[self.gallery] = torch.arange(len(self.gallery), device=self.labels.device)
-        itself = position[self.queries]  # -1: the query is not in the gallery
+        self_index = position[self.queries]  # -1: the query is not in the gallery
 
         def compute_rows(rows: slice, similarities: Tensor) -> Part:
             queries = self.queries[rows]
@@ -71,8 +73,8 @@ class Pairs:
                 similarities -= self.offsets[queries, None]
                 similarities -= self.offsets[self.gallery]
             relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
-            found = (itself[rows] >= 0).nonzero().squeeze(1)
-            relations[found, itself[rows][found]] = SELF
+            in_gallery = (self_index[rows] >= 0).nonzero().squeeze(1)
+            relations[in_gallery, self_index[rows][in_gallery]] = SELF
             return compute(similarities, relations)
 
         parts = in_chunks(

@@ -1,4 +1,4 @@
-"""Threads that share the rows of one computation."""
+"""Worker threads: share the rows of one computation."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,11 @@ Result = TypeVar("Result")
 
 
 class WorkerThreads:
-    """As many worker threads as torch has threads; each works on its own share of the rows.
+    """Worker threads: as many as torch has threads, each with its own share of the rows.
 
-    Inside the `with` block every operation of torch runs in one thread. The threads of torch's own
-    pool wait for each other after each operation and keep a core busy for some milliseconds after
-    the last one, which costs most where cores are shared and operations are short.
+    Inside the `with` block every torch operation runs in one thread. The threads of torch's own
+    pool synchronise after each operation and spin for some milliseconds after the last one, which
+    is slow for short operations and on shared cores.
     """
 
     def __enter__(self) -> "WorkerThreads":
@@ -30,7 +30,7 @@ class WorkerThreads:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:

@@ -1,10 +1,10 @@
-"""Exact search: the rank of every relevant item, without an N x N matrix and without a depth.
+"""Rank search: the exact rank of every relevant item, without an N x N matrix.
 
 The i-th nearest relevant item of a query has rank
 
     i + (number of irrelevant gallery items at least as near),
 
-so nothing needs to be sorted but the few relevant items, and no neighbour beyond some k is lost.
+so that only the relevant items are sorted, and the ranking is not truncated at some k.
 """
 
 from collections.abc import Iterator
@@ -38,12 +38,12 @@ def relevant_ranks(
     backend: Backend = "auto",
     memory: int = MEMORY,
 ) -> Iterator[tuple[Indices, Ranking]]:
-    """Rank the gallery for every query that has something to find, some queries at a time.
+    """Rank the gallery for every query with a relevant item, a chunk of queries at a time.
 
     Yields `(indices of the queries, their Ranking)`, queries with few relevant items first. A
-    query that is in the gallery is no neighbour of itself, wherever it would come; a copy of it is.
-    The two-stage search decides in float64, so that its result depends on nothing else. Those of
-    `torch` and `faiss` differ where two similarities differ by less than float32 can tell.
+    query in the gallery is not ranked for itself; a duplicate of it is. The two-stage search
+    compares in float64. The ranks of `torch` and `faiss` can differ from it for items whose
+    similarities are equal up to float32 rounding.
 
     Args:
         queries: indices into `embeddings`; None means all of them.
@@ -77,12 +77,14 @@ def search_ranks(
     distance: Distance,
     memory: int,
 ) -> Iterator[Ranks]:
-    """Queries and their ranks, by one search; where faiss finds too little, another one goes on."""
-    left = relevance.queries_with_positives()
+    """Yield queries and their ranks; another search ranks the queries that faiss leaves open."""
+    remaining = relevance.queries_with_positives()
     if uses_faiss(backend, gallery.device):
-        left = yield from faiss_ranks(relevance, queries, gallery, distance, memory)
+        remaining = yield from faiss_ranks(relevance, queries, gallery, distance, memory)
     if uses_two_stage(backend, gallery.device):
-        precisions = choose_precisions(len(left) * len(gallery))
-        yield from two_stage_ranks(relevance, left, queries, gallery, distance, precisions, memory)
+        precisions = choose_precisions(len(remaining) * len(gallery))
+        yield from two_stage_ranks(
+            relevance, remaining, queries, gallery, distance, precisions, memory
+        )
     else:
-        yield from dense_ranks(relevance, left, queries, gallery, distance, memory)
+        yield from dense_ranks(relevance, remaining, queries, gallery, distance, memory)

@@ -1,4 +1,4 @@
-"""The space in which neighbours are searched and clusters formed."""
+"""Search space: normalises embeddings for search and clustering."""
 
 import math
 from collections.abc import Iterator
@@ -14,16 +14,17 @@ from core.types import Embeddings
 
 Distance = Literal["cosine", "euclidean"]
 
-ORDINARY = 40  # powers of two around 1, of which squares and their sums are far from every limit
+SAFE_EXPONENT = 40  # squares of values up to 2^±40 neither overflow nor underflow, nor their sums
 
 
 def normalize_for_search(embeddings: Embeddings, distance: Distance) -> Embeddings:
-    """Points whose Euclidean order of neighbours is the order under `distance`, in >= float32.
+    """Normalise embeddings: points whose Euclidean neighbours are those under `distance`.
 
-    Unit vectors for `cosine`. For `euclidean` the embeddings, moved to a mean of zero: no distance
-    changes, and squared norms stay small enough to be subtracted from products without loss. If
-    the largest entry is no ordinary number, they are divided by `unit_of_length` first, because
-    their squares would overflow or vanish.
+    For `cosine` the points are unit vectors. For `euclidean` they are the embeddings minus their
+    mean, which keeps all distances and makes the squared norms small, so that rounding loses less.
+    If the largest entry is above 2^40 or below 2^-40, the embeddings are divided by
+    `unit_of_length` first, because their squares could overflow or underflow. The points are at
+    least float32.
     """
     if distance == "cosine":
         return l2_normalize(to_float32(embeddings))
@@ -34,25 +35,26 @@ def normalize_for_search(embeddings: Embeddings, distance: Distance) -> Embeddin
 
 
 def unit_of_length(embeddings: Embeddings) -> Tensor:
-    """What a distance of 1 between the Euclidean points is in the embeddings: a power of two, ().
+    """Unit of length: distance of the embeddings per distance of the Euclidean points, shape ().
 
-    It is 1 unless the largest entry is beyond 2^±40; division by it loses nothing.
+    It is a power of two, so that the division is exact, and 1 unless the largest entry is outside
+    2^-40..2^40.
     """
     entries = to_float32(embeddings)
     exponent = torch.frexp(entries.abs().amax()).exponent
     lowest = math.frexp(torch.finfo(entries.dtype).tiny)[1]
-    power = exponent.clamp(lowest, -lowest).masked_fill(exponent.abs() <= ORDINARY, 0)
+    power = exponent.clamp(lowest, -lowest).masked_fill(exponent.abs() <= SAFE_EXPONENT, 0)
     return torch.ldexp(entries.new_ones(()), power)
 
 
 def half_squared_norms(points: Embeddings) -> Tensor:
-    """|y|²/2 of each point: x·y - |y|²/2 orders the y by their distance to x, nearest first."""
+    """Half squared norms |y|²/2: x·y - |y|²/2 is largest for the y nearest to x."""
     return points.square().sum(dim=1) / 2
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Matrix products in true float32, whatever the training chose: no autocast, no TF32."""
+    """Compute matrix products in full float32, without autocast and TF32, in this context."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

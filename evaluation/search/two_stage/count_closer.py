@@ -1,4 +1,4 @@
-"""How many irrelevant gallery items are at least as near as each relevant one."""
+"""Count of closer items: number of irrelevant gallery items as near as each relevant item."""
 
 from typing import NamedTuple
 
@@ -19,8 +19,8 @@ from evaluation.search.two_stage.low_precision import (
 )
 from evaluation.search.two_stage.similarity import Points, similarity
 
-BLOCK = 64  # similarities that are compared with the farthest relevant item at once
-NUM_BUCKETS = 512  # of a table that says in one step which relevant items a similarity may exceed
+BLOCK = 64  # similarities that are compared with the lowest limit at once
+NUM_BUCKETS = 512  # size of the table from a similarity to the first limit that it may not exceed
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -28,7 +28,7 @@ Indices = NDArray[np.int64]
 
 
 class RelevantItems(NamedTuple):
-    """The items of the class of query q: of_class[first[q] : first[q] + size[q]]."""
+    """Relevant items: of_class[first[q] : first[q] + size[q]] is the class of query q."""
 
     of_class: Indices  # gallery positions, class by class
     first: Indices  # (Q,)
@@ -46,15 +46,15 @@ def write_ranks(
     bound: Bound,
     ranks: Indices,
 ) -> int:
-    """Write the ranks of the relevant items of each chosen query, ascending, into its row.
+    """Write the ranks of the relevant items of each selected query, ascending, into its row.
 
     Args:
-        codes: similarities (Q, M) in low precision, as bits; is overwritten.
+        bits: bits of the similarities (Q, M) in low precision; overwritten.
         shift: see `bits_to_float`.
-        ranks: (Q, R); entries beyond the relevant items stay as they are.
+        ranks: (Q, R); entries after the relevant items are not changed.
 
     Returns:
-        how many items were ambiguous and compared in float64.
+        the number of ambiguous items, which were compared in float64.
     """
     ambiguous = 0
     first_threshold = np.empty(NUM_BUCKETS, np.int64)
@@ -73,7 +73,7 @@ def write_ranks(
 def exact_similarities(
     bits: Bits, shift: int, query: int, points: Points, relevant: RelevantItems
 ) -> NDArray[np.float64]:
-    """Those of the relevant items, ascending; their codes, and that of the query, become -inf."""
+    """Exact similarities of the relevant items, ascending; sets the bits of the class to -inf."""
     exact = np.empty(relevant.size[query])
     count = 0
     start = relevant.first[query]
@@ -96,10 +96,10 @@ def count_closer(
     first_threshold: Indices,
     counts: Indices,
 ) -> int:
-    """Add to counts[k] the items at least as similar as truth[k]; truth is ascending.
+    """Add to counts[k] the number of items at least as similar as exact[k]; exact is ascending.
 
-    A similarity above `upper[k]` certainly counts, one below `lower[k]` certainly does not, and
-    one between them is ambiguous: float64 decides.
+    A similarity above `upper[k]` is counted, and one below `lower[k]` is not. A similarity between
+    them is ambiguous and is computed again in float64.
     """
     size = len(exact)
     lower, upper = limits(exact, query, bound)
@@ -131,7 +131,7 @@ def count_closer(
 def limits(
     exact: NDArray[np.float64], query: int, bound: Bound
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The lower and the upper limit of each true similarity."""
+    """Lower and upper limits in low precision of each exact similarity."""
     lower, upper = np.empty(len(exact), np.float32), np.empty(len(exact), np.float32)
     for k in range(len(exact)):
         lower[k] = lower_limit(exact[k], query, bound)
@@ -148,7 +148,7 @@ def compare_ambiguous(
     k: int,
     counts: Indices,
 ) -> None:
-    """Compare one item with the relevant ones from k on that its similarity is too close to."""
+    """Compare an item in float64 with the relevant items from k on while it reaches their limit."""
     while k < len(exact) and lower[k] <= value:
         counts[k] += exact_similarity >= exact[k]
         k += 1
@@ -156,7 +156,7 @@ def compare_ambiguous(
 
 @numba.njit(nogil=True, cache=True)
 def add_suffix_sums(exceeded: Indices, counts: Indices) -> None:
-    """A similarity above exactly k upper limits is above the first k: counts[j] for all j < k."""
+    """Add to each counts[j] the similarities above more than j upper limits."""
     above = 0
     for k in range(len(counts) - 1, -1, -1):
         above += exceeded[k + 1]
@@ -167,15 +167,15 @@ def add_suffix_sums(exceeded: Indices, counts: Indices) -> None:
 def fill_bucket_table(
     lowest: Float32, upper: NDArray[np.float32], first_threshold: Indices
 ) -> Float32:
-    """Of each bucket, the first upper limit that a similarity in it may not exceed.
+    """Fill the table: for each bucket, the first upper limit that its similarities may not exceed.
 
     Returns:
-        buckets per unit of similarity.
+        the number of buckets per unit of similarity.
     """
     width = (np.float64(upper[-1]) - lowest) / (NUM_BUCKETS - 1)
     k = 0
     for bucket in range(NUM_BUCKETS):
-        edge = lowest + (bucket - 1) * width  # one bucket early: `bucket_of` rounds
+        edge = lowest + (bucket - 1) * width  # one bucket lower, as `bucket_of` rounds
         while k < len(upper) and upper[k] < edge:
             k += 1
         first_threshold[bucket] = k
@@ -184,6 +184,6 @@ def fill_bucket_table(
 
 @numba.njit(nogil=True, cache=True)
 def bucket_of(value: Float32, lowest: Float32, scale: Float32) -> int:
-    """Place of a similarity in the table."""
-    place = (value - lowest) * scale
-    return int(place) if place < NUM_BUCKETS - 1 else NUM_BUCKETS - 1
+    """The bucket of a similarity."""
+    bucket = (value - lowest) * scale
+    return int(bucket) if bucket < NUM_BUCKETS - 1 else NUM_BUCKETS - 1

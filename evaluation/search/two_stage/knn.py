@@ -1,4 +1,4 @@
-"""The nearest gallery items of every query by two-stage search."""
+"""Two-stage k-NN search: the nearest gallery items of every query."""
 
 from collections.abc import Sequence
 
@@ -26,28 +26,29 @@ def two_stage_knn(
     self_index: Int[Tensor, " Q"] | None = None,
     workers: WorkerThreads | None = None,
 ) -> Int[Tensor, "Q k"]:
-    """Positions in the gallery of the `k` nearest items of every query, nearest first.
+    """Two-stage k-NN search: gallery positions of the `k` nearest items, nearest first.
 
-    Of equally near items the first comes first.
+    At equal distance, the item with the lower position comes first.
 
     Args:
-        k: at most the size of the gallery.
-        products: of the queries and the gallery in rising precision; see `two_stage_search`.
-        self_index: where each query is in the gallery, -1 for nowhere; it comes last.
+        k: number of neighbours, at most the size of the gallery.
+        products: products of queries and gallery in ascending precision; see `two_stage_search`.
+        self_index: gallery position of each query, -1 if it is not in the gallery; the query itself
+            comes last.
         workers: see `two_stage_search`.
     """
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
-    itself = np.full(len(queries), -1) if self_index is None else self_index.numpy()
+    self_positions = np.full(len(queries), -1) if self_index is None else self_index.numpy()
 
     def resolve(bits: Bits, shift: int, selected: Indices, bound: Bound, nearest: Indices) -> int:
-        return select_nearest(bits, shift, selected, points, itself, bound, nearest)
+        return select_nearest(bits, shift, selected, points, self_positions, bound, nearest)
 
     def new_nearest(selected: Tensor) -> Indices:
         return np.empty((len(selected), k), dtype=np.int64)
 
     all_queries = torch.arange(len(queries))
     round_size = max(1, len(queries))
-    found = two_stage_search(
+    rounds = two_stage_search(
         products, all_queries, resolve, new_nearest, memory, round_size, workers
     )
-    return torch.cat([nearest for _, nearest in found])
+    return torch.cat([nearest for _, nearest in rounds])

@@ -1,12 +1,13 @@
-"""Similarities in low precision, each with a proven bound of its error.
+"""Low-precision product: similarities in bfloat16 or float32 with a proven error bound.
 
-A query x orders gallery points y by x·y - h, h being 0 or in Euclidean search |y|²/2, of the
-points as they are. A product computes this similarity from rounded x', y' and h':
+The similarity of a query x and a gallery point y is x·y - h, where h is |y|²/2 in Euclidean search
+and 0 otherwise. The product computes it from rounded x', y' and h':
 
     |(x·y - h) - (x'·y' - h')| <= |x - x'| |y| + |x'| |y - y'| + |h - h'|     (Cauchy and Schwarz)
 
-to which the product adds at most 2 K u (|x'| |y'| + 2 h) for its K additions, u = 2^-24 because
-bfloat16 and float32 products both add in float32, and half a unit in the last place of its result.
+The K additions of the product add an error of at most 2 K u (|x'| |y'| + 2 h), with u = 2^-24
+because products of bfloat16 and of float32 are both accumulated in float32. The rounding of the
+result adds half a unit in the last place.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +25,15 @@ from core.types import Embeddings
 from evaluation.search.space import Distance
 
 ADDITION_ERROR = 2.0**-23  # 2 u
-NUM_PARTS = 3  # numbers that h is split into; three of bfloat16 have the digits of a float32
+NUM_PARTS = 3  # terms that h is split into; three bfloat16 numbers have the digits of a float32
 
-Bits = NDArray[Any]  # the bits of floating point numbers: int16 of bfloat16, int32 of float32
+Bits = NDArray[Any]  # the bits of floating-point numbers: int16 for bfloat16, int32 for float32
 
 Float32 = np.float32 | float  # a float32 in compiled code
 
 
 class RoundedPoints(NamedTuple):
-    """Points in low precision and what the bound asks of them; lengths in float64."""
+    """Rounded points: points in low precision, and the float64 norms that the bound uses."""
 
     low: Embeddings
     norm: Float[Tensor, " N"]  # |x|
@@ -41,18 +42,19 @@ class RoundedPoints(NamedTuple):
 
 
 def round_points(points: Embeddings, precision: torch.dtype) -> RoundedPoints:
-    """Points rounded to `precision`, bfloat16 or float32."""
+    """Round points to `precision`, bfloat16 or float32."""
     low = points.to(precision)
-    exact, kept = points.double(), low.double()
+    exact, rounded = points.double(), low.double()
     norm, rounded_norm, rounding_error = (
-        torch.linalg.vector_norm(vectors, dim=1) for vectors in (exact, kept, exact - kept)
+        torch.linalg.vector_norm(vectors, dim=1) for vectors in (exact, rounded, exact - rounded)
     )
     return RoundedPoints(low, norm, rounded_norm, rounding_error)
 
 
 class Bound(NamedTuple):
-    """A similarity s of query q in low precision holds the true one, plus shift[q], within
-    error[q] + relative · |s|.
+    """Error bound: |s - (exact + shift[q])| <= error[q] + relative · |s| for query q.
+
+    s is the similarity in low precision, `exact` the similarity in float64.
     """
 
     error: NDArray[np.float64]  # (Q,)
@@ -61,7 +63,7 @@ class Bound(NamedTuple):
 
 
 class LowPrecisionProduct:
-    """The similarities of queries to a gallery in low precision, and the bound of their error."""
+    """Low-precision product: similarities of queries and gallery with an error bound."""
 
     def __init__(self, queries: RoundedPoints, gallery: RoundedPoints, distance: Distance) -> None:
         self.queries, self.gallery = queries.low, gallery.low  # (Q, K) and (M, K)
@@ -84,7 +86,7 @@ class LowPrecisionProduct:
         self.bound = Bound(error.numpy(), shift.numpy(), relative)
 
     def similarity_bits(self, queries: Tensor, out: Tensor) -> Bits:
-        """The bits of the similarities (Q, M) of the chosen queries, computed in `out`."""
+        """Bits of the similarities (Q, M) of the selected queries, computed in `out`."""
         torch.mm(self.queries[queries], self.gallery.T, out=out)
         as_integer = torch.int16 if out.dtype == torch.bfloat16 else torch.int32
         bits: Bits = out.view(as_integer).numpy()
@@ -97,7 +99,7 @@ def products(
     distance: Distance,
     precisions: Sequence[torch.dtype],
 ) -> list[Callable[[], LowPrecisionProduct]]:
-    """The product of each precision, made when it is called."""
+    """One function per precision that makes the product of queries and gallery."""
 
     def product(precision: torch.dtype) -> LowPrecisionProduct:
         rounded_gallery = round_points(gallery, precision)
@@ -110,7 +112,7 @@ def products(
 
 
 def split_into_parts(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Float[Tensor, "M P"]:
-    """Numbers of low precision that nearly add up to each of the given ones."""
+    """Split each number into low-precision terms whose sum approximates it."""
     parts: list[Tensor] = []
     for _ in range(NUM_PARTS):
         parts.append(numbers.to(precision))
@@ -120,7 +122,7 @@ def split_into_parts(numbers: Float[Tensor, " M"], precision: torch.dtype) -> Fl
 
 @numba.njit(nogil=True, cache=True)
 def lower_limit(exact: float, query: int, bound: Bound) -> Float32:
-    """A similarity in low precision below this means that the true one is less than `exact`."""
+    """Lower limit: a low-precision similarity below it belongs to an exact one below `exact`."""
     low = exact + bound.shift[query] - bound.error[query]
     low /= 1 + bound.relative if low > 0 else 1 - bound.relative
     limit: Float32 = np.nextafter(np.float32(low), np.float32(-np.inf))
@@ -129,7 +131,7 @@ def lower_limit(exact: float, query: int, bound: Bound) -> Float32:
 
 @numba.njit(nogil=True, cache=True)
 def upper_limit(exact: float, query: int, bound: Bound) -> Float32:
-    """A similarity in low precision above this means that the true one is more than `exact`."""
+    """Upper limit: a low-precision similarity above it belongs to an exact one above `exact`."""
     high = exact + bound.shift[query] + bound.error[query]
     high /= 1 - bound.relative if high > 0 else 1 + bound.relative
     limit: Float32 = np.nextafter(np.float32(high), np.float32(np.inf))
@@ -137,29 +139,30 @@ def upper_limit(exact: float, query: int, bound: Bound) -> Float32:
 
 
 @numba.njit(nogil=True, cache=True)
-def bits_to_float(code: int, shift: int) -> Float32:
-    """The number whose bits are `code`; `shift` is 16 for bfloat16, 0 for float32."""
-    return np.int32(np.int32(code) << np.int32(shift)).view(np.float32)
+def bits_to_float(bits: int, shift: int) -> Float32:
+    """The number with these bits; `shift` is 16 for bfloat16 and 0 for float32."""
+    return np.int32(np.int32(bits) << np.int32(shift)).view(np.float32)
 
 
 @numba.njit(nogil=True, cache=True)
 def float_to_bits(value: Float32, shift: int) -> int:
-    """The bits of a number, rounded towards zero to bfloat16 where `shift` is 16."""
+    """The bits of a number, truncated to bfloat16 if `shift` is 16."""
     return int(np.float32(value).view(np.int32)) >> shift
 
 
 @numba.njit(nogil=True, cache=True)
 def lowest_bits(value: Float32, shift: int) -> int:
-    """Every code of a number at least `value` is at least the result.
+    """Lower bound of the bits of all numbers that are at least `value`.
 
-    The bits of negative numbers run backwards: a limit that is not positive lets all codes pass.
+    The bits of negative numbers are in descending order: if `value` is not positive, the result is
+    the smallest integer.
     """
     return float_to_bits(value, shift) if value > 0 else -(2**31) >> shift
 
 
 @numba.njit(nogil=True, cache=True)
 def any_at_least(bits: Bits, limit: int) -> bool:
-    """Whether any code reaches the limit; vector instructions compare many codes at once."""
+    """Whether any of the bits, as an integer, is at least the limit; compiles to SIMD code."""
     largest = bits[0]
     for i in range(len(bits)):
         largest = max(largest, bits[i])

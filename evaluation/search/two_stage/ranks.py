@@ -1,4 +1,4 @@
-"""The rank of every relevant item by two-stage search."""
+"""Two-stage rank search: the rank of every relevant item."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,27 +15,27 @@ from evaluation.search.two_stage.low_precision import Bits, Bound, products
 from evaluation.search.two_stage.search import Indices, two_stage_search
 from evaluation.search.two_stage.similarity import Points
 
-MAX_ROUND = 8192  # queries of a round
-BYTES_PER_RANK = 96  # bytes that a rank needs here and where metrics are computed from it
+MAX_ROUND = 8192  # largest number of queries of a round
+BYTES_PER_RANK = 96  # memory per rank, here and in the metrics
 
 Ranks = tuple[Tensor, Tensor]  # queries, and the ranks of their relevant items
 
 
 def two_stage_ranks(
     relevance: RelevanceIndex,
-    wanted: Tensor,
+    remaining: Tensor,
     queries: Embeddings,
     gallery: Embeddings,
     distance: Distance,
     precisions: Sequence[torch.dtype],
     memory: int,
 ) -> Iterator[Ranks]:
-    """Yield the wanted queries, some at a time, and their ranks as in `Ranking`.
+    """Yield the remaining queries in rounds, and their ranks as in `Ranking`.
 
     Args:
-        precisions: of the product, rising; see `two_stage_search`.
+        precisions: precisions of the product, ascending; see `two_stage_search`.
     """
-    if len(wanted) == 0:
+    if len(remaining) == 0:
         return
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
     indices = (relevance.of_class, relevance.first, relevance.class_size, relevance.self_index)
@@ -50,7 +50,7 @@ def two_stage_ranks(
     bytes_per_query = BYTES_PER_RANK * int(relevance.class_size.max())
     yield from two_stage_search(
         products(queries, gallery, distance, precisions),
-        wanted,
+        remaining,
         resolve,
         new_ranks,
         memory,

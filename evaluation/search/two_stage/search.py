@@ -1,8 +1,9 @@
-"""Search on the CPU in two stages: a fast product in low precision, float64 where that may err.
+"""Two-stage search on the CPU: a fast low-precision product, then float64 for ambiguous items.
 
-The product says of almost every gallery item whether it comes before or after another. The few
-items that are too close to tell are ambiguous and are compared in float64, so that the result is
-that of exact search, whatever the precision of the product, the number of threads and the memory.
+The error bound of the product decides the order of almost all gallery items. The few items whose
+similarities differ by less than the bound are ambiguous and are compared in float64. The result is
+therefore exact and does not depend on the precision of the product, the number of threads or the
+memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +19,16 @@ from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import full_precision
 from evaluation.search.two_stage.low_precision import Bits, Bound, LowPrecisionProduct
 
-CHUNK_SIMILARITIES = 2**20  # of one thread at a time: they stay in its cache
-# queries of one matrix product: enough to be fast, few enough for the cache
+CHUNK_SIMILARITIES = 2**20  # similarities of one thread at a time: they fit its cache
+# queries of one matrix product: enough for speed, few enough for the cache
 MIN_CHUNK_QUERIES, MAX_CHUNK_QUERIES = 64, 512
-FIRST_ROUND = 4096  # queries of the first round, which shows the ambiguous share of a precision
-MAX_AMBIGUOUS = 1 / 12  # share of the similarities from which a higher precision is cheaper
+FIRST_ROUND = 4096  # queries of the first round, which measures the share of ambiguous items
+MAX_AMBIGUOUS = 1 / 12  # share of ambiguous items above which a higher precision is faster
 
 Indices = NDArray[np.int64]
 MakeProduct = Callable[[], LowPrecisionProduct]
-# (similarities as bits, shift of `bits_to_float`, indices of the queries, bound, results to write,
-# one row per query) -> number of ambiguous items
+# (bits of the similarities, shift of `bits_to_float`, indices of the queries, error bound, results
+# to write, one row per query) -> number of ambiguous items
 Resolve = Callable[[Bits, int, Indices, Bound, Indices], int]
 
 
@@ -40,16 +41,17 @@ def two_stage_search(
     round_size: int,
     workers: WorkerThreads | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the queries, a round of at most `round_size` at a time, and their results.
+    """Two-stage search: yield the queries in rounds of at most `round_size`, and their results.
 
     Args:
-        products: in rising precision; the next one is made and used once too many items are
-            ambiguous. The first rounds are small, to try the precision.
+        products: in ascending precision; the next one is used once too many items are ambiguous.
+            The first rounds are small, to measure the share of ambiguous items.
         queries: indices (Q,).
-        resolve: turns the similarities of a chunk of queries into their results.
-        new_results: makes the array for a round of queries that `resolve` fills, one row per query.
+        resolve: computes the results of a chunk of queries from their similarities.
+        new_results: allocates the results of a round, one row per query, for `resolve` to fill.
         memory: working memory in bytes of all threads together.
-        workers: threads that already run; None starts them for each round.
+        round_size: largest number of queries of a round.
+        workers: running worker threads; None starts new ones for each round.
     """
     product, more_precise = products[0](), list(products[1:])
     size = min(FIRST_ROUND, round_size) if more_precise else round_size
@@ -72,7 +74,7 @@ def search_round(
     memory: int,
     workers: WorkerThreads,
 ) -> int:
-    """Write the results of the queries, in all threads; returns the number of ambiguous items."""
+    """Write the results of the queries, in all threads; return the number of ambiguous items."""
     gallery, num_items = product.gallery, len(product.gallery)
     shift = 16 if gallery.dtype == torch.bfloat16 else 0
     rows = min(MAX_CHUNK_QUERIES, max(MIN_CHUNK_QUERIES, CHUNK_SIMILARITIES // num_items))
@@ -81,9 +83,9 @@ def search_round(
     def search_share(positions: Tensor) -> list[int]:
         def resolve_chunk(part: slice, workspace: Tensor) -> int:
             selected = queries[positions[part]]
-            written = results[positions[0] + part.start : positions[0] + part.stop]
+            chunk_results = results[positions[0] + part.start : positions[0] + part.stop]
             bits = product.similarity_bits(selected, out=workspace)
-            return resolve(bits, shift, selected.numpy(), product.bound, written)
+            return resolve(bits, shift, selected.numpy(), product.bound, chunk_results)
 
         chunks = in_chunks(
             resolve_chunk, len(positions), width=num_items, like=gallery, memory=memory

@@ -1,4 +1,4 @@
-"""The nearest gallery items of a query, from similarities in low precision."""
+"""Selection of the nearest items: the k nearest of each query from low-precision similarities."""
 
 import numba
 import numpy as np
@@ -16,7 +16,7 @@ from evaluation.search.two_stage.low_precision import (
 )
 from evaluation.search.two_stage.similarity import Points, similarity
 
-BLOCK = 64  # similarities that are compared with the k-th largest so far at once
+BLOCK = 64  # similarities that are compared with the current k-th largest at once
 
 Indices = NDArray[np.int64]
 
@@ -31,39 +31,39 @@ def select_nearest(
     bound: Bound,
     nearest: Indices,
 ) -> int:
-    """Write the k nearest items of each chosen query into its row, nearest first.
+    """Write the k nearest items of each selected query into its row, nearest first.
 
-    Of equally near items the first comes first; the query itself comes last.
+    At equal distance, the item with the lower position comes first; the query itself comes last.
 
     Args:
-        codes: similarities (Q, M) in low precision, as bits; is overwritten.
+        bits: bits of the similarities (Q, M) in low precision; overwritten.
         shift: see `bits_to_float`.
-        self_index: (Q,), gallery position of the query itself; -1: it is not in the gallery.
+        self_index: (Q,), gallery position of the query itself; -1 if it is not in the gallery.
         nearest: (Q, k), k <= M.
 
     Returns:
-        how many items were compared in float64.
+        the number of items that were compared in float64.
     """
     compared = 0
     k = nearest.shape[1]
     exact = np.empty(k)
     for row in range(len(selected)):
         query = selected[row]
-        itself = self_index[query]
-        if itself >= 0:
-            bits[row, itself] = float_to_bits(-np.inf, shift)
+        self_position = self_index[query]
+        if self_position >= 0:
+            bits[row, self_position] = float_to_bits(-np.inf, shift)
         limit = candidate_threshold(kth_largest(bits[row], shift, k), query, bound)
         compared += insert_candidates(
-            bits[row], shift, limit, query, itself, points, exact, nearest[row]
+            bits[row], shift, limit, query, self_position, points, exact, nearest[row]
         )
     return compared
 
 
 @numba.njit(nogil=True, cache=True)
 def candidate_threshold(kth: Float32, query: int, bound: Bound) -> Float32:
-    """Items whose similarity in low precision is below the result are not among the k nearest.
+    """Candidate threshold: items with a lower low-precision similarity are not among the k nearest.
 
-    At least k items have a true similarity of `kth` minus its error.
+    At least k items have an exact similarity of `kth` minus its error bound, or more.
     """
     least = np.float64(kth) - bound.error[query] - bound.relative * abs(np.float64(kth))
     return lower_limit(least - bound.shift[query], query, bound)
@@ -71,8 +71,8 @@ def candidate_threshold(kth: Float32, query: int, bound: Bound) -> Float32:
 
 @numba.njit(nogil=True, cache=True)
 def kth_largest(bits: Bits, shift: int, k: int) -> Float32:
-    """The k-th largest similarity of a row."""
-    heap = np.full(k, -np.inf, np.float32)  # the k largest so far, the smallest of them first
+    """The k-th largest low-precision similarity of a row."""
+    heap = np.full(k, -np.inf, np.float32)  # min-heap of the k largest so far
     for start in range(0, len(bits), BLOCK):
         block = bits[start : start + BLOCK]
         if not any_at_least(block, lowest_bits(heap[0], shift)):
@@ -87,17 +87,17 @@ def kth_largest(bits: Bits, shift: int, k: int) -> Float32:
 
 @numba.njit(nogil=True, cache=True)
 def replace_heap_root(heap: NDArray[np.float32], value: Float32) -> None:
-    """Put a value in the place of the first of a binary heap, which then has its smallest first."""
-    place = 0
+    """Replace the root of a binary min-heap by a larger value and restore the heap order."""
+    node = 0
     while True:
-        child = 2 * place + 1
+        child = 2 * node + 1
         if child + 1 < len(heap) and heap[child + 1] < heap[child]:
             child += 1
         if child >= len(heap) or heap[child] >= value:
             break
-        heap[place] = heap[child]
-        place = child
-    heap[place] = value
+        heap[node] = heap[child]
+        node = child
+    heap[node] = value
 
 
 @numba.njit(nogil=True, cache=True)
@@ -106,13 +106,13 @@ def insert_candidates(
     shift: int,
     limit: Float32,
     query: int,
-    itself: int,
+    self_position: int,
     points: Points,
     exact: NDArray[np.float64],
     nearest: Indices,
 ) -> int:
-    """Write the k nearest of the items that reach the limit into `nearest`, nearest first."""
-    k, found, compared = len(nearest), 0, 0
+    """Write the k nearest of the items that reach the limit, nearest first, by insertion sort."""
+    k, size, compared = len(nearest), 0, 0
     lowest = lowest_bits(limit, shift)
     for start in range(0, len(bits), BLOCK):
         block = bits[start : start + BLOCK]
@@ -123,13 +123,14 @@ def insert_candidates(
                 continue
             item = start + i
             compared += 1
-            exact_similarity = -np.inf if item == itself else similarity(points, query, item)
-            if found == k and exact_similarity <= exact[k - 1]:
+            is_self = item == self_position
+            exact_similarity = -np.inf if is_self else similarity(points, query, item)
+            if size == k and exact_similarity <= exact[k - 1]:
                 continue
-            place = found if found < k else k - 1
-            while place > 0 and exact[place - 1] < exact_similarity:
-                exact[place], nearest[place] = exact[place - 1], nearest[place - 1]
-                place -= 1
-            exact[place], nearest[place] = exact_similarity, item
-            found = min(found + 1, k)
+            rank = size if size < k else k - 1
+            while rank > 0 and exact[rank - 1] < exact_similarity:
+                exact[rank], nearest[rank] = exact[rank - 1], nearest[rank - 1]
+                rank -= 1
+            exact[rank], nearest[rank] = exact_similarity, item
+            size = min(size + 1, k)
     return compared

@@ -1,4 +1,4 @@
-"""The similarity that decides: in float64, the same wherever and with whomever it is computed."""
+"""Exact similarity of a query and a gallery item in float64, the same for every pair of copies."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ Vectors = NDArray[Any]  # float32 or float64
 
 
 class Points(NamedTuple):
-    """Queries (Q, D) and gallery (M, D) in full precision."""
+    """Points: queries (Q, D) and gallery (M, D) in full precision."""
 
     queries: Vectors
     gallery: Vectors
@@ -19,10 +19,10 @@ class Points(NamedTuple):
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def similarity(points: Points, query: int, item: int) -> float:
-    """x·y, or -|x - y|²/2 for Euclidean search, of the query x and the gallery point y.
+    """Similarity: x·y, or -|x - y|²/2 in Euclidean search, of query x and gallery point y.
 
-    Products and differences of float32 are exact in float64, and the compiled loop adds them in
-    the same order for every pair, so that copies of a point are exactly as near as each other.
+    Products and differences of float32 are exact in float64. The compiled loop adds them in the
+    same order for every pair, so that copies of a point have exactly the same similarity.
     """
     x, y = points.queries[query], points.gallery[item]
     total = 0.0

@@ -158,8 +158,8 @@ def test_the_limit_of_candidates_allows_for_the_errors_of_both(
 
 def test_the_probe_offers_float32_in_the_end_and_is_not_asked_about_few() -> None:
     assert measured_precisions()[-1] == torch.float32
-    assert backend.choose_precisions(backend.FEW) == measured_precisions()
-    assert backend.choose_precisions(backend.FEW - 1) == (torch.float32,)
+    assert backend.choose_precisions(backend.LOW_PRECISION_FROM) == measured_precisions()
+    assert backend.choose_precisions(backend.LOW_PRECISION_FROM - 1) == (torch.float32,)
 
 
 def test_unknown_and_impossible_backends_are_errors() -> None:
