@@ -68,10 +68,10 @@ WAITS_OF_A_STEP = {  # where the host waits: for whom, and why
 WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/alignment.py alignment": "whether any class has two samples",
     "evaluation/metrics/ami.py expected_information": "how many sizes of classes and clusters there are",  # noqa: E501
-    "evaluation/metrics/ami.py expected_terms": "the largest number that two of them can share",  # noqa: E501
-    "evaluation/averages.py Averages.compute": "the categories come from the host; how many classes",
+    "evaluation/metrics/ami.py expected_terms": "the largest number that two of them can share",
+    "evaluation/averages.py Averages.compute": "the categories come from the host; how many classes",  # noqa: E501
     "evaluation/averages.py means_by_group": "how many groups there are",
-    "evaluation/bootstrap.py bootstrap_intervals": "the draws come from the host, the same for all devices",
+    "evaluation/bootstrap.py bootstrap_intervals": "the draws come from the host, the same for all devices",  # noqa: E501
     "evaluation/clustering/contingency.py contingency": "how many classes, clusters and pairs of them occur",  # noqa: E501
     "evaluation/search/dense_ranks.py dense_ranks": "the largest class decides how many rows fit the memory",  # noqa: E501
     "evaluation/search/dense_ranks.py ranks_from_similarities": "the largest class of some queries decides the shape",  # noqa: E501

@@ -27,8 +27,8 @@ def audit(
     train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
     identical = exact(test["content"].tolist(), train["content"].tolist())
     others = test.drop(index=test.index[[duplicate.query for duplicate in identical]])
-    hashes = (part["perceptual_hash"].tolist() for part in (others, train))
-    similar = near(*hashes, bits)
+    test_hashes, train_hashes = (part["perceptual_hash"].tolist() for part in (others, train))
+    similar = near(test_hashes, train_hashes, bits)
     return {
         "counts": {part: count(table, part) for part in parts(table)},
         "differences": count_differences(table, counts),

@@ -18,8 +18,8 @@ from core.files import write_atomically
 from datasets.image_path import is_inline
 from datasets.reader import size_of
 from datasets.table import Table
-from tracking.run_folder import RunFolder
 from tracking.data_files import INLINE, UNREADABLE, files_of
+from tracking.run_folder import RunFolder
 
 COLUMNS = ("path", "label", "split", "is_query", "is_gallery", "category", "bytes")
 MAX_LENGTH = 60  # of a value in a message, in characters

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from core.process_rank import is_first_process
 from datasets.cache import Cache, cache_name, write
 from datasets.images import Images
-from engine.progress import progress_bar
 from engine.config.settings import ImageSource
+from engine.progress import progress_bar
 
 log = logging.getLogger(__name__)
 

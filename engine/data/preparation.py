@@ -28,7 +28,7 @@ from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
 from engine.data.acquisition import read_or_download
 from engine.data.loader import worker_count
-from engine.progress import busy, watched
+from engine.progress import progress_bar, spinner
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def prepare(arguments: Sequence[str]) -> Preparation:
     counts = instantiate(config.dataset.get("counts"), _convert_="all")
 
     fingerprints = read_fingerprints(table["path"].tolist(), worker_count(config.trainer.workers))
-    with busy("comparing"):
+    with spinner("comparing"):
         named = with_relative_paths(table, folder)
         found = audit(named, fingerprints, counts, own.bits)
     write_csv(table, folder / f"{name}.csv")
@@ -120,7 +120,7 @@ def read_fingerprints(paths: Sequence[str], workers: int) -> list[Fingerprint]:
         collate_fn=list,
         prefetch_factor=None,
     )
-    return list(watched(chain.from_iterable(loader), len(paths), "reading images"))
+    return list(progress_bar(chain.from_iterable(loader), len(paths), "reading images"))
 
 
 def fail_if_wrong(found: Mapping[str, Any]) -> None:
