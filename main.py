@@ -78,9 +78,7 @@ def main(config: DictConfig) -> Outcome | None:
 
 
 if __name__ == "__main__":
-    os.environ["HYDRA_FULL_ERROR"] = (
-        "1"  # Hydra raises its errors; `user_errors_as_one_line` prints one line
-    )
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors; here they become one line
     with user_errors_as_one_line(), with_hints():
         require_utf8(sys.argv)
         options = check_command_line(sys.argv[1:])

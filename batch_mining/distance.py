@@ -60,12 +60,12 @@ class DistanceWeightedMiner(TupleMiner):
         near = negatives
         if self.upper_cutoff is not None:
             near = with_fallback(negatives & (distances < self.upper_cutoff), negatives)
-        log_odds = -log_density(distances.clamp(min=self.lower_cutoff), batch.embeddings.shape[1])
+        logits = -log_density(distances.clamp(min=self.lower_cutoff), batch.embeddings.shape[1])
         if self.upper_cutoff is not None:
-            log_odds = log_odds.where(distances < self.upper_cutoff, 0)
+            logits = logits.where(distances < self.upper_cutoff, 0)
         return one_triplet_per_anchor(
             self.draw.choice(positives),
-            self.draw(log_odds.masked_fill(~near, -torch.inf)),
+            self.draw(logits.masked_fill(~near, -torch.inf)),
             where=positives.any(dim=1) & negatives.any(dim=1),
         )
 

@@ -132,7 +132,7 @@ def compare(
     """Compares all implementations of one loss or miner; one row per batch size."""
     rows = []
     for worker in workers.values():
-        worker.revive()
+        worker.restart()
     for size in chosen.sizes:
         rounds = [
             {side: worker.ask(f"{kind} {name} {size}") for side, worker in workers.items()}

@@ -1,4 +1,4 @@
-"""One side of a race: a process that stays alive and takes its turns when asked."""
+"""Worker of a benchmark: a process that stays alive and measures its implementation when asked."""
 
 import json
 import resource
@@ -14,7 +14,7 @@ from benchmarks.implementation import GIB
 class Worker:
     """`python -m <module and arguments>`, which answers every line with a line of JSON.
 
-    A contender that dies or is late is out of the race; its failure answers for it until `revive`.
+    A worker that dies or is late takes no further part; its failure is its answer until `restart`.
 
     Args:
         module: name of a module, and its arguments.
@@ -39,7 +39,7 @@ class Worker:
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limits),
         )
 
-    def revive(self) -> None:
+    def restart(self) -> None:
         """Let it take part in the next race."""
         if self.failure:
             self.start()
@@ -50,7 +50,7 @@ class Worker:
             try:
                 return self._answer(question)
             except (OSError, ValueError) as error:
-                self.failure = self._last_words(error)
+                self.failure = self._stderr_tail(error)
         return {"failure": self.failure}
 
     def _answer(self, question: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Worker:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def _last_words(self, error: Exception) -> str:
+    def _stderr_tail(self, error: Exception) -> str:
         self.process.kill()
         lines = self.process.communicate()[1].strip().splitlines()
         if isinstance(error, TimeoutError):

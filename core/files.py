@@ -99,7 +99,7 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
     """
     try:
         if not path.is_file():  # reading a pipe would never end
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged ({error}); {advice}") from error

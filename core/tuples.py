@@ -44,8 +44,8 @@ def all_pairs(labels: Labels, reference_labels: ReferenceLabels | None = None) -
     others = labels if reference_labels is None else reference_labels
     same = labels[:, None] == others
     if reference_labels is None:
-        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        return Pairs(positives=same & ~itself, negatives=~same)
+        diagonal = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        return Pairs(positives=same & ~diagonal, negatives=~same)
     return Pairs(positives=same, negatives=~same)
 
 

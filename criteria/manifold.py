@@ -108,11 +108,11 @@ class Manifold(nn.Module):
 
     def _walks(self, cosines: Tensor) -> Tensor:
         """F of all samples and proxies; its matrix is symmetric, with eigenvalues above 1 - α."""
-        itself = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-        affinities = (2 * cosines.relu()).exp().masked_fill(itself, 0)
+        diagonal = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
+        affinities = (2 * cosines.relu()).exp().masked_fill(diagonal, 0)
         root = (self.alpha / affinities.sum(dim=1)).sqrt()
         onward = root[:, None] * affinities * root
-        return (1 - self.alpha) * inverse_of_positive_definite(itself.to(onward) - onward)
+        return (1 - self.alpha) * inverse_of_positive_definite(diagonal.to(onward) - onward)
 
     def _n_pair(self, similarities: Tensor, own: Tensor) -> Tensor:
         """log(1 + Σ exp(excess)) over the proxies whose excess over the own one is not negative."""

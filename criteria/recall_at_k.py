@@ -68,11 +68,11 @@ class RecallAtK(TupleLoss):
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         similarities = batch.similarities()
-        positives, rivals = batch.pairs()
+        positives, others = batch.pairs()
         if self.include_query and batch.references is None:
-            rivals = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
+            others = others | torch.eye(len(others), dtype=torch.bool, device=others.device)
         before = counts_before(
-            similarities, Pairs(positives, rivals), SmoothStep(self.rank_temperature)
+            similarities, Pairs(positives, others), SmoothStep(self.rank_temperature)
         )
         ranks, valid = pack_positives(1 + before.positives + before.negatives, positives)
         counts = valid.sum(dim=1).clamp(min=1)

@@ -34,9 +34,9 @@ def read_rows(
         raise DatasetError(
             f"{file} cannot be read as a table of text in UTF-8: {in_one_line(error)}"
         ) from error
-    absent = [column for column in columns if column not in rows]
-    if absent:
-        raise DatasetError(f"{file} lacks the columns {absent}; it needs {list(columns)}")
+    missing = [column for column in columns if column not in rows]
+    if missing:
+        raise DatasetError(f"{file} lacks the columns {missing}; it needs {list(columns)}")
     if rows.empty:
         raise DatasetError(f"{file} has a header and no rows")
     return rows

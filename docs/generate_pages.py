@@ -149,7 +149,7 @@ def page(choice: Choice) -> str:
 
 
 def commands(choice: Choice) -> str:
-    """Commands that use it; each works as it stands."""
+    """Commands that use it; each works unchanged."""
     run = "python main.py dataset=digits"
     if choice.group == "metric":
         beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch

@@ -67,10 +67,10 @@ def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Im
         DatasetError: there are no training images or no test images.
     """
     transform = instantiate(config.transform)
-    if absent := [split for split in ("train", "test") if not (table.split == split).any()]:
+    if missing := [split for split in ("train", "test") if not (table.split == split).any()]:
         dataset = config.dataset.get("path") or config.dataset._target_
         raise DatasetError(
-            f"{dataset} has no images of split {' and '.join(absent)}; a run trains on train and "
+            f"{dataset} has no images of split {' and '.join(missing)}; a run trains on train and "
             "is evaluated on test"
         )
     train = Images(table[table.split == "train"], transform.train)

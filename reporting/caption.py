@@ -28,8 +28,8 @@ def caption(runs: Sequence[Run], reading: str, split: str) -> list[str]:
 def protocol(runs: Sequence[Run]) -> str:
     """Studies that the runs claim to follow, and the settings in which they deviate."""
     claims = {claimed(run) or "none claimed" for run in runs}
-    departures = sorted({key for run in runs for key in run.departures})
-    return ", ".join(sorted(claims)) + (f", but for {', '.join(departures)}" if departures else "")
+    deviations = sorted({key for run in runs for key in run.deviations})
+    return ", ".join(sorted(claims)) + (f", but for {', '.join(deviations)}" if deviations else "")
 
 
 def claimed(run: Run) -> str | None:

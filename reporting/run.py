@@ -32,7 +32,7 @@ class Run:
         records: its measurements, in order.
         cost: `seconds`, `images_per_second`, `peak_memory_gib`, `gpu_hours`, ...; may be empty.
         claim: what it claims to follow, `experiment=...` or `protocol=...`.
-        departures: the settings in which it deviates.
+        deviations: the settings in which it deviates.
         commit: of the code, with `+` where it was changed.
         error, traceback: of a failed run; the error of a damaged run names the file.
     """
@@ -47,7 +47,7 @@ class Run:
     records: list[Record] = field(default_factory=list)
     cost: Mapping[str, Any] = field(default_factory=dict)
     claim: str | None = None
-    departures: Mapping[str, Any] = field(default_factory=dict)
+    deviations: Mapping[str, Any] = field(default_factory=dict)
     commit: str | None = None
     error: str | None = None
     traceback: str | None = None

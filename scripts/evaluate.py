@@ -115,8 +115,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     save(queries, folder / "queries.parquet")
     pictures = {}
     if config.draw:
-        looked = InspectionData(images, embedded, evaluation.config.distance, queries)
-        pictures = write_inspection_report(looked, folder, **config.pictures)
+        data = InspectionData(images, embedded, evaluation.config.distance, queries)
+        pictures = write_inspection_report(data, folder, **config.pictures)
     mirror(config, trained.folder, name, learned.step, numbers, pictures)
     report(numbers)
     print(metrics)

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def file_name(name: str) -> str:
-    """The same without what leads to another folder; whoever trained on a dataset named it."""
+    """The name of a run, which anybody may have chosen, without characters of a path."""
     return re.sub(r"[^\w.@+=-]", "_", name)
 
 

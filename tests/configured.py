@@ -41,7 +41,7 @@ def choices(group: str) -> list[str]:
 
 @cache
 def read(group: str, choice: str) -> dict[str, Any]:
-    """A YAML as it stands in its file, which takes a hundredth of the time of composing it."""
+    """The content of a YAML file alone, which takes a hundredth of the time of composing it."""
     folder = TESTED if (TESTED / group / f"{choice}.yaml").exists() else CONF
     content: dict[str, Any] = yaml.safe_load((folder / group / f"{choice}.yaml").read_text())
     return content

@@ -24,10 +24,11 @@ ONE_TO_ONE = ("loss", "batchminer", "sampler")  # conf/loss/margin.yaml is crite
 COMPONENTS = sorted(
     path
     for package in PACKAGE_OF.values()
-    for path in (ROOT / package).glob("*.py")
+    for path in (ROOT / package).rglob("*.py")
     if path.name != "__init__.py"
 )
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
+NO_PACKAGES = ("tests", "docs", "hydra_plugins")  # Hydra refuses an __init__.py in its plugins
 GROUPS = sorted({path.relative_to(ROOT / "conf").parts[0] for path in CONFIGS})
 every_group = pytest.mark.parametrize("group", GROUPS)
 TRACKED = subprocess.run(
@@ -118,6 +119,16 @@ def test_a_config_names_no_machine(group: str, subtests: pytest.Subtests) -> Non
     for config in configs(group):
         with subtests.test(name_of(config)):
             assert not re.search(r"(^|[\s:\"'])/(home|root|mnt|data)/", config.read_text())
+
+
+def test_git_ignores_no_file_of_ours() -> None:
+    """A new file of an ignored folder would be missing in every clone."""
+    listing = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    ignored = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not ignored.stdout
+    packages = {(ROOT / name).parent for name in TRACKED if name.endswith(".py")} - {ROOT}
+    ours = [path for path in packages if path.relative_to(ROOT).parts[0] not in NO_PACKAGES]
+    assert [path for path in ours if not (path / "__init__.py").exists()] == []
 
 
 def test_no_module_is_a_bag() -> None:

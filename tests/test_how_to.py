@@ -1,4 +1,4 @@
-"""The how-to pages: their files and commands, run as they stand in an empty folder elsewhere."""
+"""The how-to pages: their files and commands, run unchanged in an empty folder elsewhere."""
 
 import json
 from pathlib import Path

@@ -193,7 +193,7 @@ def _record(line: bytes, path: Path, number: int) -> Record:
 
 def _bytes(path: Path) -> bytes:
     if not path.is_file():  # reading a pipe would never end
-        raise DamagedFileError(f"{path}: is no file")
+        raise DamagedFileError(f"{path}: is not a file")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -61,9 +61,9 @@ def counts_before(
 
 def with_query(pairs: Pairs) -> Pairs:
     """Adds to the positives of each anchor that has any the anchor itself, which is reference i."""
-    itself = torch.eye(len(pairs.positives), dtype=torch.bool, device=pairs.positives.device)
+    diagonal = torch.eye(len(pairs.positives), dtype=torch.bool, device=pairs.positives.device)
     has_positives = pairs.positives.any(dim=1, keepdim=True)
-    return Pairs(pairs.positives | (itself & has_positives), pairs.negatives)
+    return Pairs(pairs.positives | (diagonal & has_positives), pairs.negatives)
 
 
 def mean_over_positives(values: Tensor, positives: Mask) -> Tensor:
@@ -84,9 +84,9 @@ def _counts_before(
     columns = _positive_columns(positives)
     own = _gather(similarities, columns)
     of_positives, of_negatives = _candidates(similarities, negatives, columns, own)
-    itself = _evaluate(own.new_zeros(1), among_positives)
+    at_zero = _evaluate(own.new_zeros(1), among_positives)
     return (
-        _scatter(_count(own, of_positives, among_positives) - itself, columns, similarities),
+        _scatter(_count(own, of_positives, among_positives) - at_zero, columns, similarities),
         _scatter(_count(own, of_negatives, among_negatives), columns, similarities),
         torch.tensor(columns.shape[1]),
     )

@@ -99,7 +99,7 @@ def read_whole(folder: RunFolder) -> Run:
         records=records,
         cost=summary.get("cost") or cost or {"seconds": ended.get("seconds")},
         claim=claim.get("claim"),
-        departures=claim.get("differences", {}),
+        deviations=claim.get("differences", {}),
         commit=commit and commit + "+" * bool(environment.get("dirty")),
         error=ended.get("error"),
         traceback=ended.get("traceback"),

@@ -1,4 +1,4 @@
-"""What every loss promises, asked of every YAML of conf/loss as it stands there."""
+"""What every loss promises, asked of every YAML of conf/loss."""
 
 import copy
 import io

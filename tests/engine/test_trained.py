@@ -104,7 +104,7 @@ CHOICE = OmegaConf.create(
 
 
 def test_a_backbone_comes_from_its_checkpoint_alone() -> None:
-    """`pretrained: true` asks for weights that may not be at hand, to overwrite them at once."""
+    """`pretrained: true` asks for weights that may not be available, to overwrite them at once."""
     first = load_backbone(CHOICE, Weights(backbone_state(), 0))
     config = OmegaConf.merge(CHOICE, {"backbone": {"pretrained": True}})
     assert isinstance(config, DictConfig)

@@ -18,7 +18,7 @@ def test_a_folder_comes_back_as_it_was(tmp_path: Path) -> None:
     (run,) = read_folders(tmp_path)
     assert (run.dataset, run.group, run.seed) == ("cub200", "margin_0badcafe", 3)
     assert (run.name, run.state) == ("cub200/margin_0badcafe/seed3", "finished")
-    assert (run.claim, list(run.departures)) == ("protocol=roth2020/cub200", ["trainer.epochs"])
+    assert (run.claim, list(run.deviations)) == ("protocol=roth2020/cub200", ["trainer.epochs"])
     assert run.commit == "0123456789abcdef"
     assert dict(run.cost) == COST
     assert [record["epoch"] for record in run.records] == [1, 2]
