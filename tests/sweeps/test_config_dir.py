@@ -77,7 +77,7 @@ def test_checks_and_claims_see_a_users_files(folder: Path) -> None:
         claim = check_claimed_protocol(config, overrides)
     assert config.trainer.log_every == 3
     assert claim is not None
-    assert [difference.key for difference in claim.differences] == ["trainer.epochs"]
+    assert [difference.key for difference in claim.deviations] == ["trainer.epochs"]
 
 
 def test_commands_that_compose_take_the_same_options(

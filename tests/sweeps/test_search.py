@@ -185,7 +185,7 @@ def test_a_trial_is_the_mean_over_its_runs(tmp_path: Path) -> None:
     [
         ("validation=none", "validation=classes or validation=fold"),
         ("validation=samples", "validation=classes or validation=fold"),
-        ("evaluation.select_on=test/recall@1", "never test/"),
+        ("evaluation.select_on=test/recall@1", "not test"),
     ],
 )
 def test_test_data_never_chooses(tmp_path: Path, argument: str, complaint: str) -> None:
