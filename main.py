@@ -29,7 +29,7 @@ from engine.config.error_line import explain, require_utf8, user_errors_as_one_l
 from engine.config.help import help_text
 from engine.config.protocol import check_claimed_protocol, warn
 from engine.hints import with_hints
-from engine.library_warnings import capture_library_warnings, log_library_warnings
+from engine.third_party_warnings import capture_warnings, log_warnings
 from sweeps.job import Job, Outcome
 from sweeps.pool import run_all
 from sweeps.run_config import arguments, run_folder
@@ -71,7 +71,11 @@ def main(config: DictConfig) -> Outcome | None:
                 claim = check_claimed_protocol(config, command.overrides.task)
                 warn(claim)
                 # advised here, too, so that status.json has the hint
-                with folder.running(explain), log_library_warnings(folder.warnings), with_hints():
+                with (
+                    folder.running(explain),
+                    log_warnings(folder.warnings),
+                    with_hints(),
+                ):
                     train_and_evaluate(config, folder, claim)
         report(folder)
     return None
@@ -85,5 +89,5 @@ if __name__ == "__main__":
         if options.help:
             print(help_text(options.overrides, options.config_dir), end="")  # noqa: T201
         else:
-            capture_library_warnings()
+            capture_warnings()
             main()

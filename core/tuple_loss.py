@@ -1,5 +1,7 @@
 """The base of the losses over tuples: it checks, chooses and reduces; a loss adds its formula."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from core.reducer import LossTerms, Mean, Reducer
@@ -20,7 +22,7 @@ from core.types import (
 NamedTerms = dict[str, LossTerms]  # one entry for each kind of tuple, by the name the reducer knows
 
 
-class TupleLoss(nn.Module):
+class TupleLoss(nn.Module, ABC):
     """Base of the losses over tuples: a subclass states its numbers and its formula.
 
     A call checks the batch, takes the tuples that are given, else those of the miner, else all
@@ -45,9 +47,9 @@ class TupleLoss(nn.Module):
         self.miner, self.distance = miner, distance
         self.reducer, self.regularizer = reducer or Mean(), regularizer
 
+    @abstractmethod
     def formula(self, batch: TupleBatch) -> NamedTerms | Scalar:
         """Named terms, one entry for each tuple or anchor; or the value of a loss without terms."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method formula(batch)")
 
     def forward(
         self,

@@ -1,5 +1,7 @@
 """The base of the miners: it checks the batch and lists all pairs; a miner adds its choice."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
@@ -10,7 +12,7 @@ from core.tuples import all_pairs
 from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Tuples
 
 
-class TupleMiner(nn.Module):
+class TupleMiner(nn.Module, ABC):
     """Base of the miners: a subclass states its numbers and its choice.
 
     A call checks the batch and hands it to `choose`, with all pairs as its tuples and without a
@@ -24,9 +26,9 @@ class TupleMiner(nn.Module):
         super().__init__()
         self.distance = distance or Lp()
 
+    @abstractmethod
     def choose(self, batch: TupleBatch) -> Tuples:
         """The chosen pairs or triplets; `batch.pairs()` are all pairs."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method choose(batch)")
 
     @torch.no_grad()
     def forward(

@@ -64,7 +64,7 @@ def test_a_configuration_that_no_command_makes_has_none() -> None:
 
 # Recorded overrides
 
-PRIVATE = ("paths.runs=/home/me/runs", "tracker.mode=disabled", "trainer.workers=3", "seed=7")
+PRIVATE = ("paths.runs=/scratch/runs", "tracker.mode=disabled", "trainer.workers=3", "seed=7")
 
 
 def recorded(*overrides: str) -> Run:

@@ -99,8 +99,8 @@ MIDDLE = """
 import os, signal, sys
 from pathlib import Path
 from tracking.wandb_logger import WandbLogger
-from engine.library_warnings import capture_library_warnings
-capture_library_warnings()
+from engine.third_party_warnings import capture_warnings
+capture_warnings()
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
 with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
     print("started", flush=True)

@@ -15,7 +15,7 @@ OWN_PACKAGES = {path.parent.name for path in CONF.parent.glob("*/__init__.py")}
 _buffer = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)
 
 
-def capture_library_warnings() -> None:
+def capture_warnings() -> None:
     """Buffer the warnings of libraries; show those of this project on the terminal.
 
     With `python -W` or `PYTHONWARNINGS` Python handles calls of `warnings.warn` as usual.
@@ -32,7 +32,7 @@ def capture_library_warnings() -> None:
 
 
 @contextmanager
-def log_library_warnings(file: Path) -> Iterator[None]:
+def log_warnings(file: Path) -> Iterator[None]:
     """Append the buffered warnings to a file, and those that are logged inside the block."""
     handler = logging.FileHandler(file, delay=True)
     handler.setLevel(logging.WARNING)
