@@ -70,12 +70,8 @@ def main(config: DictConfig) -> Outcome | None:
             else:
                 claim = check_claimed_protocol(config, command.overrides.task)
                 warn(claim)
-                # advised here, too, so that status.json has the hint
-                with (
-                    folder.running(explain),
-                    log_warnings(folder.warnings),
-                    with_hints(),
-                ):
+                # hints are added here, too, so that status.json has them
+                with folder.running(explain), log_warnings(folder.warnings), with_hints():
                     train_and_evaluate(config, folder, claim)
         report(folder)
     return None

@@ -1,4 +1,4 @@
-"""Library warnings: logged to a file of the run instead of the terminal."""
+"""Third-party warnings: those of libraries are logged to a file of the run, not to the terminal."""
 
 import logging
 import sys
