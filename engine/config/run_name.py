@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from engine.config.added_keys import without_added_keys
 from engine.config.dataset import CSV
 from engine.config.errors import ConfigurationError
 from engine.config.names import FolderSettings, check_name
@@ -75,7 +76,7 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] == CSV:
         content["dataset"].pop("name", None)  # the name of the parent folder
-    content = with_old_targets(content)
+    content = with_old_targets(without_added_keys(content))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
     return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"
