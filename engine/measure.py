@@ -1,6 +1,6 @@
 """Evaluation of the splits of a dataset with the current backbone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lightning_fabric import Fabric
@@ -8,6 +8,7 @@ from torch import nn
 
 from datasets.images import Images
 from engine.embed_split import embed_split
+from evaluation.embed import Embedded
 from evaluation.evaluator import Evaluator, Results
 
 WHOLE: Mapping[str, slice] = MappingProxyType({})  # no parts of an embedding besides the whole
@@ -21,6 +22,7 @@ def measure(
     batch_size: int,
     num_workers: int,
     parts: Mapping[str, slice] = WHOLE,
+    on_embedded: Callable[[str, Images, Embedded], object] = lambda *_: None,
 ) -> Results:
     """Embed every split in all processes and evaluate it in the first; all get the results.
 
@@ -28,10 +30,12 @@ def measure(
 
     Args:
         parts: dimensions of an embedding that are also evaluated on their own.
+        on_embedded: called in every process with each split as soon as it is embedded.
     """
     results: Results = {}
     for split, images in splits.items():
         embedded = embed_split(fabric, model, images, batch_size, num_workers)
+        on_embedded(split, images, embedded)
         if fabric.is_global_zero:
             for part, dimensions in {"": slice(None), **parts}.items():
                 embeddings = embedded.embeddings[:, dimensions]

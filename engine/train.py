@@ -24,12 +24,15 @@ from engine.build import (
     shutdown,
 )
 from engine.checkpoint import Checkpoints
+from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.hooks.hook import HookContext
+from engine.hooks.run_hooks import RunHooks
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import measure
@@ -62,7 +65,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
-    check_patience(config, splits)
+    hooks = build_hooks(config)
+    check_patience(hooks, splits)
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
@@ -76,7 +80,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
     evaluator = instantiate(config.evaluation.measure)
-    directions = with_parts(evaluator.higher_is_better, learner.method.parts)
+    own_directions = with_parts(evaluator.higher_is_better, learner.method.parts)
+    directions = with_weights_beside(own_directions, hooks)
     measure_splits = partial(
         measure,
         fabric,
@@ -90,19 +95,29 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         learner.criterion,
         splits,
         measure_splits,
-        directions,
+        own_directions,
         schedule.total_steps,
     )
     batches = SeededBatches(
         sampler, config.seed, fabric.global_rank, fabric.world_size, learner.method.num_views
     )
     checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
+    context = HookContext(
+        step=0,
+        epoch=0,
+        total_steps=schedule.total_steps,
+        model=learner.model.module,
+        criterion=learner.criterion,
+        folder=folder.path,
+        directions=directions,
+    )
     with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
         Trainer(
             learner=learner,
             loader=training_loader(train, batches, workers, fabric.device),
             batches=batches,
-            evaluate=partial(measure_splits, splits),
+            evaluate=lambda on_embedded: measure_splits(splits, on_embedded=on_embedded),
+            hooks=RunHooks(hooks, fabric, context, schedule, checkpoints.records),
             feedback=feedback,
             schedule=schedule,
             checkpoints=checkpoints,
@@ -176,7 +191,6 @@ def open_writer(
             ),
             progress=progress,
             select_on=config.evaluation.select_on,
-            patience=config.trainer.patience,
             storage_metrics=config.trainer.storage_metrics,
         )
 

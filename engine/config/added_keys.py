@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
+    "hooks": {},
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 

@@ -36,6 +36,7 @@ GROUPS = {  # what is chosen, and the choices that are used most
     "validation": ("images held out to select an epoch", []),
     "metric": ("numbers of the evaluation", []),
     "evaluation": ("how the metrics are computed", []),
+    "hooks": ("what a run calls after its steps and evaluations", ["early_stopping", "ema"]),
     "tracker": ("where metrics are mirrored to", []),
     "protocol": ("settings that a published study shares", []),
     "experiment": ("one published result", []),

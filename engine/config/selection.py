@@ -1,14 +1,17 @@
 """Selection check: the metrics that select an epoch and store weights must be measured."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from engine.config.errors import ConfigurationError, suggestion
+from engine.config.hooks import PATIENCE, build_hooks, with_weights_beside
 from engine.config.run_name import CONF
 from engine.config.values import resolved_content
+from engine.hooks.early_stopping import EarlyStopping
+from engine.hooks.hook import Hook
 from evaluation.evaluator import COUNTS, Evaluator
 
 SPLITS = ("train", "val", "test")
@@ -37,27 +40,32 @@ def check_selection(config: DictConfig) -> None:
     for name in config.trainer.storage_metrics:
         if name not in (select_on, *_default("trainer", "storage_metrics")):
             _check_name(config, "trainer.storage_metrics", name, SPLITS, metrics)
+    for key, hook in build_hooks(config).items():
+        if isinstance(hook, EarlyStopping) and hook.metric != select_on:
+            _check_name(config, f"{key}.metric", hook.metric, SPLITS[:2], metrics)
 
 
-def check_patience(config: DictConfig, splits: Collection[str]) -> None:
-    """Check that the run has the split whose metric `trainer.patience` observes.
+def check_patience(hooks: Mapping[str, Hook], splits: Collection[str]) -> None:
+    """Check that the run has the split whose metric early stopping observes.
 
     Raises:
         ConfigurationError: the run has no such split.
     """
-    name = config.evaluation.select_on
-    if config.trainer.patience is not None and name.partition("/")[0] not in splits:
-        raise ConfigurationError(
-            f"trainer.patience={config.trainer.patience}: waits for {name}, and the run has no "
-            f"such split, only {', '.join(splits)}; choose validation=samples or "
-            "validation=classes, or trainer.patience=null"
-        )
+    for key, hook in hooks.items():
+        if isinstance(hook, EarlyStopping) and hook.metric.partition("/")[0] not in splits:
+            name = key if key == PATIENCE else f"{key}.patience"
+            raise ConfigurationError(
+                f"{name}={hook.patience}: waits for {hook.metric}, and the run has no such split, "
+                f"only {', '.join(splits)}; choose validation=samples or validation=classes, or "
+                "no early stopping"
+            )
 
 
 def metric_names(config: DictConfig) -> list[str]:
     """Names of all metrics of a split; those per category, named by the data, end in `*`."""
     evaluation: Evaluator = instantiate(resolved_content(config)["evaluation"]["measure"])
-    names = [name for name in evaluation.higher_is_better if name not in COUNTS]
+    measured = with_weights_beside(evaluation.higher_is_better, build_hooks(config))
+    names = [name for name in measured if name not in COUNTS]
     if evaluation.averages.by_category:
         names += [f"{metric}/*" for metric in evaluation.retrieval]
     return names

@@ -6,7 +6,7 @@ their arguments in their own signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import nn
@@ -77,3 +77,4 @@ class RunSettings(FolderSettings):
     evaluation: EvaluationSettings
     trainer: TrainerSettings
     tracker: Factory
+    hooks: Mapping[str, object] = field(default_factory=dict)  # see engine.config.hooks
