@@ -6,6 +6,7 @@ The results of miners and metrics are checked at every call, in `core.tuples` an
 
 import inspect
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from engine.sampler_inputs import SAMPLER_INPUTS, factory_name
 REFERENCES = ("embeddings", "labels", "references", "reference_labels")
 COLUMNS = (*TEXT, "is_query", "is_gallery")
 HOOK_METHODS = tuple(name for name in vars(Hook) if inspect.isfunction(getattr(Hook, name)))
-MOMENTS = ("start", "after_", "before_", "at_", "on_")  # how names of such methods begin
+MOMENTS = ("after_", "before_", "at_", "on_")  # how names of such methods begin
 
 
 def check_miner_call(target: Callable[..., object] | None) -> None:
@@ -104,12 +105,12 @@ def check_hook(hook: object, key: str) -> None:
     name = f"{key}: {kind.__qualname__}"
     if not isinstance(hook, Hook):
         raise ComponentError(f"{name} is no hook; derive the class from engine.hooks.hook.Hook")
-    for method in (method for method in dir(kind) if not hasattr(Hook, method)):
-        similar = suggestion(method, HOOK_METHODS)
-        if callable(getattr(kind, method)) and (similar or method.startswith(MOMENTS)):
+    bases = (base for base in kind.__mro__ if issubclass(base, Hook) and base is not Hook)
+    for method in (key for base in bases for key, value in vars(base).items() if callable(value)):
+        if not hasattr(Hook, method) and _looks_called(method):
             raise ComponentError(
-                f"{name}.{method} is never called{similar}; a run calls {', '.join(HOOK_METHODS)}; "
-                "the name of any other method begins with _"
+                f"{name}.{method} is never called{suggestion(method, HOOK_METHODS)}; a run calls "
+                f"{', '.join(HOOK_METHODS)}; the name of any other method begins with _"
             )
     overridden = [name for name in HOOK_METHODS if getattr(kind, name) is not getattr(Hook, name)]
     if not overridden:
@@ -124,6 +125,12 @@ def check_hook(hook: object, key: str) -> None:
             raise ComponentError(
                 f"{name}.{method} is called as {method}({', '.join(expected[1:])}): {error}"
             ) from error
+
+
+def _looks_called(method: str) -> bool:
+    """Whether a method of a hook has a name that its author takes for one that a run calls."""
+    similar = get_close_matches(method, HOOK_METHODS, n=1, cutoff=0.85)
+    return bool(similar) or method.startswith(MOMENTS)
 
 
 def check_hook_state(state: object, name: str) -> None:

@@ -23,6 +23,9 @@ Results = dict[str, Any]
 OnEmbedded = Callable[[str, Images, Embedded], object]
 
 
+STOPPING = ("after_step", "after_epoch", "after_evaluation")  # methods that can stop a run
+
+
 class HookError(Exception):
     """A hook failed; the error that it raised is the cause."""
 
@@ -173,7 +176,7 @@ def call(name: str, hook: Hook, method: str, *arguments: object) -> object:
 
     Raises:
         HookError: it failed; names the hook.
-        ComponentError: it returned something else than `STOP` or None.
+        ComponentError: it returned something else than None, or `STOP` where it cannot.
     """
     label = f"{name}: {type(hook).__qualname__}.{method}"
     try:
@@ -182,8 +185,9 @@ def call(name: str, hook: Hook, method: str, *arguments: object) -> object:
         raise
     except Exception as error:
         raise HookError(f"{label} failed, {type(error).__name__}: {in_one_line(error)}") from error
-    if decision is not None and decision is not STOP:
-        raise ComponentError(
-            f"{label} returned {decision!r}; a hook returns nothing, or engine.hooks.hook.STOP"
-        )
-    return decision
+    if decision is None or (decision is STOP and method in STOPPING and hook.may_stop):
+        return decision
+    raise ComponentError(
+        f"{label} returned {decision!r}; {' and '.join(STOPPING)} of a hook with may_stop return "
+        "nothing or engine.hooks.hook.STOP, all others nothing"
+    )

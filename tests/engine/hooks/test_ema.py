@@ -8,6 +8,7 @@ from torch import nn
 from engine.hooks.ema import ExponentialMovingAverage
 from engine.hooks.weights_hook import exchanged
 from tests.engine.hooks.contexts import context
+from tests.fake_device import FakeDevice, move
 
 STEPS = 25
 
@@ -135,3 +136,12 @@ def test_results_beside_keep_split_and_metric() -> None:
         "test/ema/recall@1": 0.5,
         "val/ema/map@r/class_average": 0.25,
     }
+
+
+def test_no_step_waits_for_the_device() -> None:
+    device, hook = FakeDevice({}), ExponentialMovingAverage(0.5)
+    model, hook.copy = move(device, network()), move(device, network())
+    with device:
+        hook.after_step(context(model=model))
+    assert hook.updates == 1
+    assert not device.waits

@@ -171,6 +171,16 @@ def test_another_answer_than_stop_is_refused(tmp_path: Path, answer: object) -> 
         run_hooks(tmp_path, mine=Talking()).after_step(2, LOSS)
 
 
+@pytest.mark.parametrize(("method", "promise"), [("at_end", True), ("after_step", False)])
+def test_a_stop_where_none_is_possible_is_refused(
+    tmp_path: Path, method: str, promise: bool
+) -> None:
+    kind = type("Late", (Hook,), {method: lambda *_: STOP, "may_stop": promise})
+    hooks = run_hooks(tmp_path, mine=kind())
+    with pytest.raises(ComponentError, match=rf"Late\.{method} returned <Decision\.STOP"):
+        hooks.at_end(1) if method == "at_end" else hooks.after_step(1, LOSS)
+
+
 def test_a_state_that_no_checkpoint_can_hold_is_refused(tmp_path: Path) -> None:
     class Odd(Hook):
         def state_dict(self) -> dict[str, Any]:
