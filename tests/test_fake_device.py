@@ -177,6 +177,7 @@ def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
 
 
 PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]
+PENALTIES += [RegularFace(distance=SNR()), SparseCenters(2, distance=Lp(p=1))]
 
 
 @pytest.mark.parametrize("penalty", [*PENALTIES, SparseCenters(2)], ids=lambda x: type(x).__name__)
