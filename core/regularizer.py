@@ -94,8 +94,8 @@ class RegularFace:
             if self.distance is None:
                 return self.weight * cosine_with_closest(x).mean()
             similarities = self.distance.similarity(x)
-            itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-            return self.weight * similarities.masked_fill(itself, -torch.inf).amax(dim=1).mean()
+            diagonal = torch.eye(len(x), dtype=torch.bool, device=x.device)
+            return self.weight * similarities.masked_fill(diagonal, -torch.inf).amax(dim=1).mean()
 
 
 def cosine_with_closest(vectors: Embeddings) -> Similarities:
