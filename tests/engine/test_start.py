@@ -86,6 +86,7 @@ def test_a_value_that_was_left_empty(key: str, right: str) -> None:
         ("loss=recall_at_k loss.k=[1,x]", "must be a list, each a whole number >= 1"),
         ("loss=triplet loss.distance=core.distance.Lp", "must be a node whose _target_ is a Dist"),
         ("loss=triplet ++loss.distance._target_=core.reducer.Mean", "core.reducer.Mean takes no"),
+        ("loss=circle loss.distance._target_=core.distance.SNR", "whose _target_ is a Cosine"),
         ("++loss._partial_=true", "must be a node whose _target_ is a Module"),
         ("++loss._partial_=abc", "must be true or false"),
         ("trainer.storage_metrics=test/map@r", "must be a list, each text"),
