@@ -260,9 +260,10 @@ def distances_table(components: dict[str, str]) -> str:
     rows = {target: distance_taken(target) for target in components}
     taking = [[components[t], escaped(said)] for t, said in rows.items() if said is not None]
     others = [
-        [components[t], f"takes none: {escaped(no_distance_because(t))}".removesuffix(": ")]
+        [components[t], f"takes none. {reason[:1].upper()}{escaped(reason[1:])}".strip()]
         for t, said in rows.items()
         if said is None
+        for reason in [no_distance_because(t)]
     ]
     count = f"{len(taking)} of {len(rows)} take a `distance`."
     return f"{count}\n\n{table(['name', 'distance'], taking + others)}"
