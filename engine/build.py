@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
@@ -16,6 +15,7 @@ from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
 from engine.config.errors import ConfigurationError
 from engine.contracts import check_embeddings, check_sampler, check_table
+from engine.sampler_inputs import sampler_inputs
 from methods.method import Method
 from methods.plain import Plain
 
@@ -56,10 +56,15 @@ def load_table(config: DictConfig) -> Table:
     return table
 
 
-def sampler_of(config: DictConfig, labels: np.ndarray) -> BatchSampler:
-    """Build and check the sampler of a run, which draws batches of training images."""
-    sampler: BatchSampler = instantiate(config.sampler)(labels=labels)
-    check_sampler(sampler, len(labels))
+def sampler_of(config: DictConfig, train: Images) -> BatchSampler:
+    """Build and check the sampler of a run, which draws batches of training images.
+
+    Raises:
+        DatasetError: the sampler needs categories, and the training images have none.
+    """
+    factory = instantiate(config.sampler)
+    sampler: BatchSampler = factory(**sampler_inputs(factory, train))
+    check_sampler(sampler, len(train))
     return sampler
 
 

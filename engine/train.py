@@ -63,7 +63,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
-    sampler = sampler_of(config, train.labels)
+    sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
     schedule = schedule_from(config.trainer, len(sampler))
