@@ -70,7 +70,7 @@ class Adversarial(Method):
         metric_alone_epochs: NonNegativeInt = 0,
         generator_alone_epochs: NonNegativeInt = 0,
         triplets_per_anchor: PositiveInt = 100,
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, NonNegativeFloat] | None = None,
         margin: NonNegativeFloat = 0.01,
         squared: bool = True,
         lr: NonNegativeFloat = 1e-4,

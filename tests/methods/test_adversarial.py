@@ -356,8 +356,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(
         ("trainer.chunk_size=5", "uses features, and trainer.chunk_size caches embeddings only"),
         ("sampler.samples_per_class=1 loss=softmax", "choose sampler.samples_per_class=2 or more"),
         ("++method.weights.hrad=1", "weights must name some of metric, synthetic, hard, regular"),
-        ("method.weights.hard=-1", "weights must not be negative, got ['hard']"),
-        ("method.weights.hard=x", "method.weights={"),
+        ("method.weights.hard=-1", "method.weights={"),
         ("method.metric_alone_epochs=-1", "must be a whole number >= 0"),
         (
             "backbone._target_=tests.methods.test_adversarial.MeanColour",
@@ -378,3 +377,10 @@ def test_what_does_not_go_together_is_one_line(line: str, message: str, tmp_path
     assert said.startswith("error: ")
     assert message in said
     assert "\n" not in said
+
+
+def test_weights_and_triplets_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"weights must not be negative, got \['hard'\]"):
+        Adversarial(embedder(), None, weights={"hard": -1})
+    with pytest.raises(ValueError, match="triplets_per_anchor must be at least 1, got 0"):
+        Adversarial(embedder(), None, triplets_per_anchor=0)
