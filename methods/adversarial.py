@@ -57,7 +57,8 @@ class Adversarial(Method):
         weights: of the losses, by name; a loss that is not named weighs 1.
         margin: m, in units of D.
         squared: whether the distances D of embeddings are squared.
-        lr, weight_decay: of the generator.
+        lr, weight_decay: of the generator. With the rate 1e-6 of powerful-benchmarker, where the
+            backbone has it, too, the synthetic negatives stay too easy for the synthetic loss.
         seed: of the triplets.
     """
 
