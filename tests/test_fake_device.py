@@ -7,6 +7,7 @@ a backward pass as a whole is not among it: the project's own slopes are called 
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +43,7 @@ from core.reducer import (
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
 from core.types import Pairs, Triplets
+from methods.method import Batch
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
 from tests.fake_device import FakeDevice, move
@@ -265,6 +267,30 @@ def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) 
     assert loss.device.type == "cuda"
     assert device.value(loss).isfinite()
     assert not device.waits
+
+
+@pytest.mark.parametrize("choice", ["adversarial", "augmentations"])
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    images = torch.randint(256, (8, 3, 28, 28), dtype=torch.uint8)
+    labels = torch.tensor(LABELS["balanced"])
+    placed, own = (seeded(method_and_backbone, choice) for _ in range(2))
+    for module in placed:
+        move(device, module)
+    criterion = build_loss("triplet")
+    with device, torch.backends.cudnn.flags(enabled=False):
+        given = Batch(device.placed(images), device.placed(labels), 0)
+        losses = placed[0](given, partial(placed[1], detailed=True), criterion)
+    expected = own[0](Batch(images, labels, 0), partial(own[1], detailed=True), criterion)
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        same(device, loss, expected[name])
+    assert not device.waits
+
+
+def method_and_backbone(choice: str) -> tuple[nn.Module, nn.Module]:
+    config = composed(f"method={choice}", "backbone=convnet", "backbone.batchnorm=frozen")
+    backbone = instantiate(config.backbone)
+    return instantiate(config.method)(backbone=backbone, criterion=None), backbone
 
 
 def test_all_that_is_measured(device: FakeDevice) -> None:

@@ -191,6 +191,7 @@ def test_a_selection_that_is_not_measured(line: str, message: str) -> None:
         f"{PAIRS} loss=triplet sampler.replacement=true",
         f"{PAIRS} loss=cross_batch_memory",
         f"{PAIRS} loss=partial_fc",
+        f"{PAIRS} loss=triplet method=augmentations sampler=class_random",
         "++optimizer.betas=[0.9,0.99]",
         "loss=triplet loss.distance=null",
     ],
