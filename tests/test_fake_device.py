@@ -149,6 +149,20 @@ def test_a_loss_with_its_default_miner(loss: str, device: FakeDevice) -> None:
     assert device.waits == expected_of(f"loss {loss}")
 
 
+@pytest.mark.parametrize(
+    "options", [{"swap": True}, {"smooth": True, "swap": True}, {"triplets_per_anchor": 3}], ids=str
+)
+def test_a_loss_with_an_option(options: dict[str, Any], device: FakeDevice) -> None:
+    placed, own = (build_loss("triplet", **options) for _ in range(2))
+    move(device, placed)
+    embeddings, labels = batch(LABELS["unbalanced"])
+    x = embeddings.detach().float()
+    with device:
+        value = placed(device.placed(x), device.placed(labels))
+    same(device, value, own(x, labels))
+    assert not device.waits
+
+
 @pytest.mark.parametrize("with_references", [False, True], ids=["batch", "references"])
 @pytest.mark.parametrize("miner", [name for name in choices("batchminer") if name != "none"])
 def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:

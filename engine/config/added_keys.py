@@ -9,7 +9,15 @@ from typing import Any
 
 TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
 
-COMPONENTS: Mapping[str, Mapping[str, Any]] = {}  # `_target_`: {key: value}
+COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "criteria.margin.Margin": {"triplets_per_anchor": "all", "seed": 0},
+    "criteria.triplet.TripletMargin": {
+        "swap": False,
+        "smooth": False,
+        "triplets_per_anchor": "all",
+        "seed": 0,
+    },
+}
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
 
