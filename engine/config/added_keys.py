@@ -10,6 +10,7 @@ from typing import Any
 TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "batch_mining.distance.DistanceWeightedMiner": {"triplets_per_anchor": 1},
     "criteria.margin.Margin": {"triplets_per_anchor": "all", "seed": 0},
     "criteria.triplet.TripletMargin": {
         "swap": False,

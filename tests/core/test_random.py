@@ -57,7 +57,7 @@ def test_several_draws_follow_the_odds_of_their_row() -> None:
 
 
 def test_several_draws_never_leave_the_marked_columns() -> None:
-    """Even if the uniform number is the largest below 1, whose product is rounded up."""
+    """Even if the uniform number is the largest below 1, whose product is rounded."""
 
     class Largest(SeededRandom):
         def uniform(self, *shape: int, like: torch.Tensor) -> torch.Tensor:
