@@ -11,6 +11,8 @@ TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
     "batch_mining.distance.DistanceWeightedMiner": {"triplets_per_anchor": 1},
+    "criteria.generalized_lifted.GeneralizedLifted": {"positive_margin": 0.0},
+    "criteria.lifted_structure.LiftedStructure": {"positive_margin": 0.0},
     "criteria.margin.Margin": {"triplets_per_anchor": "all", "seed": 0},
     "criteria.triplet.TripletMargin": {
         "swap": False,
