@@ -11,9 +11,21 @@ TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
     "batch_mining.distance.DistanceWeightedMiner": {"triplets_per_anchor": 1},
+    "criteria.adacos.AdaCos": {"init": None},
+    "criteria.arcface.ArcFace": {"init": None},
+    "criteria.center.Center": {"init": None},
+    "criteria.cosface.CosFace": {"init": None},
     "criteria.generalized_lifted.GeneralizedLifted": {"positive_margin": 0.0},
+    "criteria.instance.Instance": {"init": None},
     "criteria.lifted_structure.LiftedStructure": {"positive_margin": 0.0},
+    "criteria.manifold.Manifold": {"init": None},
     "criteria.margin.Margin": {"triplets_per_anchor": "all", "seed": 0},
+    "criteria.p2sgrad.P2SGrad": {"init": None},
+    "criteria.proxy_anchor.ProxyAnchor": {"distance": None, "init": None},
+    "criteria.proxynca.ProxyNCA": {"distance": None, "init": None},
+    "criteria.softmax.NormalizedSoftmax": {"distance": None, "init": None},
+    "criteria.softtriple.SoftTriple": {"init": None},
+    "criteria.sphereface.SphereFace": {"init": None},
     "criteria.triplet.TripletMargin": {
         "swap": False,
         "smooth": False,
