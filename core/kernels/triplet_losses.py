@@ -13,7 +13,7 @@ from core.types import Distances, Mask, Pairs, Triplets, Tuples
 
 LossOfGap = Callable[[Tensor], Tensor]  # takes d(a, p) - d(a, n) and returns losses >= 0
 
-BLOCK = 2**22  # triplets at once; about 100 MB of working memory
+BLOCK = 2**22  # triplets at once; about 150 MB of working memory
 
 
 def triplet_losses(

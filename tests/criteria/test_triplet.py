@@ -160,3 +160,13 @@ def test_random_triplets_take_the_place_of_all_triplets_alone() -> None:
     error = draws.std() / math.sqrt(len(draws))
     assert 0 < abs(draws.mean() - every(embeddings, labels)) < 4 * error
     assert every.state_dict() == {}
+
+
+def test_a_restored_loss_draws_on_as_the_saved_one() -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    saved, restored = (TripletMargin(triplets_per_anchor=1, seed=seed) for seed in (0, 1))
+    saved(embeddings, labels)
+    restored.load_state_dict(saved.state_dict())
+    values = [[loss(embeddings, labels).item() for _ in range(5)] for loss in (saved, restored)]
+    assert values[0] == values[1]
+    assert len(set(values[0])) > 1
