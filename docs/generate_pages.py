@@ -52,8 +52,15 @@ GROUPS = (
 `loss=margin` chooses a loss and `loss.margin=0.1` changes one of its numbers. Every loss is called
 as `loss(embeddings, labels)` or, with the tuples that a miner chose, as
 `loss(embeddings, labels, miner(embeddings, labels))`, in plain Python as well as in a run. The
-distance and the reducer can be exchanged where a loss lists them as arguments. What other code
-computes under the same name is listed on one page: [differences](differences.md).""",
+distance and the reducer can be exchanged where a loss lists them as arguments.
+
+A loss with prototypes, proxies or centers of the classes also gives `loss.logits(embeddings)`,
+(N, C), whose largest entry predicts the class of an image of a training class. Their start is
+`loss.init`, a function of `torch.nn.init`:
+`'loss.init={_target_: torch.nn.init.normal_, _partial_: true, std: 0.01}'`.
+
+What other code computes under the same name is listed on one page:
+[differences](differences.md).""",
     ),
     Group(
         "batchminer",

@@ -24,6 +24,7 @@ import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
 import evaluation.embed
+from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
 from core.kernels.pack_positives import pack_indices
 from core.kernels.soft_histogram import soft_histogram
@@ -151,6 +152,20 @@ def test_a_loss_with_its_default_miner(loss: str, device: FakeDevice) -> None:
     assert device.waits == expected_of(f"loss {loss}")
 
 
+@pytest.mark.parametrize(
+    "options", [{"swap": True}, {"smooth": True, "swap": True}, {"triplets_per_anchor": 3}], ids=str
+)
+def test_a_loss_with_an_option(options: dict[str, Any], device: FakeDevice) -> None:
+    placed, own = (build_loss("triplet", **options) for _ in range(2))
+    move(device, placed)
+    embeddings, labels = batch(LABELS["unbalanced"])
+    x = embeddings.detach().float()
+    with device:
+        value = placed(device.placed(x), device.placed(labels))
+    same(device, value, own(x, labels))
+    assert not device.waits
+
+
 @pytest.mark.parametrize("with_references", [False, True], ids=["batch", "references"])
 @pytest.mark.parametrize("miner", [name for name in choices("batchminer") if name != "none"])
 def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
@@ -176,6 +191,23 @@ def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
         assert all(a.equal(b) for a, b in zip(numbers, expected, strict=True))
     else:
         assert listed(numbers) == listed(expected)
+
+
+@pytest.mark.parametrize("triplets_per_anchor", [3, "all_positives"])
+def test_a_miner_of_several_triplets_per_anchor(
+    triplets_per_anchor: int | str, device: FakeDevice
+) -> None:
+    miner = DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)
+    placed = move(device, miner)
+    x, labels = batch(LABELS["unbalanced"])[0].detach().float(), torch.tensor(LABELS["unbalanced"])
+    with device:
+        found = placed(device.placed(x), device.placed(labels))
+    numbers = Triplets(*map(device.value, found))
+    expected = listed(DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)(x, labels))
+    if triplets_per_anchor == 3:
+        assert listed(numbers) == expected
+    assert sorted((a, p) for a, p, _ in listed(numbers)) == sorted((a, p) for a, p, _ in expected)
+    assert not device.waits
 
 
 PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]
