@@ -53,18 +53,30 @@ class Hierarchy:
             )
         return batch_size // (samples_per_class * categories_per_batch)
 
-    def check_sizes(self, num_classes: int) -> None:
+    def check_classes(self, wanted: int) -> None:
         """Check that every category has so many classes.
 
         Raises:
-            ValueError: names the category with the fewest classes.
+            ValueError: names the category with the fewest.
         """
-        smallest = int(self.classes.sizes.argmin())
-        if (size := self.classes.sizes[smallest]) < num_classes:
+        self._check(self.classes.sizes, wanted, "classes")
+
+    def check_images(self, wanted: int) -> None:
+        """Check that every category has so many images.
+
+        Raises:
+            ValueError: names the category with the fewest.
+        """
+        images = np.bincount(self.classes.codes, weights=self.images.sizes).astype(int)
+        self._check(images, wanted, "images")
+
+    def _check(self, sizes: np.ndarray, wanted: int, unit: str) -> None:
+        smallest = int(sizes.argmin())
+        if sizes[smallest] < wanted:
             raise ValueError(
-                f"a batch takes {num_classes} classes of a category, and category "
-                f"{self.classes.names[smallest]} has {size}; choose a smaller batch_size, or more "
-                "samples_per_class or categories_per_batch"
+                f"a batch takes {wanted} {unit} of a category, and category "
+                f"{self.classes.names[smallest]} has {sizes[smallest]}; choose a smaller "
+                "batch_size or more categories_per_batch"
             )
 
 

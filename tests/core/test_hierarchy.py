@@ -51,8 +51,11 @@ def test_the_parts_of_a_batch() -> None:
         hierarchy.classes_per_category(12, 2, 3)
 
 
-def test_a_category_of_too_few_classes_is_named() -> None:
-    hierarchy = Hierarchy([0, 1, 2, 3], ["b", "b", "a", "b"])
-    hierarchy.check_sizes(1)
+def test_a_category_that_is_too_small_is_named() -> None:
+    hierarchy = Hierarchy([0, 1, 2, 3, 3], ["b", "b", "a", "b", "b"])
+    hierarchy.check_classes(1)
+    hierarchy.check_images(1)
     with pytest.raises(ValueError, match="takes 2 classes of a category, and category a has 1;"):
-        hierarchy.check_sizes(2)
+        hierarchy.check_classes(2)
+    with pytest.raises(ValueError, match="takes 4 images of a category, and category a has 1;"):
+        hierarchy.check_images(4)
