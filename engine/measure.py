@@ -7,7 +7,8 @@ from torch import nn
 
 from datasets.images import Images
 from engine.embed_split import embed_split
-from evaluation.evaluator import Evaluator, Results
+from evaluation.evaluator import Evaluator
+from evaluation.results import Results
 
 
 def measure(

@@ -53,8 +53,9 @@ from engine.trained_run import (
     load_weights,
 )
 from evaluation.embed import Embedded, embed
-from evaluation.evaluator import Evaluator, Results
+from evaluation.evaluator import Evaluator
 from evaluation.per_query import save
+from evaluation.results import Results
 from tracking.console import format_value
 from tracking.metrics_log import finite
 from tracking.run_folder import RunFolder

@@ -9,7 +9,9 @@ from typing import Any
 
 TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
 
-COMPONENTS: Mapping[str, Mapping[str, Any]] = {}  # `_target_`: {key: value}
+COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "evaluation.evaluator.Evaluator": {"within": None, "level": "label", "transform": None},
+}
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
 

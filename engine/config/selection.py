@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
 from engine.config.values import resolved_content
-from evaluation.evaluator import COUNTS, Evaluator
+from evaluation.evaluator import Evaluator
+from evaluation.results import COUNTS
 
 SPLITS = ("train", "val", "test")
 
