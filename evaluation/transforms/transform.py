@@ -34,14 +34,16 @@ def apply_transform(
     """
     fitted_on = {"gallery": gallery} if takes_gallery(transform) else {}
     transformed: object = transform(embeddings, **fitted_on)
-    if not isinstance(transformed, Tensor) or transformed.shape[:1] != embeddings.shape[:1]:
-        got = getattr(transformed, "shape", type(transformed).__name__)
-        got = tuple(got) if isinstance(transformed, Tensor) else got
-        raise ComponentError(
-            "evaluation.measure.transform must return a tensor of embeddings (N, D) with "
-            f"N = {len(embeddings)}, got {got}"
-        )
-    return to_float32(transformed).to(embeddings.device)
+    if isinstance(transformed, Tensor):
+        if transformed.ndim == 2 and len(transformed) == len(embeddings):
+            return to_float32(transformed).to(embeddings.device)
+        got = f"shape {tuple(transformed.shape)}"
+    else:
+        got = type(transformed).__name__
+    raise ComponentError(
+        "evaluation.measure.transform must return a tensor of embeddings (N, D) with "
+        f"N = {len(embeddings)}, got {got}"
+    )
 
 
 def takes_gallery(transform: Transform) -> bool:
