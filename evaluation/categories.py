@@ -33,9 +33,15 @@ def check_categories(categories: Sequence[str] | None, num: int, setting: str) -
         )
 
 
+def category_names(categories: Sequence[str]) -> list[str]:
+    """The categories that occur, sorted."""
+    return sorted(set(categories))
+
+
 def category_labels(categories: Sequence[str]) -> Labels:
-    """Labels of the samples by their category: its index among the sorted categories."""
-    return torch.from_numpy(np.unique(np.asarray(categories), return_inverse=True)[1])
+    """Labels of the samples by their category: its index in `category_names`."""
+    number = {name: index for index, name in enumerate(category_names(categories))}
+    return torch.tensor([number[category] for category in categories])
 
 
 def positions_by_category(samples: Samples) -> dict[str, Int[Tensor, " S"]]:
@@ -44,10 +50,9 @@ def positions_by_category(samples: Samples) -> dict[str, Int[Tensor, " S"]]:
     If no sample is a query, all categories count.
     """
     assert samples.categories is not None
-    names, counts = np.unique(np.asarray(samples.categories), return_counts=True)
-    order = category_labels(samples.categories).argsort(stable=True)
-    parts = torch.split(order, counts.tolist())
-    positions = dict(zip(names.tolist(), parts, strict=True))
+    labels = category_labels(samples.categories)
+    parts = torch.split(labels.argsort(stable=True), torch.bincount(labels).tolist())
+    positions = dict(zip(category_names(samples.categories), parts, strict=True))
     if samples.is_query is None:
         return positions
     is_query = samples.is_query.cpu()

@@ -80,7 +80,7 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
     "evaluation/metrics/dists.py ratio": "whether the classes have different means",
     "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
-    "evaluation/set_evaluator.py SetEvaluator._averages": "the categories of the queries are on the host",
+    "evaluation/set_evaluator.py SetEvaluator._averages": "the categories are on the host",
     "evaluation/set_evaluator.py SetEvaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
     "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
