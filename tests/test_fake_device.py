@@ -44,6 +44,12 @@ from core.reducer import (
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
 from core.types import Pairs, Triplets
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.nmi import nmi
+from evaluation.metrics.recall import recall_at_k
+from evaluation.transforms.pca import PCA
+from evaluation.transforms.standardize import Standardize
+from evaluation.transforms.truncate import Truncate
 from methods.method import Batch
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
@@ -83,8 +89,8 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
     "evaluation/metrics/dists.py ratio": "whether the classes have different means",
     "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
-    "evaluation/evaluator.py Evaluator._averages": "the categories of the queries are on the host",
-    "evaluation/evaluator.py Evaluator._to_floats": "the results are numbers on the host",
+    "evaluation/set_evaluator.py SetEvaluator._averages": "the categories are on the host",
+    "evaluation/set_evaluator.py SetEvaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
     "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
     "evaluation/metrics/fnmr.py pair_histograms": "similarities are counted by their bits",
@@ -100,6 +106,11 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
     "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
+}
+WAITS_OF_OTHER_SETTINGS = {  # where: why
+    "evaluation/categories.py positions_by_category": "which categories have a query",
+    "evaluation/evaluator.py Evaluator.prepare": "the categories come from the host",
+    "evaluation/samples.py Samples.subset": "the positions of a category come from the host",
 }
 
 OPERATORS = {
@@ -339,6 +350,31 @@ def test_all_that_is_measured(device: FakeDevice) -> None:
         expected = measure(x, labels, is_query, categories=categories)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
     assert device.waits == set(WAITS_OF_AN_EVALUATION)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"within": "category"},
+        {"level": "category"},
+        {"transform": PCA(4, fit_on="gallery")},
+        {"transform": Standardize()},
+        {"transform": Truncate(4)},
+    ],
+    ids=str,
+)
+def test_categories_and_transforms(changed: dict[str, Any], device: FakeDevice) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(40, 8, generator=generator), torch.arange(40) // 4
+    is_query, categories = torch.arange(40) % 3 > 0, ["a"] * 16 + ["b"] * 24
+    metrics = {"recall@1": partial(recall_at_k, k=1), "nmi": nmi}
+    measure = Evaluator(metrics, backend="torch", **changed)
+    with device:
+        placed = device.placed(x), device.placed(labels)
+        found = measure(*placed, device.placed(is_query), categories=categories)
+    expected = measure(x, labels, is_query, categories=categories)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert device.waits <= {*WAITS_OF_AN_EVALUATION, *WAITS_OF_OTHER_SETTINGS}
 
 
 def everything(distance: str) -> Any:  # noqa: ANN401
