@@ -5,6 +5,7 @@
     is_query    bool (S,) whether a training image is a query when its split is evaluated
     is_gallery  bool (S,) whether it is in the gallery
     paths       S paths
+    rows        int64 (S,) row of every training image in the table of the dataset
 
 A sampler receives those that it names, except where its YAML gives the argument a value.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from datasets.images import Images
 from datasets.table import DatasetError
 
-SAMPLER_INPUTS = ("labels", "categories", "is_query", "is_gallery", "paths")
+SAMPLER_INPUTS = ("labels", "categories", "is_query", "is_gallery", "paths", "rows")
 
 
 def sampler_inputs(factory: Callable[..., object], train: Images) -> dict[str, object]:

@@ -15,13 +15,15 @@ CATEGORIES = 3
 
 
 def training_images(labels: ArrayLike) -> Images:
-    """Training images of these labels in three categories; their files do not exist."""
+    """Training images of these labels in three categories and two streams, without files."""
     labels = np.asarray(labels)
     table = make_table(
         [f"{index}.png" for index in range(len(labels))],
         labels,
         "train",
         category=[f"category {label % CATEGORIES}" for label in labels],
+        is_query=np.arange(len(labels)) % 2 == 0,
+        is_gallery=np.arange(len(labels)) % 2 == 1,
     )
     return Images(table, Transform())
 
