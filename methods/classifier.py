@@ -1,6 +1,6 @@
 """Classifier beside the metric loss: `TrainWithClassifier` of pytorch-metric-learning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,13 +10,15 @@ from core.parameter_groups import Groups, collect_parameter_groups
 from core.ranges import NonNegativeFloat, Size
 from methods.method import Batch, Embed, Losses, Method
 
+LOSSES = ("metric", "classifier")
+
 
 class WithClassifier(Method):
     """Classifier method: adds a classification loss of a network on the embeddings.
 
     With x the embeddings, y the labels and h the classifier, a step minimizes
 
-        metric_weight · loss(x, y) + classifier_weight · classifier_loss(h(x), y)
+        weight_metric · loss(x, y) + weight_classifier · classifier_loss(h(x), y)
 
     h is one linear layer, D -> C, or has hidden layers with ReLU before it. It sees the embeddings
     as the backbone gives them. A loss of weight 0 is not computed. Evaluation uses the embeddings
@@ -32,14 +34,13 @@ class WithClassifier(Method):
         num_classes: C; labels are 0..C-1.
         embedding_dim: D.
         hidden: sizes of the hidden layers, from the embedding on; none by default.
-        metric_weight: of the loss of the run.
-        classifier_weight: of the classification loss.
+        weights: of `metric`, the loss of the run, and of `classifier`; one not named weighs 1.
         classifier_loss: called as `classifier_loss(logits, labels)`; None is the cross-entropy.
         lr: learning rate of the classifier; None is that of the optimizer.
         weight_decay: of the classifier; None is that of the optimizer.
 
     Raises:
-        ValueError: both weights are 0.
+        ValueError: a weight has another name, one is negative, or both are 0.
     """
 
     def __init__(
@@ -49,34 +50,31 @@ class WithClassifier(Method):
         num_classes: Size,
         embedding_dim: Size,
         hidden: Sequence[Size] = (),
-        metric_weight: NonNegativeFloat = 1.0,
-        classifier_weight: NonNegativeFloat = 1.0,
+        weights: Mapping[str, NonNegativeFloat] | None = None,
         classifier_loss: nn.Module | None = None,
         lr: NonNegativeFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
     ) -> None:
         super().__init__(backbone, criterion)
-        if min(metric_weight, classifier_weight) < 0 or metric_weight == classifier_weight == 0:
-            raise ValueError(
-                "metric_weight and classifier_weight must not be negative, and one positive, "
-                f"got {metric_weight} and {classifier_weight}"
-            )
-        self.metric_weight, self.classifier_weight = metric_weight, classifier_weight
+        given = weights or {}
+        if unknown := sorted(given.keys() - set(LOSSES)):
+            raise ValueError(f"weights must name {' or '.join(LOSSES)}, got {unknown}")
+        self.weights = {name: float(given.get(name, 1)) for name in LOSSES}
+        if min(self.weights.values()) < 0 or not any(self.weights.values()):
+            raise ValueError(f"weights must not be negative, and one positive, got {self.weights}")
         self.classifier = mlp(embedding_dim, *hidden, num_classes)
         self.classifier_loss = classifier_loss or nn.CrossEntropyLoss()
-        given = {"lr": lr, "weight_decay": weight_decay}
-        self.rates = {name: value for name, value in given.items() if value is not None}
+        rates = {"lr": lr, "weight_decay": weight_decay}
+        self.rates = {name: value for name, value in rates.items() if value is not None}
 
     def forward(self, batch: Batch, embed: Embed, criterion: nn.Module) -> Losses:
         embeddings, labels = embed(batch.images).embeddings, batch.labels
-        losses = {}
-        if self.metric_weight:
-            losses["metric"] = self.metric_weight * criterion(embeddings, labels)
-        if self.classifier_weight:
-            logits = self.classifier(embeddings)
-            losses["classifier"] = self.classifier_weight * self.classifier_loss(
-                logits, labels.long()
-            )
+        losses: Losses = {}
+        if self.weights["metric"]:
+            losses["metric"] = self.weights["metric"] * criterion(embeddings, labels)
+        if self.weights["classifier"]:
+            loss = self.classifier_loss(self.classifier(embeddings), labels.long())
+            losses["classifier"] = self.weights["classifier"] * loss
         return losses
 
     def parameter_groups(self) -> Groups:

@@ -35,7 +35,7 @@ def losses(built: WithClassifier, backbone: nn.Module, criterion: nn.Module) -> 
 
 def test_each_loss_is_that_of_plain_torch_times_its_weight() -> None:
     backbone, criterion = nn.Linear(5, SIZE), TripletMargin()
-    built = method(hidden=[7], metric_weight=0.5, classifier_weight=3)
+    built = method(hidden=[7], weights={"metric": 0.5, "classifier": 3})
     first, _, last = built.classifier
     embeddings = backbone(images())
     hidden = (embeddings @ first.weight.T + first.bias).clamp(min=0)
@@ -70,16 +70,23 @@ def test_another_classification_loss_takes_logits_and_labels() -> None:
 def test_a_loss_of_weight_zero_is_not_computed(
     off: str, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built, criterion = method(**{f"{off}_weight": 0}), TripletMargin()
+    built, criterion = method(weights={off: 0}), TripletMargin()
     skipped = built.classifier if off == "classifier" else criterion
     monkeypatch.setattr(skipped, "forward", None)
     assert list(losses(built, nn.Linear(5, SIZE), criterion)) == [left]
 
 
-@pytest.mark.parametrize(("metric", "classifier"), [(0, 0), (-1, 1), (1, -1)])
-def test_impossible_weights_are_an_error(metric: float, classifier: float) -> None:
-    with pytest.raises(ValueError, match=r"^metric_weight and classifier_weight must not"):
-        method(metric_weight=metric, classifier_weight=classifier)
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"metric": 0, "classifier": 0}, "^weights must not be negative, and one positive"),
+        ({"metric": -1}, "^weights must not be negative"),
+        ({"triplet": 1}, "^weights must name metric or classifier, got .'triplet'.$"),
+    ],
+)
+def test_impossible_weights_are_an_error(weights: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        method(weights=weights)
 
 
 def test_the_classifier_has_its_own_learning_rate() -> None:
@@ -93,7 +100,7 @@ def test_the_classifier_has_its_own_learning_rate() -> None:
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")  # of its trainer
 def test_a_step_is_that_of_pytorch_metric_learning() -> None:
     """One step of SGD of TrainWithClassifier, from the same weights on the same batch."""
-    backbone, built = nn.Linear(5, SIZE), method(metric_weight=2, classifier_weight=0.5)
+    backbone, built = nn.Linear(5, SIZE), method(weights={"metric": 2, "classifier": 0.5})
     criterion = TripletMargin(margin=0.05, distance=Lp(), reducer=NonZeroMean())
     models = {"trunk": nn.Linear(5, SIZE), "classifier": nn.Linear(SIZE, CLASSES)}
     models["trunk"].load_state_dict(backbone.state_dict())
