@@ -1,7 +1,7 @@
 """Makes the pages of the site that come from the source, and the navigation: a hook of mkdocs.
 
-One page for each file of conf/loss, conf/batchminer and conf/metric, one for each module of the
-API; the definitions themselves are rendered by mkdocstrings from the docstrings.
+One page for each file of conf/loss, conf/batchminer, conf/method and conf/metric, one for each
+module of the API; the definitions themselves are rendered by mkdocstrings from the docstrings.
 """
 
 from collections.abc import Iterator
@@ -38,6 +38,12 @@ class Group(NamedTuple):
     folder: str
     title: str
     intro: str
+    written: bool = False  # whether docs/<folder>.md takes the table, in place of an index
+
+    @property
+    def index_page(self) -> str:
+        """Path of the page that lists the choices."""
+        return f"{self.folder}.md" if self.written else f"{self.folder}/index.md"
 
 
 GROUPS = (
@@ -61,6 +67,7 @@ computes under the same name is listed on one page: [differences](differences.md
 their indices. Each loss names a default miner, which the command line overrides; with
 `batchminer=none` a loss sees every tuple of the batch.""",
     ),
+    Group("method", "methods", "Training methods", intro="", written=True),
     Group(
         "metric",
         "metrics",
@@ -77,6 +84,7 @@ PACKAGES = {  # package -> what it holds
     "criteria": "Losses",
     "batch_mining": "Miners",
     "datasampler": "Samplers",
+    "methods": "Training methods",
     "architectures": "Backbones",
     "datasets": "Datasets, transforms, validation splits",
     "evaluation": "Metrics, search, clustering",
@@ -86,7 +94,13 @@ PACKAGES = {  # package -> what it holds
     "reporting": "Tables, statistics and figures of many runs",
     "benchmarks": "Speed and memory beside other implementations",
 }
-PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
+PAGES_OF = {
+    "criteria": "losses",
+    "batch_mining": "miners",
+    "methods": "methods",
+    "evaluation": "metrics",
+}
+TABLE = "<!-- the table of all choices is here on the site -->"  # in a written page
 API = "api"
 WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
 FIGURES = "results/omniglot/figures"
@@ -97,6 +111,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File
 
     for path, content in pages().items():
+        if written := files.get_file_from_path(path):
+            files.remove(written)
         files.append(File.generated(config, path, content=content))
     for figure in sorted((ROOT / FIGURES).glob("*.png")):
         files.append(File.generated(config, f"assets/{figure.name}", abs_src_path=str(figure)))
@@ -108,7 +124,7 @@ def pages() -> dict[str, str]:
     """Path on the site -> Markdown."""
     made = {}
     for group in GROUPS:
-        made[f"{group.folder}/index.md"] = index(group)
+        made[group.index_page] = with_table(group) if group.written else index(group)
         for choice in choices(group.group):
             made[f"{group.folder}/{choice.name}.md"] = page(choice)
     made["losses/differences.md"] = differences_page()
@@ -130,6 +146,19 @@ def index(group: Group) -> str:
     else:
         parts.insert(0, WIDE)
     return "\n\n".join(parts) + "\n"
+
+
+def with_table(group: Group) -> str:
+    """The written page of a group, with one row for each choice."""
+    rows = [
+        [f"[{choice.name}]({group.folder}/{choice.name}.md)", escaped(choice.summary)]
+        for choice in choices(group.group)
+    ]
+    return (
+        (DOCS / group.index_page)
+        .read_text()
+        .replace(TABLE, table(["method", "what it does"], rows))
+    )
 
 
 def page(choice: Choice) -> str:
@@ -154,6 +183,9 @@ def commands(choice: Choice) -> str:
     if choice.group == "metric":
         beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch
         return f"{run} metric=[{beside}{choice.name}]"
+    if choice.group == "method":  # two streams are the roles of the rows of a table
+        own = run.replace("digits", "csv dataset.path=<table>.csv")
+        return f"{own if choice.name == 'two_stream' else run} loss=triplet method={choice.name}"
     if choice.group == "batchminer":
         loss = "triplet" if choice.name != "multisimilarity" else "multisimilarity"
         return f"{run} loss={loss} batchminer={choice.name}"
@@ -165,7 +197,7 @@ def commands(choice: Choice) -> str:
 
 def python_use(choice: Choice) -> str:
     """The lines that use it without the configuration, where plain numbers build it."""
-    if not is_owner(choice):
+    if not is_owner(choice) or choice.group == "method":
         return ""
     module, _, name = choice.targets[0].rpartition(".")
     sizes = {"num_classes": "num_classes=100", "embedding_dim": "embedding_dim=128"}
@@ -208,7 +240,7 @@ def differences_page() -> str:
     """Everything that other code computes under the same name, on one page."""
     rows = [
         [f"[{choice.name}](../{folder}/{choice.name}.md)", who, escaped(what)]
-        for group, folder in (("loss", "losses"), ("batchminer", "miners"))
+        for group, folder, *_ in GROUPS
         for choice in choices(group)
         if is_owner(choice)
         for target in choice.targets
@@ -220,7 +252,7 @@ def differences_page() -> str:
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
-            table(["loss or miner", "who", "difference"], rows),
+            table(["loss, miner or method", "who", "difference"], rows),
         ]
     )
 
@@ -248,8 +280,11 @@ def api_pages() -> Iterator[tuple[str, str]]:
 
 def package_page(package: str) -> str:
     parts = [f"# {package}", f"{PACKAGES[package]}."]
-    if folder := PAGES_OF.get(package):
-        parts.append(f"Each of the [{folder}](../../{folder}/index.md) has its own page.")
+    parts += [
+        f"Each of the [{group.folder}](../../{group.index_page}) has its own page."
+        for group in GROUPS
+        if group.folder == PAGES_OF.get(package)
+    ]
     rows = [
         [f"[{module}]({module}.md)", escaped(first_paragraph(module_docstring(f"{module}.x")))]
         for module in modules_of(package)
@@ -262,7 +297,7 @@ def api_index() -> str:
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
         "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
-        "The components (`criteria`, "
+        "The components (`criteria`, `methods`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)
@@ -287,7 +322,7 @@ def navigation() -> list[Any]:
     groups = [
         {
             group.title: [
-                f"{group.folder}/index.md",
+                group.index_page,
                 *(["losses/differences.md"] if group.group == "loss" else []),
                 *(f"{group.folder}/{choice.name}.md" for choice in choices(group.group)),
             ]
