@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
+from lightning_fabric import Fabric
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ import core.kernels.inverse
 import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
+import engine.step
 import evaluation.embed
 from core.distance import SNR, Cosine, DotProduct, Lp
 from core.kernels.pack_positives import pack_indices
@@ -42,6 +44,8 @@ from core.reducer import (
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
 from core.types import Pairs, Triplets
+from engine.build import build_method
+from methods.method import Batch
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
 from tests.fake_device import FakeDevice, move
@@ -246,6 +250,23 @@ def test_conversions_of_tuples(device: FakeDevice) -> None:
     with device:
         to_triplets(pairs)
     assert device.waits == expected_of("to_triplets")
+
+
+@pytest.mark.parametrize("choice", choices("method"))
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    config = composed(f"method={choice}", "backbone=convnet", "loss=triplet", "batchminer=none")
+    backbone, criterion = instantiate(config.backbone), instantiate(config.loss)
+    method = build_method(config, backbone, criterion)
+    model = move(device, method.embedder(backbone))
+    move(device, method)
+    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
+    embed = engine.step.WholeBatchEmbedding(Fabric(accelerator="cpu"), model, method.details)
+    with device, torch.backends.cudnn.flags(enabled=False):
+        labels = device.placed(torch.arange(3).repeat_interleave(4))
+        losses = method(Batch(device.placed(images), labels, 0), embed, criterion)
+    assert all(loss.device.type == "cuda" for loss in losses.values())
+    assert all(device.value(loss).isfinite() for loss in losses.values())
+    assert not device.waits
 
 
 @pytest.mark.parametrize("chunk_size", [None, 3])
