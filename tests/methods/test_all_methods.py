@@ -52,13 +52,24 @@ NEEDED: dict[str, Callable[[Path], Sequence[str]]] = {  # overrides of a run
     "fixed_triplets": lambda _: ("sampler.batch_size=24", "sampler.num_triplets=100"),
     "two_stream": lambda folder: ("dataset=csv", *streams(folder)),
 }
+VARIANTS = {  # networks that a method has with other settings than its own
+    "cascaded_at_layers": (
+        "method=cascaded",
+        "method.layers=['2','4']",
+        "loss=arcface",
+        "loss.embedding_dim=3",
+        "backbone.embedding_dim=9",
+    )
+}
 every_method = pytest.mark.parametrize("choice", METHODS)
+every_training = pytest.mark.parametrize("choice", [*METHODS, *VARIANTS])
 
 
-def learner(choice: str, fabric: Fabric) -> Learner:
+def learner(choice: str, fabric: Fabric, chunk_size: int | None = None) -> Learner:
     """Backbone, loss and method as their YAML files build them; BatchNorm is frozen."""
     small = ("backbone=convnet", "backbone.batchnorm=frozen", "backbone.width=4")
-    config = composed(f"method={choice}", "loss=triplet", "batchminer=none", *small)
+    overrides = VARIANTS.get(choice, (f"method={choice}", "loss=triplet"))
+    config = composed("batchminer=none", *small, *overrides)
     seed_everything(0, verbose=False)
     backbone, criterion = instantiate(config.backbone), instantiate(config.loss)
     method = build_method(config, backbone, criterion)
@@ -70,6 +81,7 @@ def learner(choice: str, fabric: Fabric) -> Learner:
         lambda optimizer: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
         head_lr=None,
         max_grad_norm=None,
+        chunk_size=chunk_size,
         method=method,
     )
 
@@ -86,9 +98,9 @@ def batches(num_views: int, rank: int = 0, world_size: int = 1) -> Iterator[tupl
         yield images[part], labels[part]
 
 
-def trained(choice: str, fabric: Fabric) -> State:
+def trained(choice: str, fabric: Fabric, chunk_size: int | None = None) -> State:
     """Parameters of backbone and method after some steps, and their losses and gradient norms."""
-    built = learner(choice, fabric)
+    built = learner(choice, fabric, chunk_size)
     built.train_mode()
     given = batches(built.method.num_views, fabric.global_rank, fabric.world_size)
     taken = [built.step(batch) for batch in given]
@@ -112,7 +124,7 @@ def test_a_method_says_what_it_does(choice: str) -> None:
     assert get_object(target).__doc__.strip().splitlines()[0].endswith(".")
 
 
-@every_method
+@every_training
 def test_its_losses_are_finite_and_their_gradients_reach_the_backbone(choice: str) -> None:
     built = learner(choice, on_cpu(1))
     built.train_mode()
@@ -131,7 +143,9 @@ def test_its_losses_are_finite_and_their_gradients_reach_the_backbone(choice: st
 
 def train_all(fabric: Fabric, path: Path) -> None:
     """Leave the state that each process has reached with each method in a file."""
-    gathered = {choice: fabric.all_gather(trained(choice, fabric)) for choice in METHODS}
+    gathered = {
+        choice: fabric.all_gather(trained(choice, fabric)) for choice in [*METHODS, *VARIANTS]
+    }
     if fabric.is_global_zero:
         torch.save(gathered, path)
     shutdown(fabric)
@@ -150,13 +164,21 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, State]:
     return states
 
 
-@every_method
+@every_training
 def test_two_processes_have_the_parameters_of_one(choice: str, two: dict[str, State]) -> None:
     expected = trained(choice, on_cpu(1))
     assert two[choice].keys() == expected.keys()
     for name, values in two[choice].items():
         for value in values:
             torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+@every_training
+def test_chunks_take_the_steps_of_the_whole_batch(choice: str) -> None:
+    """A method that uses more than embeddings is refused, see `engine.build.check_method`."""
+    if not learner(choice, on_cpu(1)).method.details:
+        whole, chunked = trained(choice, on_cpu(1)), trained(choice, on_cpu(1), chunk_size=5)
+        torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.extended
