@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from lightning_fabric import Fabric, seed_everything
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from core.files import write_text_atomically
 from core.types import BatchSampler
@@ -27,7 +28,7 @@ from engine.checkpoint import Checkpoints
 from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_patience
+from engine.config.selection import check_categories, check_parts, check_patience
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
@@ -35,7 +36,7 @@ from engine.hooks.hook import HookContext
 from engine.hooks.run_hooks import RunHooks
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
-from engine.measure import measure
+from engine.measure import check_transform, measure
 from engine.metric_accumulator import IDLE_STEPS, MetricAccumulator
 from engine.progress import Progress
 from engine.run_writer import NullWriter, RunWriter
@@ -67,6 +68,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     train, splits = build_images(config, table)
     hooks = build_hooks(config)
     check_patience(hooks, splits)
+    check_categories(config, splits)
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
@@ -79,7 +81,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
+    check_parts(config, learner.method.parts)
     evaluator = instantiate(config.evaluation.measure)
+    check_transform(fabric, learner.model, splits, evaluator, learner.method.parts)
     own_directions = with_parts(evaluator.higher_is_better, learner.method.parts)
     directions = with_weights_beside(own_directions, hooks)
     measure_splits = partial(
@@ -92,7 +96,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         parts=learner.method.parts,
     )
     feedback = feedback_loop(
-        learner.criterion,
+        nn.ModuleList([learner.criterion, learner.method]),
         splits,
         measure_splits,
         own_directions,

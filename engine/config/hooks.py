@@ -47,6 +47,12 @@ def with_weights_beside(directions: Directions, hooks: Mapping[str, Hook]) -> Di
     return {name: better for one in (directions, *named) for name, better in one.items()}
 
 
+def without_weights(metric: str, hooks: Mapping[str, Hook]) -> str:
+    """`recall@1` of a metric `<name>/recall@1` of weights beside; any other metric unchanged."""
+    prefixes = [f"{hook.name}/" for hook in _weights_hooks(hooks) if hook.is_beside]
+    return next((metric.removeprefix(one) for one in prefixes if metric.startswith(one)), metric)
+
+
 def _weights_hooks(hooks: Mapping[str, Hook]) -> list[WeightsHook]:
     return [hook for hook in hooks.values() if isinstance(hook, WeightsHook)]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from engine.hooks.hook import Hook, HookContext
-from evaluation.evaluator import COUNTS
+from evaluation.results import COUNTS
 from tracking.summary import Directions
 
 Evaluated = Literal["beside", "instead"]
