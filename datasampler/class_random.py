@@ -78,13 +78,21 @@ class ClassRandom(Sampler[list[int]]):
         return distinct(rng, sizes, self.samples_per_class)
 
 
-def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+def distinct(
+    rng: np.random.Generator, sizes: np.ndarray, count: int, first: np.ndarray | None = None
+) -> np.ndarray:
     """Draws `count` distinct numbers below each size, (rows, count); a smaller size repeats them.
 
     The j-th draw chooses one of the `size - j` remaining numbers by skipping those already drawn.
+
+    Args:
+        rng: the random numbers.
+        sizes: one size for each row.
+        count: numbers per row.
+        first: the first number of each row, if it is given and not drawn.
     """
-    picks = np.empty((len(sizes), 0), int)
-    for taken in range(count):
+    picks = np.empty((len(sizes), 0), int) if first is None else first[:, None]
+    for taken in range(picks.shape[1], count):
         pick = rng.integers(np.maximum(sizes - taken, 1))
         for earlier in np.sort(picks, axis=1).T:
             pick += pick >= earlier
