@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from core.types import Embeddings, Images
+from core.types import Embeddings, Images, Outputs
 
 Pooling = Literal["avg", "avg+max"]
 BatchNorm = Literal["frozen", "frozen_statistics", "trained"]
@@ -55,15 +55,26 @@ class Embedder(nn.Module):
                 layer.requires_grad_(False)
         self.train()
 
-    def forward(self, images: Images) -> Embeddings:
-        embeddings = self.head(self.features(images)).float()
-        return F.normalize(embeddings, dim=1) if self.normalize else embeddings
+    def forward(self, images: Images, detailed: bool = False) -> Embeddings | Outputs:
+        """Embed images; `detailed` returns pooled features and feature maps, too."""
+        maps = self.trunk(self.normalization(images))
+        features = self.pool(maps)
+        embeddings = self.embed_features(features)
+        return Outputs(embeddings, features, maps) if detailed else embeddings
 
     def features(self, images: Images) -> Tensor:
         """Input of the head: pooled feature maps (N, num_features)."""
-        maps = self.trunk(self.normalization(images))
+        return self.pool(self.trunk(self.normalization(images)))
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Pool feature maps (N, num_features, h, w) to (N, num_features)."""
         average: Tensor = maps.mean(dim=(2, 3))
         return average + maps.amax(dim=(2, 3)) if self.pooling == "avg+max" else average
+
+    def embed_features(self, features: Tensor) -> Embeddings:
+        """Embeddings of pooled features (N, num_features), in float32."""
+        embeddings = self.head(features).float()
+        return F.normalize(embeddings, dim=1) if self.normalize else embeddings
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, except that frozen BatchNorm stays in evaluation mode."""

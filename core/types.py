@@ -22,6 +22,14 @@ Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, " Q"]  # one number per query
 
 
+class Outputs(NamedTuple):
+    """Outputs of an embedder; a training method names those that it needs besides embeddings."""
+
+    embeddings: Embeddings
+    features: Float[Tensor, "N F"] | None = None  # pooled, the input of the head
+    feature_maps: Float[Tensor, "N F h w"] | None = None  # of the trunk, before pooling
+
+
 class Pairs(NamedTuple):
     """Masks of the positive and the negative pairs; row i is anchor i, column j reference j."""
 

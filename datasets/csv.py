@@ -18,7 +18,8 @@ def csv(path: str, counts: Counts | None = None, name: str | None = None) -> Tab
     """CSV dataset: reads the table of a CSV file; `write_csv` writes one.
 
     Required columns: path, label, split (train, val or test). Optional: is_query and is_gallery
-    (true/false or 1/0; both true if absent; training rows are always both) and category.
+    (true/false or 1/0; both true if absent) and category. Training rows are both, unless some are
+    queries and others in the gallery: the two streams of `method=two_stream`.
 
     Args:
         path: the CSV file; the image paths in it are relative to its folder.
@@ -31,14 +32,17 @@ def csv(path: str, counts: Counts | None = None, name: str | None = None) -> Tab
         raise DatasetError(f"{file} does not exist; dataset.path names a CSV file")
     rows = read_rows(file, REQUIRED)
     check_rows(file, rows)
+    is_query, is_gallery = flags(file, rows, "is_query"), flags(file, rows, "is_gallery")
     train = rows["split"] == "train"
+    if (is_query & ~is_gallery & train).any() and (is_gallery & ~is_query & train).any():
+        train &= ~is_query & ~is_gallery
     table = make_table(
         [name if is_inline(name) else str(file.parent / name) for name in rows["path"]],
         rows["label"],
         rows["split"],
         category=rows.get("category", ""),
-        is_query=train | flags(file, rows, "is_query"),
-        is_gallery=train | flags(file, rows, "is_gallery"),
+        is_query=train | is_query,
+        is_gallery=train | is_gallery,
     )
     return check_counts(check_files(read_from(table, file)), counts)
 

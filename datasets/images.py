@@ -30,6 +30,7 @@ class Images(Dataset[tuple[Tensor, int]]):
     Attributes:
         labels: int64 (S,), 0..C-1 in the order of the classes, see `in_order`.
         class_names: the C labels of the table, in that order.
+        rows: (S,), rows of the images in the table of the dataset.
         is_query, is_gallery: bool (S,), whether an image is a query and whether it is in the
             gallery.
         categories: S super-classes, empty text if there are none.
@@ -43,7 +44,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         on_device: bool = False,
     ) -> None:
         self.labels, self.class_names = class_numbers(table["label"]), in_order(table["label"])
-        self.paths = table["path"].tolist()
+        self.paths, self.rows = table["path"].tolist(), table.index.to_numpy()
         self.is_query = table["is_query"].to_numpy(bool, copy=True)
         self.is_gallery = table["is_gallery"].to_numpy(bool, copy=True)
         self.categories = table["category"].tolist()

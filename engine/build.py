@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from architectures.embedder import Embedder
 from core.types import BatchSampler
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from datasets.transforms import Transform
 from engine.config.errors import ConfigurationError
 from engine.contracts import check_embeddings, check_sampler, check_table
+from engine.sampler_inputs import sampler_inputs
+from methods.method import Method
+from methods.plain import Plain
 
 
 def build_fabric(trainer: DictConfig) -> Fabric:
@@ -53,10 +56,15 @@ def load_table(config: DictConfig) -> Table:
     return table
 
 
-def sampler_of(config: DictConfig, labels: np.ndarray) -> BatchSampler:
-    """Build and check the sampler of a run, which draws batches of training images."""
-    sampler: BatchSampler = instantiate(config.sampler)(labels=labels)
-    check_sampler(sampler, len(labels))
+def sampler_of(config: DictConfig, train: Images) -> BatchSampler:
+    """Build and check the sampler of a run, which draws batches of training images.
+
+    Raises:
+        DatasetError: the sampler needs categories, and the training images have none.
+    """
+    factory = instantiate(config.sampler)
+    sampler: BatchSampler = factory(**sampler_inputs(factory, train))
+    check_sampler(sampler, len(train))
     return sampler
 
 
@@ -89,6 +97,50 @@ def build_backbone(config: DictConfig, train: Images) -> nn.Module:
     embeddings = check_size(model, train[0, 0][0])
     check_embeddings(config.backbone, embeddings)
     return model
+
+
+def build_method(
+    config: DictConfig, backbone: nn.Module, criterion: nn.Module | None = None
+) -> Method:
+    """Build the training method of a run; configurations of earlier versions have none.
+
+    Args:
+        backbone: the network before training.
+        criterion: the loss of the run; None for inference.
+    """
+    if "method" not in config:
+        return Plain(backbone, criterion)
+    method: Method = instantiate(config.method)(backbone=backbone, criterion=criterion)
+    return method
+
+
+def check_method(
+    config: DictConfig,
+    method: Method,
+    backbone: nn.Module,
+    sampler: BatchSampler,
+    criterion: nn.Module,
+) -> None:
+    """Check that backbone, sampler and loss suit the training method.
+
+    Raises:
+        ConfigurationError: they do not; says which would.
+    """
+    name, used = f"method {config.method._target_}", " and ".join(method.details)
+    if method.details and not isinstance(backbone, Embedder):
+        raise ConfigurationError(
+            f"{name}: uses {used} of architectures.embedder.Embedder, which the backbone "
+            f"{config.backbone._target_} is not"
+        )
+    if method.details and config.trainer.chunk_size is not None:
+        raise ConfigurationError(
+            f"{name}: uses {used}, and trainer.chunk_size caches embeddings only; choose "
+            "trainer.chunk_size=null"
+        )
+    try:
+        method.check(sampler, criterion)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from torch import nn
 from core.errors import ComponentError
 from core.types import BatchSampler
 from datasets.table import SPLITS, TEXT, DatasetError
+from engine.sampler_inputs import SAMPLER_INPUTS, factory_name
 
 REFERENCES = ("embeddings", "labels", "references", "reference_labels")
 COLUMNS = (*TEXT, "is_query", "is_gallery")
@@ -36,15 +37,25 @@ def check_miner_call(target: Callable[..., object] | None) -> None:
         ) from error
 
 
-def check_sampler_call(target: Callable[..., object]) -> None:
-    """Check that a sampler accepts the labels."""
-    parameters = inspect.signature(target).parameters
-    if "labels" not in parameters and not any(
-        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
-    ):
+def check_sampler_call(factory: Callable[..., object]) -> None:
+    """Check that a sampler accepts the labels and needs nothing that a run does not have.
+
+    Args:
+        factory: the class or function, as a partial with the values of the YAML.
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    variadic = {p.kind for p in parameters} & {inspect.Parameter.VAR_KEYWORD}
+    if not variadic and "labels" not in {p.name for p in parameters}:
         raise ComponentError(
-            f"sampler {target.__qualname__}: takes no labels; it is built with labels=, the class "
-            "of every training image, and the values of its YAML, which says _partial_: true"
+            f"sampler {factory_name(factory)}: takes no labels; it is built with labels=, the "
+            "class of every training image, and the values of its YAML, which says _partial_: true"
+        )
+    fixed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in fixed]
+    if unknown := [name for name in needed if name not in SAMPLER_INPUTS]:
+        raise ComponentError(
+            f"sampler {factory_name(factory)}: asks for {', '.join(unknown)}; a run has "
+            f"{', '.join(SAMPLER_INPUTS)}, every other argument needs a value in the sampler's YAML"
         )
 
 

@@ -17,8 +17,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 
-from engine.data.prefetch import Batch
-from engine.step import loss_of_batch
+from core.types import Images, Outputs
+from engine.step import Gradients, all_gather_batch, total
+from methods.method import Batch, Method
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,29 @@ class CachedChunks:
 
 
 def chunked_gradients(
-    fabric: Fabric, model: _FabricModule, criterion: nn.Module, chunk_size: int, batch: Batch
-) -> Tensor:
-    """The loss of a batch in chunks; adds its gradients to the parameters.
+    fabric: Fabric,
+    model: _FabricModule,
+    method: Method,
+    criterion: nn.Module,
+    chunk_size: int,
+    batch: Batch,
+) -> Gradients:
+    """The losses of a batch in chunks; adds their gradients to the parameters.
 
     Only one chunk is in memory with its activations, at the cost of a second forward pass.
     """
-    images, labels = batch
-    chunks = forward_chunks(model, images, chunk_size)
-    loss = loss_of_batch(fabric, criterion, chunks.embeddings, labels)
-    fabric.backward(loss)
-    backward_chunks(fabric, model, chunks)
-    return loss
+    embedded: list[CachedChunks] = []
+
+    def embed(images: Images) -> Outputs:
+        embedded.append(forward_chunks(model, images, chunk_size))
+        return Outputs(all_gather_batch(fabric, embedded[-1].embeddings))
+
+    losses = method(batch, embed, criterion)
+    fabric.backward(total(losses))
+    last = embedded[-1]
+    for chunks in embedded:
+        backward_chunks(fabric, model, chunks, last=chunks is last)
+    return Gradients(losses, all_gather_batch(fabric, last.embeddings.detach()))
 
 
 def forward_chunks(model: _FabricModule, images: Tensor, chunk_size: int) -> CachedChunks:
@@ -56,16 +68,20 @@ def forward_chunks(model: _FabricModule, images: Tensor, chunk_size: int) -> Cac
     return CachedChunks(chunks, states, torch.cat(embeddings).requires_grad_())
 
 
-def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: CachedChunks) -> None:
-    """Embed every chunk again, with the same dropout, and propagate its gradient."""
+def backward_chunks(fabric: Fabric, model: _FabricModule, chunks: CachedChunks, last: bool) -> None:
+    """Embed every chunk again, with the same dropout, and propagate its gradient.
+
+    Args:
+        last: whether no further chunks of the step follow.
+    """
     assert chunks.embeddings.grad is not None
     gradients = torch.split(chunks.embeddings.grad, [len(chunk) for chunk in chunks.images])
-    last = len(chunks.images) - 1
+    final = len(chunks.images) - 1 if last else None
     for number, (images, state, gradient) in enumerate(
         zip(chunks.images, chunks.random_states, gradients, strict=True)
     ):
         # several processes average their gradients once, with the last chunk
-        with fabric.no_backward_sync(model, enabled=number < last):
+        with fabric.no_backward_sync(model, enabled=number != final):
             with restored_random_states(images, state):
                 embeddings = model(images)
             torch.autograd.backward(embeddings, gradient.to(embeddings.dtype))

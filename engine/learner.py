@@ -15,10 +15,18 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
-from engine.data.prefetch import Batch
+from engine.data.prefetch import Batch as LoadedBatch
 from engine.grad_cache import chunked_gradients
 from engine.parameter_groups import parameter_groups
-from engine.step import ComputeGradients, StepResult, train_step, whole_batch_gradients
+from engine.step import (
+    ComputeGradients,
+    StepResult,
+    all_gather_batch,
+    train_step,
+    whole_batch_gradients,
+)
+from methods.method import Batch, Method
+from methods.plain import Plain
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +38,32 @@ class Learner:
     fabric: Fabric
     model: _FabricModule
     criterion: nn.Module
+    method: Method
     optimizer: _FabricOptimizer
     scheduler: LRScheduler
     compute_gradients: ComputeGradients
     max_grad_norm: float
 
     def train_mode(self) -> None:
-        """Set backbone and criterion to training mode."""
+        """Set embedder, criterion and method to training mode."""
         self.model.train()
         self.criterion.train()
+        self.method.train()
 
-    def step(self, batch: Batch) -> StepResult:
-        """Take one optimizer step and one step of the learning rate schedule."""
+    def step(self, loaded: LoadedBatch, epoch: int = 0) -> StepResult:
+        """Take one optimizer step and one step of the learning rate schedule.
+
+        Args:
+            loaded: images and labels of this process, on the device.
+            epoch: number of the epoch, which some methods follow.
+        """
+        images, labels = loaded
         result = train_step(
             self.fabric,
             self.model,
-            self.criterion,
+            (self.criterion, self.method),
             self.optimizer,
-            batch,
+            Batch(images, all_gather_batch(self.fabric, labels), epoch),
             self.compute_gradients,
             self.max_grad_norm,
         )
@@ -70,8 +86,10 @@ class Learner:
 
     def state(self) -> dict[str, Stateful]:
         """The parts that a resumed run restores."""
+        own = {"method": self.method} if self.method.state_dict() else {}
         return {
             **self.inference_state(),
+            **own,
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
             "precision": self.fabric.strategy.precision,
@@ -88,6 +106,7 @@ def set_up(
     max_grad_norm: float | None,
     chunk_size: int | None = None,
     compiled: bool = False,
+    method: Method | None = None,
 ) -> Learner:
     """Build a learner: moves the parts to the device and assigns learning rates to parameters.
 
@@ -96,6 +115,7 @@ def set_up(
     Args:
         head_lr, max_grad_norm, chunk_size: as in conf/trainer.
         compiled: whether torch.compile compiles the backbone, at its first batch.
+        method: the training method; None is `methods.plain.Plain`.
 
     Raises:
         ValueError: float16 is combined with chunks, whose gradients would miss the scaling of the
@@ -108,23 +128,26 @@ def set_up(
         log.warning("BatchNorm normalises the part of each process; torch can sync it on GPUs only")
     elif fabric.world_size > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    method = Plain(model, criterion) if method is None else method
     criterion.to(fabric.device)
+    method.to(fabric.device)
     model.to(memory_format=torch.channels_last)  # makes convolutions faster, on CPU and GPU
     if compiled:
         model.compile()  # in place: parameters keep their names
-    optimizer = make_optimizer(parameter_groups(model, criterion, head_lr))
+    optimizer = make_optimizer(parameter_groups(model, criterion, head_lr, method))
     if scaled and optimizer.defaults.get("fused"):
         raise ValueError("optimizer.fused needs trainer.precision=bf16-mixed or 32-true")
     scheduler = make_scheduler(optimizer)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     if chunk_size is None:
-        gradients = partial(whole_batch_gradients, fabric, wrapped, criterion)
+        gradients = partial(whole_batch_gradients, fabric, wrapped, method, criterion)
     else:
-        gradients = partial(chunked_gradients, fabric, wrapped, criterion, chunk_size)
+        gradients = partial(chunked_gradients, fabric, wrapped, method, criterion, chunk_size)
     return Learner(
         fabric,
         wrapped,
         criterion,
+        method,
         wrapped_optimizer,
         scheduler,
         gradients,

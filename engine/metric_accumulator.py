@@ -43,7 +43,7 @@ class MetricAccumulator:
 
     def add(self, step: StepResult) -> None:
         """Keep the measurements of a step on the device."""
-        self.steps.append(step)
+        self.steps.append(step._replace(embeddings=None))  # which would stay in memory
 
     @property
     def num_images(self) -> int:

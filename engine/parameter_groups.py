@@ -7,10 +7,13 @@ from torch import nn
 from core.parameter_groups import Groups, collect_parameter_groups
 
 
-def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | None) -> Groups:
-    """Optimizer groups of backbone, head and criterion; a group without `lr` has the default rate.
+def parameter_groups(
+    model: nn.Module, criterion: nn.Module, head_lr: float | None, method: nn.Module | None = None
+) -> Groups:
+    """Optimizer groups of backbone, head, criterion and training method.
 
-    A criterion lists its parameters and their learning rates in its method `parameter_groups()`.
+    A group without `lr` has the default rate. Criterion and method list their parameters and their
+    learning rates in `parameter_groups()`.
 
     Raises:
         ValueError: a trainable parameter is in no group or in several.
@@ -23,9 +26,11 @@ def parameter_groups(model: nn.Module, criterion: nn.Module, head_lr: float | No
     if head_lr is not None:
         groups[1]["lr"] = head_lr
     groups += [{"name": "criterion", **group} for group in collect_parameter_groups(criterion)]
+    groups += [{"name": "method", **group} for group in collect_parameter_groups(method)]
     trained = [{**group, "params": _trainable(group["params"])} for group in groups]
     trained = [group for group in trained if group["params"]]
-    _check_ownership(nn.ModuleDict({"model": model, "criterion": criterion}), trained)
+    modules = {"model": model, "criterion": criterion, "method": method or nn.Module()}
+    _check_ownership(nn.ModuleDict(modules), trained)
     return trained
 
 

@@ -1,6 +1,6 @@
 """Training of one configuration: builds all parts of a run and trains it to its end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -11,11 +11,14 @@ from lightning_fabric import Fabric, seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from core.files import write_text_atomically
+from core.types import BatchSampler
 from datasets.images import Images
 from engine.build import (
     build_backbone,
     build_fabric,
     build_images,
+    build_method,
+    check_method,
     load_table,
     sampler_of,
     shutdown,
@@ -60,7 +63,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
-    sampler = sampler_of(config, train.labels)
+    sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
     schedule = schedule_from(config.trainer, len(sampler))
@@ -71,9 +74,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         describe(config, folder, schedule, claim, sources)
 
     seed_everything(config.seed, verbose=False)  # the same in every process
-    learner = build_learner(config, fabric, train, schedule)
+    learner = build_learner(config, fabric, train, sampler, schedule)
     evaluator = instantiate(config.evaluation.measure)
-    directions = evaluator.higher_is_better
+    directions = with_parts(evaluator.higher_is_better, learner.method.parts)
     measure_splits = partial(
         measure,
         fabric,
@@ -81,6 +84,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         evaluation=evaluator,
         batch_size=config.evaluation.batch_size,
         num_workers=workers,
+        parts=learner.method.parts,
     )
     feedback = feedback_loop(
         learner.criterion,
@@ -89,7 +93,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         directions,
         schedule.total_steps,
     )
-    batches = SeededBatches(sampler, config.seed, fabric.global_rank, fabric.world_size)
+    batches = SeededBatches(
+        sampler, config.seed, fabric.global_rank, fabric.world_size, learner.method.num_views
+    )
     checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
     with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
         Trainer(
@@ -105,21 +111,38 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     shutdown(fabric)
 
 
+def with_parts(directions: Directions, parts: Collection[str]) -> Directions:
+    """The directions of all metrics, for the whole embedding and for parts of it."""
+    return {
+        **directions,
+        **{f"{part}/{name}": better for part in parts for name, better in directions.items()},
+    }
+
+
 def build_learner(
-    config: DictConfig, fabric: Fabric, train: Images, schedule: TrainingSchedule
+    config: DictConfig,
+    fabric: Fabric,
+    train: Images,
+    sampler: BatchSampler,
+    schedule: TrainingSchedule,
 ) -> Learner:
-    """Build backbone, loss, optimizer and learning rate schedule on the device."""
+    """Build backbone, loss, method, optimizer and learning rate schedule on the device."""
     trainer = config.trainer
+    backbone = build_backbone(config, train)
+    criterion = instantiate(config.loss)
+    method = build_method(config, backbone, criterion)
+    check_method(config, method, backbone, sampler, criterion)
     return set_up(
         fabric,
-        model=build_backbone(config, train),
-        criterion=instantiate(config.loss),
+        model=method.embedder(backbone),
+        criterion=criterion,
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
         head_lr=trainer.head_lr,
         max_grad_norm=trainer.max_grad_norm,
         chunk_size=trainer.chunk_size,
         compiled=trainer.compile,
+        method=method,
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from core.errors import UserError
 from core.files import DamagedFileError
+from engine.build import build_method
 from engine.checkpoint import CheckpointError, read_checkpoint
 from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
@@ -108,7 +109,7 @@ def load_weights(checkpoint: Path) -> Weights:
 
 
 def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
-    """Build the backbone of a run with its trained weights; downloads no pretrained weights.
+    """Build the embedder of a run with its trained weights; downloads no pretrained weights.
 
     Raises:
         CheckpointError: the weights are of another backbone.
@@ -116,7 +117,8 @@ def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
     settings = config.backbone.copy()
     if "pretrained" in settings:
         settings.pretrained = False
-    model: nn.Module = instantiate(settings)
+    backbone: nn.Module = instantiate(settings)
+    model = build_method(config, backbone).embedder(backbone)
     if reason := state_mismatch(model, trained.model):
         checkpoint = f"the checkpoint {trained.checkpoint or ''}".strip()
         raise CheckpointError(

@@ -87,7 +87,7 @@ class Trainer:
             TrainingError: the criterion does not accept the batch; names the step.
         """
         try:
-            result = self.learner.step(batch)
+            result = self.learner.step(batch, self.batches.epoch)
         except ValueError as error:
             raise TrainingError(f"step {step}: {error}; {HINT}") from error
         self.feedback(step)

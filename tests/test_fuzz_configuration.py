@@ -18,6 +18,7 @@ from engine.config.error_line import EXPECTED_ERRORS, explain
 from engine.config.run_name import CONF
 from engine.config.start import check_start
 from sweeps.run_config import run_folder
+from tests.samplers import build_sampler
 
 SEED, DRAWS = 0, 300
 GROUPS = ("loss", "batchminer", "sampler", "optimizer", "scheduler", "transform", "validation")
@@ -109,7 +110,7 @@ def started(overrides: list[str], runs: Path) -> None:
 def built(config: DictConfig) -> None:
     assert callable(instantiate(config.backbone))
     assert callable(instantiate(config.loss))
-    instantiate(config.sampler)(labels=list(range(100)) * 40)
+    build_sampler(config.sampler, list(range(100)) * 40)
     for part in ("optimizer", "scheduler", "validation", "tracker"):
         assert callable(instantiate(config[part]))
     assert instantiate(config.transform).train

@@ -7,7 +7,9 @@ configuration keeps the folder that earlier versions gave it.
 from collections.abc import Mapping
 from typing import Any
 
-TOP_LEVEL: Mapping[str, Any] = {}  # key beside the groups: value
+TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
+    "method": {"_target_": "methods.plain.Plain", "_partial_": True},
+}
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {}  # `_target_`: {key: value}
 

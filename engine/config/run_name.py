@@ -76,7 +76,9 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] == CSV:
         content["dataset"].pop("name", None)  # the name of the parent folder
-    content = with_old_targets(without_added_keys(content))
+    content = with_old_targets(without_added_keys(content))  # type: ignore[arg-type]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-    parts = [choices["loss"], choices["batchminer"], choices["backbone"]]
-    return f"{config.group or '-'.join(part for part in parts if part != 'none')}_{digest}"
+    parts = [choices[group] for group in ("loss", "batchminer", "backbone")]
+    parts.append(choices.get("method", "plain"))
+    readable = "-".join(part for part in parts if part not in ("none", "plain"))
+    return f"{config.group or readable}_{digest}"

@@ -72,6 +72,7 @@ class RunSettings(FolderSettings):
     dataset: object
     batchminer: Miner | None
     loss: nn.Module
+    method: Factory
     scheduler: Factory
     evaluation: EvaluationSettings
     trainer: TrainerSettings

@@ -4,7 +4,8 @@ import inspect
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from hydra.utils import instantiate
@@ -16,7 +17,7 @@ from engine.config.errors import ConfigurationError
 from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
-from engine.config.values import Content, check_complete, resolved_content
+from engine.config.values import RESERVED, Content, check_complete, resolved_content
 from engine.contracts import check_miner_call, check_sampler_call
 from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
 
@@ -37,10 +38,16 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     check(config, overrides)
     check_positives(content)
     check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
-    check_sampler_call(resolve(content["sampler"]["_target_"]))
+    check_sampler_call(with_values(content["sampler"]))
     check_optimizer(config)
     check_selection(config)
     check_devices(config.trainer)
+
+
+def with_values(node: Content) -> Callable[..., object]:
+    """The class or function of a node, with the values of the node as its arguments."""
+    values = {name: value for name, value in node.items() if name not in RESERVED}
+    return partial(resolve(node["_target_"]), *node.get("_args_", ()), **values)
 
 
 def replace_old_targets(config: DictConfig) -> None:

@@ -36,19 +36,25 @@ class SeededBatches(Sampler[list[SeededIndex]]):
         seed: the seed of the run.
         rank: rank of this process, which gets its part of every batch.
         world_size: number of processes; their parts have equal sizes.
+        num_views: how often each image occurs, with an augmentation each.
     """
 
     def __init__(
-        self, sampler: BatchSampler, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        sampler: BatchSampler,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        num_views: int = 1,
     ) -> None:
-        self.sampler, self.seed = sampler, seed
+        self.sampler, self.seed, self.num_views = sampler, seed, num_views
         self.rank, self.world_size = rank, world_size
         self.epoch = self.start = 0
         self.keeps_images = False
         self._images: deque[list[int]] = deque()
 
     def next_images(self) -> list[int]:
-        """The images of the next batch, of all processes together."""
+        """The images of the next batch, of all processes together; each as often as it has views."""
         return self._images.popleft()
 
     def __len__(self) -> int:
@@ -61,11 +67,12 @@ class SeededBatches(Sampler[list[SeededIndex]]):
         drawn = 0
         for number, batch in enumerate(self.sampler):  # type: ignore[arg-type, var-annotated]
             drawn = number + 1
-            seeds = rng.integers(2**63, size=len(batch)).tolist()
+            views = [index for index in batch for _ in range(self.num_views)]
+            seeds = rng.integers(2**63, size=len(views)).tolist()
             if number >= self.start:
                 if self.keeps_images:
-                    self._images.append(list(batch))
-                yield self._own_part(list(zip(batch, seeds, strict=True)))
+                    self._images.append(views)
+                yield self._own_part(list(zip(views, seeds, strict=True)))
 
         if drawn != len(self.sampler):  # otherwise the epochs would shift
             raise ComponentError(

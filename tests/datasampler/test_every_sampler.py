@@ -6,20 +6,23 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from core.types import BatchSampler
 from engine.contracts import check_sampler, check_sampler_call
 from tests.configured import choices, composed
+from tests.samplers import build_sampler
 
-LABELS = np.repeat(np.arange(70), 12)
+LABELS = np.repeat(np.arange(105), 12)
 every_sampler = pytest.mark.parametrize("choice", choices("sampler"))
 
 
+def node(choice: str, seed: int = 0) -> DictConfig:
+    return composed(f"sampler={choice}", f"seed={seed}").sampler
+
+
 def build(choice: str, seed: int = 0) -> BatchSampler:
-    sampler: BatchSampler = instantiate(composed(f"sampler={choice}", f"seed={seed}").sampler)(
-        labels=LABELS
-    )
-    return sampler
+    return build_sampler(node(choice, seed), LABELS)
 
 
 def epoch(sampler: BatchSampler, number: int) -> list[list[int]]:
@@ -29,9 +32,8 @@ def epoch(sampler: BatchSampler, number: int) -> list[list[int]]:
 
 @every_sampler
 def test_a_run_accepts_it(choice: str) -> None:
-    sampler = build(choice)
-    check_sampler_call(type(sampler))
-    check_sampler(sampler, len(LABELS))
+    check_sampler_call(instantiate(node(choice)))
+    check_sampler(build(choice), len(LABELS))
 
 
 @every_sampler

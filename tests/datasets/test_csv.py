@@ -55,3 +55,18 @@ def test_a_table_moves_with_its_images(cub200_tree: Path) -> None:
     moved = folder.rename(cub200_tree / "moved")
     expected = table.assign(path=table["path"].str.replace("/CUB_200_2011/", "/moved/"))
     same(csv(str(moved / "birds.csv")), expected)
+
+
+def test_training_rows_keep_their_streams_and_are_both_without_any(tmp_path: Path) -> None:
+    table = digits()
+    train = table["split"] == "train"
+    table["is_query"] = ~train | (table.index % 3 == 0)
+    table["is_gallery"] = ~train | (table.index % 3 == 1)
+    write_csv(table, tmp_path / "streams.csv")
+    read = csv(str(tmp_path / "streams.csv"))
+    neither = train & (table.index % 3 == 2)
+    assert (read["is_query"] == table["is_query"] | neither).all()
+    assert (read["is_gallery"] == table["is_gallery"] | neither).all()
+    table.loc[train, ["is_query", "is_gallery"]] = [True, False]  # as if there were one stream
+    write_csv(table, tmp_path / "one.csv")
+    assert csv(str(tmp_path / "one.csv")).loc[train, ["is_query", "is_gallery"]].all(axis=None)

@@ -111,9 +111,10 @@ def test_what_a_sampler_lacks_is_named(sampler: object, message: str) -> None:
 
 def test_samplers_of_the_project_and_arrays_are_right() -> None:
     labels = np.arange(100) // 10
-    for sampler in (ClassRandom(labels, 20, 4, seed=0), Random(labels, 20, seed=0)):
-        check_sampler(sampler, 100)
-        check_sampler_call(type(sampler))
+    class_random = partial(ClassRandom, batch_size=20, samples_per_class=4, seed=0)
+    for factory in (class_random, partial(Random, batch_size=20, seed=0)):
+        check_sampler_call(factory)
+        check_sampler(factory(labels=labels), 100)
     check_sampler(Sampler([np.arange(5)]), 100)
     check_sampler_call(lambda **_values: None)
 
