@@ -54,7 +54,7 @@ def test_a_sampler_receives_each_input_that_it_names(train: Images) -> None:
     check_sampler_call(everything)
     given = sampler_inputs(everything, train)
     assert set(given) == set(SAMPLER_INPUTS)
-    assert given["categories"] == [f"category {label % 3}" for label in LABELS]
+    assert given["categories"] == [f"category {label % 4}" for label in LABELS]
     assert given["paths"] == [f"{index}.png" for index in range(5)]
     assert np.asarray(given["is_query"]).tolist() == [True, False, True, True, True]
     assert np.asarray(given["is_gallery"]).tolist() == [False, True, True, True, True]
