@@ -57,40 +57,8 @@ class ClassRandom(Sampler[list[int]]):
             classes = rng.choice(len(self.images), self.classes_per_batch, replace=self.replacement)
             yield self._draw(rng, classes).ravel().tolist()
 
-<<<<<<< HEAD
-    def _draw(self, rng: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
-        """Draws K indices (P, K) below `sizes` (P,)."""
-        if self.replacement:
-            return rng.integers(sizes[:, None], size=(len(sizes), self.samples_per_class))
-        return distinct(rng, sizes, self.samples_per_class)
-
-
-def distinct(
-    rng: np.random.Generator, sizes: np.ndarray, count: int, first: np.ndarray | None = None
-) -> np.ndarray:
-    """Draws `count` distinct numbers below each size, (rows, count); a smaller size repeats them.
-
-    The j-th draw chooses one of the `size - j` remaining numbers by skipping those already drawn.
-
-    Args:
-        rng: the random numbers.
-        sizes: one size for each row.
-        count: numbers per row.
-        first: the first number of each row, if it is given and not drawn.
-    """
-    picks = np.empty((len(sizes), 0), int) if first is None else first[:, None]
-    for taken in range(picks.shape[1], count):
-        pick = rng.integers(np.maximum(sizes - taken, 1))
-        for earlier in np.sort(picks, axis=1).T:
-            pick += pick >= earlier
-        picks = np.column_stack([picks, pick])
-    return np.take_along_axis(picks, np.arange(count) % sizes[:, None], axis=1)
-=======
     def _draw(self, rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
         """Draws K images of each of the classes (P,), (P, K)."""
-        if not self.replacement:
-            return self.images.draw(rng, classes, self.samples_per_class)
-        sizes = self.images.sizes[classes][:, None]
-        picks = rng.integers(sizes, size=(len(classes), self.samples_per_class))
-        return self.images.at(classes, picks)
->>>>>>> h4
+        if self.replacement:
+            return self.images.draw_with_replacement(rng, classes, self.samples_per_class)
+        return self.images.draw(rng, classes, self.samples_per_class)

@@ -58,7 +58,7 @@ class GreedyClassCoreset(EmbeddingSampler):
         columns = np.arange(sizes.max())
         valid = torch.from_numpy(columns < sizes[:, None]).to(embeddings.device)
         starts = self.images.starts[classes][:, None]
-        images = self.images.by_class[starts + np.minimum(columns, sizes[:, None] - 1)]
+        images = self.images.by_group[starts + np.minimum(columns, sizes[:, None] - 1)]
         selected = farthest_first(
             embeddings[torch.from_numpy(images)],
             valid,

@@ -78,9 +78,7 @@ class GreedyCoreset(EmbeddingSampler):
             torch.minimum,
             self._softened(rng, points) if self.softened else farthest,
         )
-        return self.images.complete(
-            rng, images[selected.cpu()], self.samples_per_class, self.replacement
-        )
+        return self.complete(rng, images[selected.cpu()])
 
     def _softened(
         self, rng: np.random.Generator, points: Tensor

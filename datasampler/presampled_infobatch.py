@@ -78,8 +78,7 @@ class PresampledInfobatch(EmbeddingSampler):
         order = order_of_ends(weights, torch.from_numpy(noise).to(weights.device)).cpu().numpy()
         if not self.replacement:
             order = first_of_each_class(order, classes)
-        points = images[order[: self.classes_per_batch]]
-        return self.images.complete(rng, points, self.samples_per_class, self.replacement)
+        return self.complete(rng, images[order[: self.classes_per_batch]])
 
     def _log_weights(self, embeddings: Embeddings, classes: Tensor) -> Tensor:
         """-log q of the distances of all pairs, (M, M); -inf for two images of a class."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
+from core.grouping import distinct
 from core.ranges import PositiveInt, Seed
-from datasampler.class_random import distinct
 
 
 class TwoStream(Sampler[list[int]]):

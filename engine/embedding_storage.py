@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.types import BatchSampler
 from datasampler.planning.stored_embeddings import StoredEmbeddings
 from engine.checkpoint import Stateful
 from engine.data.loader import SeededBatches
@@ -18,7 +17,7 @@ class EmbeddingStorage:
 
     Args:
         stored: the stored embeddings, which the sampler reads.
-        batches: knows the images of each batch.
+        batches: tells the images of each batch.
         embed: embeds all training images in their order with the transform of the evaluation.
     """
 
@@ -53,10 +52,10 @@ class NoStorage:
 
 
 def storage_of(
-    sampler: BatchSampler, batches: SeededBatches, embed: Callable[[], Tensor], device: torch.device
+    batches: SeededBatches, embed: Callable[[], Tensor], device: torch.device
 ) -> EmbeddingStorage | NoStorage:
     """The embedding storage of a sampler that has the attribute `storage`, else none."""
-    stored = getattr(sampler, "storage", None)
+    stored = getattr(batches.sampler, "storage", None)
     if stored is None:
         return NoStorage()
     stored.device = device

@@ -9,10 +9,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from lightning_fabric import Fabric, seed_everything
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 
 from core.files import write_text_atomically
 from core.types import BatchSampler
 from datasets.images import Images
+from datasets.table import Table
 from engine.build import (
     build_backbone,
     build_fabric,
@@ -22,14 +24,22 @@ from engine.build import (
     load_table,
     sampler_of,
     shutdown,
+    splits_of,
 )
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
-from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
+from engine.data.image_source import (
+    SourceConfig,
+    open_or_build_cache,
+    select_source,
+    source_of,
+)
 from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.embed_split import embed_split
+from engine.embedding_storage import storage_of
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import measure
@@ -96,6 +106,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     batches = SeededBatches(
         sampler, config.seed, fabric.global_rank, fabric.world_size, learner.method.num_views
     )
+    embed_training_images = partial(embed_for_sampler, config, table, fabric, learner.model, source)
     checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
     with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
         Trainer(
@@ -106,9 +117,20 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
             feedback=feedback,
             schedule=schedule,
             checkpoints=checkpoints,
+            storage=storage_of(batches, embed_training_images, fabric.device),
             writer=writer,
         ).fit()
     shutdown(fabric)
+
+
+def embed_for_sampler(
+    config: DictConfig, table: Table, fabric: Fabric, model: nn.Module, source: SourceConfig
+) -> Tensor:
+    """Embeddings of all training images, in their order, with the transform of the evaluation."""
+    images = splits_of(table, ["train"], instantiate(config.transform).eval)["train"]
+    select_source(source, images)
+    batch_size, workers = config.evaluation.batch_size, source.num_workers
+    return embed_split(fabric, model, images, batch_size, workers).embeddings
 
 
 def with_parts(directions: Directions, parts: Collection[str]) -> Directions:

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from hydra.utils import instantiate
 from numpy.typing import ArrayLike
 from omegaconf import DictConfig
@@ -20,21 +21,26 @@ CATEGORIES = 4
 
 
 def training_images(labels: ArrayLike) -> Images:
-    """Training images of these labels in four categories; their files do not exist."""
+    """Training images of these labels in four categories and two streams, without files."""
     labels = np.asarray(labels)
     table = make_table(
         [f"{index}.png" for index in range(len(labels))],
         labels,
         "train",
         category=[f"category {label % CATEGORIES}" for label in labels],
+        is_query=np.arange(len(labels)) % 2 == 0,
+        is_gallery=np.arange(len(labels)) % 2 == 1,
     )
     return Images(table, Transform())
 
 
 def build_sampler(node: DictConfig, labels: ArrayLike) -> BatchSampler:
-    """Build the sampler of a configuration."""
+    """Build the sampler of a configuration; its stored embeddings, if it has any, are noise."""
     factory = instantiate(node)
     sampler: BatchSampler = factory(**sampler_inputs(factory, training_images(labels)))
+    if hasattr(sampler, "storage"):
+        noise = np.random.default_rng(0).standard_normal((len(np.asarray(labels)), 8))
+        sampler.storage.fill(torch.from_numpy(noise))
     return sampler
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datasampler.planning.class_images import ClassImages
+from core.grouping import Grouping, distinct
 
 
 class CandidateBatches(NamedTuple):
@@ -25,7 +25,7 @@ def check_candidates(size: int, batch_size: int, number: int) -> None:
 
 def draw_candidates(
     rng: np.random.Generator,
-    images: ClassImages,
+    images: Grouping,
     size: int,
     number: int,
     classes_per_batch: int,
@@ -49,24 +49,24 @@ def draw_candidates(
             drawn with replacement.
     """
     big = _big_batch(rng, images, size // samples_per_class, samples_per_class, replacement)
-    within = ClassImages(images.codes[big])
+    within = Grouping(images.codes[big])
     num_classes = len(within.sizes)
     if replacement:
         classes = rng.integers(num_classes, size=(number, classes_per_batch))
     else:
         order = rng.random((number, num_classes)).argsort(axis=1)
         classes = order[:, :classes_per_batch]
-    places = within.draw(rng, classes.ravel(), samples_per_class)
-    return CandidateBatches(big, places.reshape(number, -1))
+    picks = distinct(rng, within.sizes[classes.ravel()], samples_per_class)
+    return CandidateBatches(big, within.at(classes.ravel(), picks).reshape(number, -1))
 
 
 def _big_batch(
-    rng: np.random.Generator, images: ClassImages, groups: int, count: int, replacement: bool
+    rng: np.random.Generator, images: Grouping, groups: int, count: int, replacement: bool
 ) -> np.ndarray:
     num_classes = len(images.sizes)
     if replacement:
         classes = rng.integers(num_classes, size=groups)
-        return images.draw(rng, classes, count, replacement=True).ravel()
+        return images.draw_with_replacement(rng, classes, count).ravel()
     rounds = -(-groups // num_classes)
     classes = rng.permutation(num_classes)[:groups]
     drawn = images.draw(rng, classes, rounds * count).reshape(len(classes), rounds, count)

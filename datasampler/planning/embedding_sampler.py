@@ -1,6 +1,5 @@
 """The base of the samplers that plan their batches from stored embeddings."""
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +10,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from core.grouping import Grouping
 from core.ranges import PositiveInt, Seed
 from core.types import Embeddings
-from datasampler.planning.class_images import ClassImages
 from datasampler.planning.stored_embeddings import StoredEmbeddings
-
-log = logging.getLogger(__name__)
 
 PLAN = 2  # separates these random numbers from those of augmentations
 
@@ -49,25 +46,25 @@ class EmbeddingSampler(Sampler[list[int]], ABC):
         storage: StoredEmbeddings | None = None,
         replacement: bool = False,
     ) -> None:
-        if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:
-            raise ValueError(f"{batch_size=} must be a positive multiple of {samples_per_class=}")
-        self.images = ClassImages(labels)
-        sizes = self.images.sizes
-        self.classes_per_batch = batch_size // samples_per_class
-        if not replacement and self.classes_per_batch > len(sizes):
-            raise ValueError(
-                f"{batch_size=} with {samples_per_class=} needs {self.classes_per_batch} classes, "
-                f"there are {len(sizes)}"
-            )
+        self.images = Grouping(labels)
+        self.classes_per_batch = self.images.per_batch(batch_size, samples_per_class, replacement)
         self.batch_size, self.samples_per_class = batch_size, samples_per_class
         self.seed, self.replacement, self.epoch = seed, replacement, 0
         self.storage = StoredEmbeddings() if storage is None else storage
-        if (short := int((sizes < samples_per_class).sum())) and not replacement:
-            log.warning("classes of fewer than %d images repeat some: %d", samples_per_class, short)
+        if not replacement:
+            self.images.warn_of_repeats(samples_per_class)
 
     @abstractmethod
     def plan(self, embeddings: Embeddings, rng: np.random.Generator) -> np.ndarray:
         """The images of one batch, (P, K) or (B,), from the embeddings of all images, (S, D)."""
+
+    def complete(self, rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+        """Add K - 1 images of its class to each point of a batch, (P,) -> (P, K)."""
+        if not self.replacement:
+            return self.images.complete(rng, points, self.samples_per_class)
+        classes = self.images.codes[points]
+        others = self.images.draw_with_replacement(rng, classes, self.samples_per_class - 1)
+        return np.column_stack([points, others])
 
     @property
     def num_images(self) -> int:

@@ -54,7 +54,7 @@ class SeededBatches(Sampler[list[SeededIndex]]):
         self._images: deque[list[int]] = deque()
 
     def next_images(self) -> list[int]:
-        """The images of the next batch, of all processes together; each as often as it has views."""
+        """The images of the next batch of all processes; each as often as it has views."""
         return self._images.popleft()
 
     def __len__(self) -> int:
