@@ -83,7 +83,7 @@ class D2Coreset(EmbeddingSampler):
             torch.add,
             self._drawn(gaussian_log_density(points), torch.from_numpy(noise).to(points.device)),
         )
-        return self.complete(rng, images[selected.cpu()])
+        return self.complete(rng, images[selected.cpu().numpy()])
 
     def _drawn(self, density: Tensor, noise: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         """Draws the next point; the largest log-probability plus Gumbel noise is an exact draw."""

@@ -78,7 +78,7 @@ class GreedyCoreset(EmbeddingSampler):
             torch.minimum,
             self._softened(rng, points) if self.softened else farthest,
         )
-        return self.complete(rng, images[selected.cpu()])
+        return self.complete(rng, images[selected.cpu().numpy()])
 
     def _softened(
         self, rng: np.random.Generator, points: Tensor

@@ -108,6 +108,8 @@ class StoredEmbeddings:
 
     def update(self, images: Sequence[int], embeddings: Embeddings) -> None:
         """Takes the embeddings (N, D) of the training images of one step; next epoch sees them."""
+        if len(images) != len(embeddings):
+            raise ValueError(f"{len(embeddings)} embeddings of {len(images)} images")
         if not self.keeps_steps:
             return
         if self._pending is None:
