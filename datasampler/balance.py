@@ -18,9 +18,11 @@ class Balance(Sampler[list[int]]):
     distinct; a class of fewer than K images repeats its images, equally often up to one. Epoch e
     depends only on (seed, e).
 
-    It is the BalanceSampler of open-metric-learning, and the class-unique sampler of
-    Ermolov et al. 2022 (Hyp-ViT) and Kim et al. 2023 (HIER), which draw the images of a batch with
-    replacement if the class has fewer than K.
+    Differences:
+        open-metric-learning: `BalanceSampler` draws a class that is too small with replacement,
+            after each of its images once.
+        Hyp-ViT: Ermolov et al., CVPR 2022, draw all K images with replacement if the class has
+            fewer, and from a generator without a seed.
 
     Args:
         labels: class of every training image, (S,).

@@ -1,4 +1,4 @@
-"""Batches of several categories, each with several classes; open-metric-learning."""
+"""Several classes of several categories, as in open-metric-learning's `CategoryBalanceSampler`."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ class CategoryBalance(Sampler[list[int]]):
     K images repeats its images, equally often up to one. The batches are drawn independently of one
     another, ⌈C / L⌉ in an epoch of C classes. Epoch e depends only on (seed, e).
 
-    It is the CategoryBalanceSampler of open-metric-learning, where G, L and K are n_categories,
-    n_labels and n_instances, `weighted` is weight_categories and `repeat_classes` is
-    resample_labels. There a class that is too small is drawn with replacement after each of its
-    images was drawn once.
+    Differences:
+        open-metric-learning: G, L and K are the arguments `n_categories`, `n_labels` and
+            `n_instances`, `weighted` is `weight_categories`, `repeat_classes` is `resample_labels`.
+            What is too small is drawn with replacement, after each of its members once.
 
     Args:
         labels: class of every training image, (S,).

@@ -1,4 +1,4 @@
-"""Batches of P classes x K images, which most losses of deep metric learning need."""
+"""P classes x K images: Roth et al. 2020, https://arxiv.org/abs/2002.08473."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,12 @@ class ClassRandom(Sampler[list[int]]):
     The classes and the images of a batch are distinct; only a class of fewer than K images repeats
     its images, equally often up to one. Epoch e depends only on (seed, e).
 
-    Roth et al. 2020 draw both with replacement: about 5 % of the positive pairs of their CUB200
-    runs are an image with itself. `replacement` reproduces that.
+    Differences:
+        Roth et al. 2020: draw both with replacement, `replacement=True`; about 5 % of the positive
+            pairs of their CUB200 runs are an image with itself.
+        pytorch-metric-learning: `MPerClassSampler` with a batch size draws all K images with
+            replacement if the class has fewer. Its `length_before_new_iter` is the number of images
+            between two evaluations, `trainer.evaluate_every_iterations` batches in a run.
 
     Args:
         labels: class of every training image, (S,).

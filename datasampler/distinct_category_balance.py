@@ -1,4 +1,4 @@
-"""Batches of several categories, in which each class has its turn; open-metric-learning."""
+"""Each class in its turn, as in open-metric-learning's `DistinctCategoryBalanceSampler`."""
 
 from collections.abc import Iterator
 
@@ -22,9 +22,10 @@ class DistinctCategoryBalance(Sampler[list[int]]):
     have any left, all classes count as not drawn again, as they do at the start of an epoch. Epoch
     e depends only on (seed, e).
 
-    It is the DistinctCategoryBalanceSampler of open-metric-learning, where G, L and K are
-    n_categories, n_labels and n_instances, and `epoch_length` is epoch_size. There a class that is
-    too small is drawn with replacement after each of its images was drawn once.
+    Differences:
+        open-metric-learning: G, L and K are the arguments `n_categories`, `n_labels` and
+            `n_instances`, `epoch_length` is `epoch_size`. A class that is too small is drawn with
+            replacement, after each of its images once.
 
     Args:
         labels: class of every training image, (S,).
@@ -72,12 +73,12 @@ class DistinctCategoryBalance(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        turns: list[Turns] = []
+        queues: list[Queue] = []
         for _ in range(len(self)):
-            left = [turn for turn in turns if turn.left]
+            left = [queue for queue in queues if queue.left]
             if len(left) < self.categories_per_batch:
-                turns = left = [
-                    Turns(rng, self.classes.members(category))
+                queues = left = [
+                    Queue(rng, self.classes.members(category))
                     for category in range(len(self.classes))
                 ]
             chosen = rng.choice(len(left), self.categories_per_batch, replace=False)
@@ -86,8 +87,8 @@ class DistinctCategoryBalance(Sampler[list[int]]):
             yield drawn.ravel().tolist()
 
 
-class Turns:
-    """Turns: the classes of a category in random order, so that each is drawn before any again."""
+class Queue:
+    """Queue: the classes of a category in random order; each is drawn before any is drawn again."""
 
     def __init__(self, rng: np.random.Generator, classes: np.ndarray) -> None:
         self.order, self.used = rng.permutation(classes), 0

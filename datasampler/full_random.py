@@ -17,11 +17,15 @@ class FullRandom(Sampler[list[int]]):
     `uniform_over` says how the B - 1 images are drawn:
 
         classes  a class, all equally likely, then one of its images; both with replacement. The
-                 last image may be the one whose class it shares. This is the published sampler.
+                 last image may be the one whose class it shares.
         images   distinct images, all equally likely. The last one is another image of the class, if
                  possible one that is not in the batch; it is the same only if there is no other.
 
     An epoch has max(1, ⌊S / B⌋) batches. Epoch e depends only on (seed, e).
+
+    Differences:
+        Roth et al. 2020: `uniform_over="classes"` is what their code does, `"images"` what the
+            name says.
 
     Args:
         labels: class of every training image, (S,).

@@ -30,9 +30,11 @@ class Hierarchical(Sampler[list[int]]):
     With `samples_per_class=all` a batch has whole classes, in random order, as far as they fit; the
     first that did not fit fills the remaining places with some of its images.
 
-    HierarchicalSampler of pytorch-metric-learning, whose arguments are batches_per_super_tuple and
-    super_classes_per_batch, yields a smaller batch where a category has too few classes, or where
-    no other whole class fits.
+    Differences:
+        pytorch-metric-learning: `HierarchicalSampler`, with the arguments `batches_per_super_tuple`
+            and `super_classes_per_batch`, yields smaller batches where a category has too few
+            classes or no other whole class fits, and draws all K images with replacement if the
+            class has fewer.
 
     Args:
         labels: class of every training image, (S,).

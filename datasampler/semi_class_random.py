@@ -18,8 +18,9 @@ class SemiClassRandom(Sampler[list[int]]):
     are drawn of it: then it repeats them, equally often up to one. An epoch has max(1, ⌊S / B⌋)
     batches. Epoch e depends only on (seed, e).
 
-    The code of Roth et al. 2020 draws with replacement, so that a pair may be one image twice;
-    `replacement` reproduces that.
+    Differences:
+        Roth et al. 2020: their code draws with replacement, `replacement=True`, so that a pair may
+            be one image twice. None of their runs uses it.
 
     Args:
         labels: class of every training image, (S,).

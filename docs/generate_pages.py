@@ -1,7 +1,7 @@
 """Makes the pages of the site that come from the source, and the navigation: a hook of mkdocs.
 
-One page for each file of conf/loss, conf/batchminer and conf/metric, one for each module of the
-API; the definitions themselves are rendered by mkdocstrings from the docstrings.
+One page for each file of conf/loss, conf/batchminer, conf/sampler and conf/metric, one for each
+module of the API; the definitions themselves are rendered by mkdocstrings from the docstrings.
 """
 
 from collections.abc import Iterator
@@ -62,6 +62,16 @@ their indices. Each loss names a default miner, which the command line overrides
 `batchminer=none` a loss sees every tuple of the batch.""",
     ),
     Group(
+        "sampler",
+        "samplers",
+        "Samplers",
+        """\
+`sampler=balance` chooses the sampler and `sampler.batch_size=112` changes one of its numbers. A
+sampler draws the batches, which are lists of image indices. An epoch does not depend on the number
+of devices or workers, nor on interruptions. Some samplers need the super-class of each image, the
+column `category` of the [dataset](../data.md).""",
+    ),
+    Group(
         "metric",
         "metrics",
         "Metrics",
@@ -86,7 +96,12 @@ PACKAGES = {  # package -> what it holds
     "reporting": "Tables, statistics and figures of many runs",
     "benchmarks": "Speed and memory beside other implementations",
 }
-PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
+PAGES_OF = {
+    "criteria": "losses",
+    "batch_mining": "miners",
+    "datasampler": "samplers",
+    "evaluation": "metrics",
+}
 API = "api"
 WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
 FIGURES = "results/omniglot/figures"
@@ -119,7 +134,8 @@ def pages() -> dict[str, str]:
 def index(group: Group) -> str:
     """One row for each choice."""
     heads, rows = ["name", "what it does"], []
-    heads += {"loss": ["default miner", "source"], "batchminer": ["source"]}.get(group.group, [])
+    heads += ["default miner"] if group.group == "loss" else []
+    heads += ["source"] if group.group != "metric" else []
     for choice in choices(group.group):
         row = [link(choice), escaped(choice.summary)]
         row += [f"`{choice.default_miner}`"] if group.group == "loss" else []
@@ -154,6 +170,8 @@ def commands(choice: Choice) -> str:
     if choice.group == "metric":
         beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch
         return f"{run} metric=[{beside}{choice.name}]"
+    if choice.group == "sampler":  # the smallest dataset with categories and many classes
+        return f"python main.py dataset=omniglot_small sampler={choice.name}"
     if choice.group == "batchminer":
         loss = "triplet" if choice.name != "multisimilarity" else "multisimilarity"
         return f"{run} loss={loss} batchminer={choice.name}"
@@ -167,6 +185,8 @@ def python_use(choice: Choice) -> str:
     """The lines that use it without the configuration, where plain numbers build it."""
     if not is_owner(choice):
         return ""
+    if choice.group == "sampler":
+        return sampler_use(choice)
     module, _, name = choice.targets[0].rpartition(".")
     sizes = {"num_classes": "num_classes=100", "embedding_dim": "embedding_dim=128"}
     required = required_arguments(choice.targets[0])
@@ -179,6 +199,28 @@ def python_use(choice: Choice) -> str:
         else ("miner = {}\nloss(embeddings, labels, miner(embeddings, labels))")
     )
     return f"```python\nfrom {module} import {name}\n\n{use.format(call)}\n```"
+
+
+def sampler_use(choice: Choice) -> str:
+    """The lines that use a sampler in a training loop of one's own."""
+    module, _, name = choice.targets[0].rpartition(".")
+    values = {"seed": "0"} | {
+        key: repr(value) for key, value in choice.content.items() if key != "seed"
+    }
+    arguments = [
+        f"{argument}={values[argument]}" if argument in values else argument
+        for argument in required_arguments(choice.targets[0])
+    ]
+    return f"""\
+```python
+from torch.utils.data import DataLoader
+
+from {module} import {name}
+
+sampler = {name}({", ".join(arguments)})
+loader = DataLoader(images, batch_sampler=sampler)
+sampler.set_epoch(epoch)  # before each epoch
+```"""
 
 
 def numbers(choice: Choice) -> str:
@@ -208,7 +250,7 @@ def differences_page() -> str:
     """Everything that other code computes under the same name, on one page."""
     rows = [
         [f"[{choice.name}](../{folder}/{choice.name}.md)", who, escaped(what)]
-        for group, folder in (("loss", "losses"), ("batchminer", "miners"))
+        for group, folder, *_ in GROUPS
         for choice in choices(group)
         if is_owner(choice)
         for target in choice.targets
@@ -220,7 +262,7 @@ def differences_page() -> str:
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
-            table(["loss or miner", "who", "difference"], rows),
+            table(["loss, miner or sampler", "who", "difference"], rows),
         ]
     )
 
