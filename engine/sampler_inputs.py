@@ -36,8 +36,9 @@ def sampler_inputs(factory: Callable[..., object], train: Images) -> dict[str, o
     if "categories" in names and (missing := train.categories.count("")):
         if parameters["categories"].default is inspect.Parameter.empty:
             raise DatasetError(
-                f"sampler {factory_name(factory)}: needs the category of every training image; "
-                f"{missing} of {len(train)} have none in the column category of the dataset"
+                f"sampler {factory_name(factory)}: needs the category of every training image, and "
+                f"{missing} of {len(train)} have none; choose a dataset whose column category has "
+                "the super-classes, or another sampler"
             )
         names.remove("categories")
     return {name: getattr(train, name) for name in names}

@@ -69,7 +69,7 @@ def test_a_dataset_without_categories_is_one_line(train: Images) -> None:
     train.categories[3] = train.categories[4] = ""
     with pytest.raises(
         DatasetError,
-        match="sampler everything: needs the category of every training image; 2 of 5 have none",
+        match="sampler everything: needs the category of every training image, and 2 of 5 have none;",
     ) as error:
         sampler_inputs(partial(everything, paths=[]), train)
     assert "\n" not in str(error.value)
