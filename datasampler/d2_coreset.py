@@ -43,12 +43,16 @@ class D2Coreset(EmbeddingSampler):
             they were selected from, so that they are random images.
 
     Args:
-        labels, batch_size, samples_per_class, seed, storage: see `EmbeddingSampler`.
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1.
+        seed: of the draws; the global random state is not used.
         big_batch_size: M >= P, at most all images are taken; a fraction of all images if below 1.
         projection_dim: dimensions of a random Gaussian projection of the big batch, drawn for every
             batch; None uses the embeddings.
         power: λ >= 0; 0 draws by the density alone.
         replacement: see above.
+        storage: stored embeddings of the training images; None is `StoredEmbeddings()`.
     """
 
     def __init__(

@@ -30,12 +30,16 @@ class FIDMatch(EmbeddingSampler):
             with replacement, `replacement=True`; the released code ends in a NameError.
 
     Args:
-        labels, batch_size, samples_per_class, seed, storage: see `EmbeddingSampler`.
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1.
+        seed: of the draws; the global random state is not used.
         big_batch_size: M, at least `batch_size`.
         num_candidates: T.
         projection_dim: dimensions of a random Gaussian projection of the big batch, drawn for every
             batch; None uses the embeddings.
         replacement: see above.
+        storage: stored embeddings of the training images; None is `StoredEmbeddings()`.
     """
 
     def __init__(

@@ -29,8 +29,12 @@ class GreedyClassCoreset(EmbeddingSampler):
             images repeats the first of them; no entry point of the released code uses it.
 
     Args:
-        labels, batch_size, samples_per_class, seed, storage: see `EmbeddingSampler`.
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1.
+        seed: of the draws; the global random state is not used.
         replacement: whether a batch may contain a class several times.
+        storage: stored embeddings of the training images; None is `StoredEmbeddings()`.
     """
 
     def __init__(

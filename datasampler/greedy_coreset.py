@@ -39,13 +39,17 @@ class GreedyCoreset(EmbeddingSampler):
         Roth et al., `greedy_semi_class_coreset`: see the YAML of that name.
 
     Args:
-        labels, batch_size, samples_per_class, seed, storage: see `EmbeddingSampler`.
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1.
+        seed: of the draws; the global random state is not used.
         big_batch_size: M >= P, at most all images are taken; a fraction of all images if below 1.
         projection_dim: dimensions of a random Gaussian projection of the big batch, drawn for every
             batch; None uses the embeddings.
         softened: whether the next point is a random one of those whose distance is at or above the
             97th percentile of the eligible points.
         replacement: see above.
+        storage: stored embeddings of the training images; None is `StoredEmbeddings()`.
     """
 
     def __init__(

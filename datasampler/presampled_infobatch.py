@@ -40,12 +40,16 @@ class PresampledInfobatch(EmbeddingSampler):
             uses it.
 
     Args:
-        labels, batch_size, samples_per_class, seed, storage: see `EmbeddingSampler`.
+        labels: class of every training image, (S,).
+        batch_size: images per batch, a multiple of `samples_per_class`.
+        samples_per_class: K >= 1.
+        seed: of the draws; the global random state is not used.
         big_batch_size: M >= P, at most all images are taken; a fraction of all images if below 1.
             Memory and time grow with M².
         lower_cutoff: Euclidean distance of unit vectors; smaller ones count as this one.
         upper_cutoff: the same; larger ones count as this one. Below 2, where 1 / q is infinite.
         replacement: see above.
+        storage: stored embeddings of the training images; None is `StoredEmbeddings()`.
     """
 
     def __init__(
