@@ -87,7 +87,9 @@ their indices. Each loss names a default miner, which the command line overrides
 `sampler=balance` chooses the sampler and `sampler.batch_size=112` changes one of its numbers. A
 sampler draws the batches, which are lists of image indices. An epoch does not depend on the number
 of devices or workers, nor on interruptions. Some samplers need the super-class of each image, the
-column `category` of the [dataset](../data.md).""",
+column `category` of the [dataset](../data.md). Others plan their batches from stored embeddings of
+the training images; `sampler.storage.update` and `sampler.storage.refresh_every` say when these
+change.""",
     ),
     Group(
         "metric",
@@ -245,22 +247,33 @@ def sampler_use(choice: Choice) -> str:
     """The lines that use a sampler in a training loop of one's own."""
     module, _, name = choice.targets[0].rpartition(".")
     values = {"seed": "0"} | {
-        key: repr(value) for key, value in choice.content.items() if key != "seed"
+        key: repr(value) for key, value in choice.content.items() if "${" not in str(value)
     }
     arguments = [
         f"{argument}={values[argument]}" if argument in values else argument
         for argument in required_arguments(choice.targets[0])
     ]
-    return f"""\
-```python
-from torch.utils.data import DataLoader
+    lines = [
+        "from torch.utils.data import DataLoader",
+        "",
+        f"from {module} import {name}",
+        "",
+        f"sampler = {name}({', '.join(arguments)})",
+        "loader = DataLoader(images, batch_sampler=sampler)",
+        *storage_use(choice),
+        "sampler.set_epoch(epoch)  # before each epoch",
+    ]
+    return "\n".join(["```python", *lines, "```"])
 
-from {module} import {name}
 
-sampler = {name}({", ".join(arguments)})
-loader = DataLoader(images, batch_sampler=sampler)
-sampler.set_epoch(epoch)  # before each epoch
-```"""
+def storage_use(choice: Choice) -> list[str]:
+    """The lines that keep the stored embeddings of a sampler up to date, if it has any."""
+    if "storage" not in choice.content:
+        return []
+    return [
+        "sampler.storage.fill(embeddings)  # of all training images in their order, once",
+        "sampler.storage.update(indices, embeddings)  # of a batch, after each step",
+    ]
 
 
 def numbers(choice: Choice) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from engine.checkpoint import Checkpoints, Position, Stateful
 from engine.data.loader import SeededBatches
 from engine.data.prefetch import Batch
-from engine.hooks.run_hooks import OnEmbedded, Results, RunHooks
+from engine.embedding_storage import EmbeddingStorage, NoStorage
+from engine.hooks.run_hooks import Measure, RunHooks
 from engine.learner import Learner
 from engine.metric_accumulator import HINT, TrainingError
 from engine.run_writer import NullWriter, RunWriter
@@ -27,17 +28,19 @@ class Trainer:
         feedback: passes validation metrics to parts of the criterion, after each step.
         schedule: when to log, evaluate, save and stop.
         checkpoints: restores the last checkpoint.
+        storage: keeps the embeddings up to date from which the sampler plans its batches.
         writer: writes records and checkpoints in the first process, nothing in the others.
     """
 
     learner: Learner
     loader: Iterable[Batch]
     batches: SeededBatches
-    evaluate: Callable[[OnEmbedded], Results]
+    evaluate: Measure
     hooks: RunHooks
     feedback: Callable[[int], object]
     schedule: TrainingSchedule
     checkpoints: Checkpoints
+    storage: EmbeddingStorage | NoStorage
     writer: RunWriter | NullWriter
 
     def fit(self) -> None:
@@ -73,6 +76,10 @@ class Trainer:
         self.writer.resume(position)
         return position.step
 
+    def state(self) -> dict[str, Stateful]:
+        """The parts that a resumed run restores; those of a storage and of hooks if it has them."""
+        return {**self.learner.state(), **self.storage.state(), **self.hooks.state()}
+
     def evaluate_untrained(self) -> None:
         """Evaluate a run without training steps, unless it was evaluated before."""
         if not self.learner.fabric.broadcast(self.writer.evaluated):
@@ -92,13 +99,10 @@ class Trainer:
         measured = self.hooks.evaluated_model(metric)
         return parts if measured is None else {**parts, "model": measured}
 
-    def state(self) -> Mapping[str, Stateful]:
-        """The parts that a resumed run restores; those of hooks where the run has some."""
-        return {**self.learner.state(), **self.hooks.state()}
-
     def rest_of_epoch(self, step: int) -> Iterable[Batch]:
         """The batches of the current epoch that come after optimizer step `step`."""
         self.batches.epoch, self.batches.start = divmod(step, self.schedule.steps_per_epoch)
+        self.storage.begin_epoch(self.batches.epoch)
         self.learner.train_mode()
         return self.loader
 
@@ -113,6 +117,7 @@ class Trainer:
         except ValueError as error:
             raise TrainingError(f"step {step}: {error}; {HINT}") from error
         self.feedback(step)
+        self.storage.after_step(result.embeddings)
         return result
 
     def is_done(self, step: int) -> bool:

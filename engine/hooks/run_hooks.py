@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -20,7 +20,12 @@ from tracking.metrics_log import MetricsLog
 from tracking.summary import evaluations
 
 Results = dict[str, Any]
-OnEmbedded = Callable[[str, Images, Embedded], object]
+
+
+class Measure(Protocol):
+    """Embeds and evaluates the splits of a run, in all processes together."""
+
+    def __call__(self, *, on_embedded: Callable[[str, Images, Embedded], object]) -> Results: ...
 
 
 STOPPING = ("after_step", "after_epoch", "after_evaluation")  # methods that can stop a run
@@ -74,7 +79,7 @@ class RunHooks:
         """End, when the summary of the run is written."""
         self._call("at_end", self._at(step))
 
-    def evaluate(self, step: int, measure: Callable[[OnEmbedded], Results]) -> Results:
+    def evaluate(self, step: int, measure: Measure) -> Results:
         """Evaluate the weights in training, or those that a hook has instead or beside."""
         results = self._measure(step, measure, self.instead)
         for hook in self.beside:
@@ -139,14 +144,12 @@ class RunHooks:
     def _at(self, step: int) -> HookContext:
         return replace(self.context, step=step, epoch=self.schedule.epoch(step))
 
-    def _measure(
-        self, step: int, measure: Callable[[OnEmbedded], Results], hook: WeightsHook | None
-    ) -> Results:
+    def _measure(self, step: int, measure: Measure, hook: WeightsHook | None) -> Results:
         if hook is None:
-            return measure(partial(self._after_embedding, step, ""))
+            return measure(on_embedded=partial(self._after_embedding, step, ""))
         name = f"/{hook.name}" if hook.evaluated == "beside" else ""
         with exchanged(self.context.model, hook.copy):
-            return measure(partial(self._after_embedding, step, name))
+            return measure(on_embedded=partial(self._after_embedding, step, name))
 
     def _after_embedding(
         self, step: int, weights: str, split: str, images: Images, embedded: Embedded

@@ -191,7 +191,7 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused(tmp_path: Path) -> None:
 
 
 def measured(hooks: RunHooks, seen: list[Tensor]) -> dict[str, Any]:
-    def measure(_on_embedded: object) -> dict[str, Any]:
+    def measure(**_on_embedded: object) -> dict[str, Any]:
         seen.append(hooks.context.model.weight.detach().clone())  # type: ignore[union-attr]
         return {"test/recall@1": float(len(seen))}
 
