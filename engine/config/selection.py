@@ -86,7 +86,8 @@ def check_parts(config: DictConfig, parts: Collection[str]) -> None:
     hooks = build_hooks(config)
     metrics = metric_names(config) if has_parts(config) else []
     names = dict.fromkeys(config.trainer.storage_metrics, "trainer.storage_metrics")
-    names |= {one.metric: key for key, one in hooks.items() if isinstance(one, EarlyStopping)}
+    waits = {key: one for key, one in hooks.items() if isinstance(one, EarlyStopping)}
+    names |= {one.metric: f"{key}.metric" for key, one in waits.items()}
     for name, key in {**names, config.evaluation.select_on: "evaluation.select_on"}.items():
         part, _, metric = without_weights(name.partition("/")[2], hooks).partition("/")
         if part not in parts and _is_measured(metric, metrics):
