@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from lightning_fabric import Fabric, seed_everything
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from core.files import write_text_atomically
 from core.types import BatchSampler
@@ -90,7 +91,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         parts=learner.method.parts,
     )
     feedback = feedback_loop(
-        learner.criterion,
+        nn.ModuleList([learner.criterion, learner.method]),
         splits,
         measure_splits,
         directions,

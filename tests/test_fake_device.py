@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
+from lightning_fabric import Fabric
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
@@ -23,7 +24,9 @@ import core.kernels.inverse
 import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
+import engine.step
 import evaluation.embed
+from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
 from core.kernels.pack_positives import pack_indices
 from core.kernels.soft_histogram import soft_histogram
@@ -43,12 +46,14 @@ from core.reducer import (
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
 from core.types import Pairs, Triplets
+from engine.build import build_method
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.nmi import nmi
 from evaluation.metrics.recall import recall_at_k
 from evaluation.transforms.pca import PCA
 from evaluation.transforms.standardize import Standardize
 from evaluation.transforms.truncate import Truncate
+from methods.method import Batch
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
 from tests.fake_device import FakeDevice, move
@@ -161,6 +166,20 @@ def test_a_loss_with_its_default_miner(loss: str, device: FakeDevice) -> None:
     assert device.waits == expected_of(f"loss {loss}")
 
 
+@pytest.mark.parametrize(
+    "options", [{"swap": True}, {"smooth": True, "swap": True}, {"triplets_per_anchor": 3}], ids=str
+)
+def test_a_loss_with_an_option(options: dict[str, Any], device: FakeDevice) -> None:
+    placed, own = (build_loss("triplet", **options) for _ in range(2))
+    move(device, placed)
+    embeddings, labels = batch(LABELS["unbalanced"])
+    x = embeddings.detach().float()
+    with device:
+        value = placed(device.placed(x), device.placed(labels))
+    same(device, value, own(x, labels))
+    assert not device.waits
+
+
 @pytest.mark.parametrize("with_references", [False, True], ids=["batch", "references"])
 @pytest.mark.parametrize("miner", [name for name in choices("batchminer") if name != "none"])
 def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
@@ -188,7 +207,25 @@ def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
         assert listed(numbers) == listed(expected)
 
 
+@pytest.mark.parametrize("triplets_per_anchor", [3, "all_positives"])
+def test_a_miner_of_several_triplets_per_anchor(
+    triplets_per_anchor: int | str, device: FakeDevice
+) -> None:
+    miner = DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)
+    placed = move(device, miner)
+    x, labels = batch(LABELS["unbalanced"])[0].detach().float(), torch.tensor(LABELS["unbalanced"])
+    with device:
+        found = placed(device.placed(x), device.placed(labels))
+    numbers = Triplets(*map(device.value, found))
+    expected = listed(DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)(x, labels))
+    if triplets_per_anchor == 3:
+        assert listed(numbers) == expected
+    assert sorted((a, p) for a, p, _ in listed(numbers)) == sorted((a, p) for a, p, _ in expected)
+    assert not device.waits
+
+
 PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]
+PENALTIES += [RegularFace(distance=SNR()), SparseCenters(2, distance=Lp(p=1))]
 
 
 @pytest.mark.parametrize("penalty", [*PENALTIES, SparseCenters(2)], ids=lambda x: type(x).__name__)
@@ -258,6 +295,23 @@ def test_conversions_of_tuples(device: FakeDevice) -> None:
     with device:
         to_triplets(pairs)
     assert device.waits == expected_of("to_triplets")
+
+
+@pytest.mark.parametrize("choice", choices("method"))
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    config = composed(f"method={choice}", "backbone=convnet", "loss=triplet", "batchminer=none")
+    backbone, criterion = instantiate(config.backbone), instantiate(config.loss)
+    method = build_method(config, backbone, criterion)
+    model = move(device, method.embedder(backbone))
+    move(device, method)
+    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
+    embed = engine.step.WholeBatchEmbedding(Fabric(accelerator="cpu"), model, method.details)
+    with device, torch.backends.cudnn.flags(enabled=False):
+        labels = device.placed(torch.arange(3).repeat_interleave(4))
+        losses = method(Batch(device.placed(images), labels, 0), embed, criterion)
+    assert all(loss.device.type == "cuda" for loss in losses.values())
+    assert all(device.value(loss).isfinite() for loss in losses.values())
+    assert not device.waits
 
 
 @pytest.mark.parametrize("chunk_size", [None, 3])

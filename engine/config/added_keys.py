@@ -12,7 +12,51 @@ TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 
+EUCLIDEAN = {"_target_": "core.distance.Lp"}
+COSINE = {"_target_": "core.distance.Cosine"}
+SQUARED = {"_target_": "core.distance.Lp", "power": 2}
+
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "batch_mining.angular.AngularMiner": {"distance": {**SQUARED, "normalize": True}},
+    "batch_mining.distance.DistanceWeightedMiner": {"triplets_per_anchor": 1},
+    "batch_mining.multisimilarity.MultiSimilarityMiner": {"distance": COSINE},
+    "batch_mining.pads.PADSMiner": {"distance": EUCLIDEAN},
+    "batch_mining.parametric.ParametricMiner": {"distance": EUCLIDEAN},
+    "batch_mining.semihard.SemiHardMiner": {"distance": EUCLIDEAN},
+    "batch_mining.softhard.SoftHardMiner": {"distance": EUCLIDEAN},
+    "criteria.adacos.AdaCos": {"init": None},
+    "criteria.arcface.ArcFace": {"init": None},
+    "criteria.center.Center": {"init": None},
+    "criteria.circle.Circle": {"distance": COSINE},
+    "criteria.cosface.CosFace": {"init": None},
+    "criteria.dynamic_soft_margin.DynamicSoftMargin": {"distance": EUCLIDEAN},
+    "criteria.fastap.FastAP": {"distance": SQUARED},
+    "criteria.generalized_lifted.GeneralizedLifted": {"positive_margin": 0.0},
+    "criteria.histogram.Histogram": {"distance": COSINE},
+    "criteria.instance.Instance": {"init": None},
+    "criteria.intra_pair_variance.IntraPairVariance": {"distance": COSINE},
+    "criteria.lifted_structure.LiftedStructure": {"positive_margin": 0.0},
+    "criteria.manifold.Manifold": {"init": None},
+    "criteria.margin.Margin": {"distance": EUCLIDEAN, "triplets_per_anchor": "all", "seed": 0},
+    "criteria.multisimilarity.MultiSimilarity": {"distance": COSINE},
+    "criteria.p2sgrad.P2SGrad": {"init": None},
+    "criteria.pnp.PNP": {"distance": COSINE},
+    "criteria.proxy_anchor.ProxyAnchor": {"distance": None, "init": None},
+    "criteria.proxynca.ProxyNCA": {"distance": None, "init": None},
+    "criteria.recall_at_k.RecallAtK": {"distance": COSINE},
+    "criteria.smoothap.SmoothAP": {"distance": COSINE},
+    "criteria.softmax.NormalizedSoftmax": {"distance": None, "init": None},
+    "criteria.softtriple.SoftTriple": {"init": None},
+    "criteria.sphereface.SphereFace": {"init": None},
+    "criteria.supap.SupAP": {"distance": COSINE},
+    "criteria.supcon.SupCon": {"distance": COSINE},
+    "criteria.threshold_consistent_margin.ThresholdConsistentMargin": {"distance": COSINE},
+    "criteria.triplet.TripletMargin": {
+        "swap": False,
+        "smooth": False,
+        "triplets_per_anchor": "all",
+        "seed": 0,
+    },
     "evaluation.evaluator.Evaluator": {"within": None, "level": "label", "transform": None},
 }
 

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from architectures.convnet import convnet
 from datasets.digits import digits
 from datasets.table import DatasetError
-from engine.build import build_images, check_size
+from engine.build import build_images, check_size, sampler_of
 from engine.config.errors import ConfigurationError
 from engine.config.selection import check_categories, check_parts, check_patience
 from evaluation.categories import CategoryError
@@ -83,3 +83,17 @@ def test_a_table_without_a_split_is_named(only: str, absent: str) -> None:
     table = digits().query(f"split == '{only}'")
     with pytest.raises(DatasetError, match=rf"/some/mine\.csv has no images of split {absent}; "):
         build_images(config, table)
+
+
+def test_a_sampler_of_categories_needs_a_dataset_that_has_them() -> None:
+    """The digits have none; half of these have one."""
+    changes = ("batch_size=8", "samples_per_class=2", "categories_per_batch=2")
+    changes = tuple(f"sampler.{change}" for change in changes)
+    config = composed("dataset=digits", "sampler=category_balance", *changes)
+    table = digits()
+    with pytest.raises(DatasetError, match="CategoryBalance: needs the category of every training"):
+        sampler_of(config, build_images(config, table)[0])
+    table["category"] = table["label"].map(lambda label: "odd" if int(label) % 2 else "even")
+    train = build_images(config, table)[0]
+    (batch, *_) = sampler_of(config, train)
+    assert {train.categories[index] for index in batch} == {"odd", "even"}

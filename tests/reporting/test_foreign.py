@@ -129,6 +129,7 @@ TARGETS = (
     *("types.FunctionType", "evaluation.per_query.save", "criteria.margin.torch.load"),
     *("torch.optim.Optimizer.register_step_pre_hook", "torch.load", "antigravity", "this", "", 5),
     *(None, {"a": "b"}, ["os.system"], "architectures.pretrained.unavailable"),
+    *("torch.nn.init._no_grad_fill_", "torch.nn.init.calculate_gain", "torch.nn.init.none_"),
 )
 
 
@@ -183,6 +184,7 @@ def test_the_runs_of_this_project_are_rebuilt(tmp_path: Path) -> None:
 
     def change(config: dict[str, Any]) -> None:
         config["loss"]["reducer"] = {"_target_": "core.reducer.PerAnchor"}
+        config["loss"]["init"] = {"_target_": "torch.nn.init.normal_", "_partial_": True}
         config["scheduler"] = {"_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True}
         config["optimizer"]["_target_"] = "torch.optim.NAdam"
 
