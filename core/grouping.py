@@ -51,6 +51,24 @@ class Grouping:
         columns = earlier[:, None] * count + np.arange(count)
         return self.at(groups, picks[row[:, None], columns])
 
+    def complete(self, rng: np.random.Generator, members: np.ndarray, count: int) -> np.ndarray:
+        """Add members of its group to each of the members (P,), (P, count); column 0 is the member.
+
+        A row repeats a member only if the group has fewer than `count`, equally often up to one.
+        """
+        groups = self.codes[members]
+        places = np.empty_like(self.by_group)
+        places[self.by_group] = np.arange(len(places))
+        first = places[members] - self.starts[groups]
+        return self.at(groups, distinct(rng, self.sizes[groups], count, first))
+
+    def draw_with_replacement(
+        self, rng: np.random.Generator, groups: np.ndarray, count: int
+    ) -> np.ndarray:
+        """Draw `count` members of each of the groups (P,), which may repeat, (P, count)."""
+        sizes = self.sizes[groups][:, None]
+        return self.at(groups, rng.integers(sizes, size=(len(groups), count)))
+
     def per_batch(self, batch_size: int, samples_per_class: int, repeat: bool = False) -> int:
         """Classes of a batch, P = batch_size / samples_per_class.
 
@@ -78,13 +96,16 @@ class Grouping:
             log.warning("classes of fewer than %d images repeat some: %d", count, short)
 
 
-def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+def distinct(
+    rng: np.random.Generator, sizes: np.ndarray, count: int, first: np.ndarray | None = None
+) -> np.ndarray:
     """Draws `count` distinct numbers below each size, (rows, count); a smaller size repeats them.
 
     The j-th draw chooses one of the `size - j` remaining numbers by skipping those already drawn.
+    The first number of each row is drawn, too, unless `first` (rows,) gives it.
     """
-    picks = np.empty((len(sizes), 0), int)
-    for taken in range(count):
+    picks = np.empty((len(sizes), 0), int) if first is None else first[:, None]
+    for taken in range(picks.shape[1], count):
         pick = rng.integers(np.maximum(sizes - taken, 1))
         for earlier in np.sort(picks, axis=1).T:
             pick += pick >= earlier

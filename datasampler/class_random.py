@@ -63,8 +63,6 @@ class ClassRandom(Sampler[list[int]]):
 
     def _draw(self, rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
         """Draws K images of each of the classes (P,), (P, K)."""
-        if not self.replacement:
-            return self.images.draw(rng, classes, self.samples_per_class)
-        sizes = self.images.sizes[classes][:, None]
-        picks = rng.integers(sizes, size=(len(classes), self.samples_per_class))
-        return self.images.at(classes, picks)
+        if self.replacement:
+            return self.images.draw_with_replacement(rng, classes, self.samples_per_class)
+        return self.images.draw(rng, classes, self.samples_per_class)

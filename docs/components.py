@@ -18,7 +18,7 @@ NO_CLASS = "types.NoneType"
 
 
 class Choice(NamedTuple):
-    """One file of conf/loss, conf/batchminer, conf/sampler or conf/metric, and what it builds."""
+    """One file of conf/loss, conf/batchminer, conf/method, ...: a choice and what it builds."""
 
     group: str
     name: str
@@ -49,8 +49,9 @@ class Choice(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The paper: the first paragraph of the module."""
-        return first_paragraph(module_docstring(self.targets[0])) if self.targets else ""
+        """The paper: the first paragraph of the module; not every method has one."""
+        found = first_paragraph(module_docstring(self.targets[0])) if self.targets else ""
+        return "" if self.group == "method" and "http" not in found else found
 
 
 @cache
@@ -98,7 +99,7 @@ def miner_of(entry: object) -> str | None:
 def owners() -> dict[str, Choice]:
     """Target -> the choice whose page defines it: the one named like its module, else the first."""
     found: dict[str, Choice] = {}
-    for group in ("loss", "batchminer", "sampler", "metric"):
+    for group in ("loss", "batchminer", "method", "sampler", "metric"):
         for choice in choices(group):
             for target in choice.targets:
                 if target not in found or target.split(".")[-2] == choice.name:

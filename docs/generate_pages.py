@@ -1,7 +1,8 @@
 """Makes the pages of the site that come from the source, and the navigation: a hook of mkdocs.
 
-One page for each file of conf/loss, conf/batchminer, conf/sampler and conf/metric, one for each
-module of the API; the definitions themselves are rendered by mkdocstrings from the docstrings.
+One page for each file of conf/loss, conf/batchminer, conf/method, conf/sampler and conf/metric, one
+for each module of the API; the definitions themselves are rendered by mkdocstrings from the
+docstrings.
 """
 
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ class Group(NamedTuple):
     folder: str
     title: str
     intro: str
+    written: bool = False  # whether docs/<folder>.md takes the table, in place of an index
+
+    @property
+    def index_page(self) -> str:
+        """Path of the page that lists the choices."""
+        return f"{self.folder}.md" if self.written else f"{self.folder}/index.md"
 
 
 GROUPS = (
@@ -71,6 +78,7 @@ What other code computes under the same name is listed on one page:
 their indices. Each loss names a default miner, which the command line overrides; with
 `batchminer=none` a loss sees every tuple of the batch.""",
     ),
+    Group("method", "methods", "Training methods", intro="", written=True),
     Group(
         "sampler",
         "samplers",
@@ -79,7 +87,9 @@ their indices. Each loss names a default miner, which the command line overrides
 `sampler=balance` chooses the sampler and `sampler.batch_size=112` changes one of its numbers. A
 sampler draws the batches, which are lists of image indices. An epoch does not depend on the number
 of devices or workers, nor on interruptions. Some samplers need the super-class of each image, the
-column `category` of the [dataset](../data.md).""",
+column `category` of the [dataset](../data.md). Others plan their batches from stored embeddings of
+the training images; `sampler.storage.update` and `sampler.storage.refresh_every` say when these
+change.""",
     ),
     Group(
         "metric",
@@ -97,6 +107,7 @@ PACKAGES = {  # package -> what it holds
     "criteria": "Losses",
     "batch_mining": "Miners",
     "datasampler": "Samplers",
+    "methods": "Training methods",
     "architectures": "Backbones",
     "datasets": "Datasets, transforms, validation splits",
     "evaluation": "Metrics, search, clustering",
@@ -109,9 +120,11 @@ PACKAGES = {  # package -> what it holds
 PAGES_OF = {
     "criteria": "losses",
     "batch_mining": "miners",
+    "methods": "methods",
     "datasampler": "samplers",
     "evaluation": "metrics",
 }
+TABLE = "<!-- the table of all choices is here on the site -->"  # in a written page
 API = "api"
 WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
 FIGURES = "results/omniglot/figures"
@@ -122,6 +135,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File
 
     for path, content in pages().items():
+        if written := files.get_file_from_path(path):
+            files.remove(written)
         files.append(File.generated(config, path, content=content))
     for figure in sorted((ROOT / FIGURES).glob("*.png")):
         files.append(File.generated(config, f"assets/{figure.name}", abs_src_path=str(figure)))
@@ -133,7 +148,7 @@ def pages() -> dict[str, str]:
     """Path on the site -> Markdown."""
     made = {}
     for group in GROUPS:
-        made[f"{group.folder}/index.md"] = index(group)
+        made[group.index_page] = with_table(group) if group.written else index(group)
         for choice in choices(group.group):
             made[f"{group.folder}/{choice.name}.md"] = page(choice)
     made["losses/differences.md"] = differences_page()
@@ -157,6 +172,19 @@ def index(group: Group) -> str:
     else:
         parts.insert(0, WIDE)
     return "\n\n".join(parts) + "\n"
+
+
+def with_table(group: Group) -> str:
+    """The written page of a group, with one row for each choice."""
+    rows = [
+        [f"[{choice.name}]({group.folder}/{choice.name}.md)", escaped(choice.summary)]
+        for choice in choices(group.group)
+    ]
+    return (
+        (DOCS / group.index_page)
+        .read_text()
+        .replace(TABLE, table(["method", "what it does"], rows))
+    )
 
 
 def page(choice: Choice) -> str:
@@ -183,6 +211,9 @@ def commands(choice: Choice) -> str:
         return f"{run} metric=[{beside}{choice.name}]"
     if choice.group == "sampler":  # the smallest dataset with categories and many classes
         return f"python main.py dataset=omniglot_small sampler={choice.name}"
+    if choice.group == "method":  # two streams are the roles of the rows of a table
+        own = run.replace("digits", "csv dataset.path=<table>.csv")
+        return f"{own if choice.name == 'two_stream' else run} loss=triplet method={choice.name}"
     if choice.group == "batchminer":
         loss = "triplet" if choice.name != "multisimilarity" else "multisimilarity"
         return f"{run} loss={loss} batchminer={choice.name}"
@@ -194,7 +225,7 @@ def commands(choice: Choice) -> str:
 
 def python_use(choice: Choice) -> str:
     """The lines that use it without the configuration, where plain numbers build it."""
-    if not is_owner(choice):
+    if not is_owner(choice) or choice.group == "method":
         return ""
     if choice.group == "sampler":
         return sampler_use(choice)
@@ -216,22 +247,33 @@ def sampler_use(choice: Choice) -> str:
     """The lines that use a sampler in a training loop of one's own."""
     module, _, name = choice.targets[0].rpartition(".")
     values = {"seed": "0"} | {
-        key: repr(value) for key, value in choice.content.items() if key != "seed"
+        key: repr(value) for key, value in choice.content.items() if "${" not in str(value)
     }
     arguments = [
         f"{argument}={values[argument]}" if argument in values else argument
         for argument in required_arguments(choice.targets[0])
     ]
-    return f"""\
-```python
-from torch.utils.data import DataLoader
+    lines = [
+        "from torch.utils.data import DataLoader",
+        "",
+        f"from {module} import {name}",
+        "",
+        f"sampler = {name}({', '.join(arguments)})",
+        "loader = DataLoader(images, batch_sampler=sampler)",
+        *storage_use(choice),
+        "sampler.set_epoch(epoch)  # before each epoch",
+    ]
+    return "\n".join(["```python", *lines, "```"])
 
-from {module} import {name}
 
-sampler = {name}({", ".join(arguments)})
-loader = DataLoader(images, batch_sampler=sampler)
-sampler.set_epoch(epoch)  # before each epoch
-```"""
+def storage_use(choice: Choice) -> list[str]:
+    """The lines that keep the stored embeddings of a sampler up to date, if it has any."""
+    if "storage" not in choice.content:
+        return []
+    return [
+        "sampler.storage.fill(embeddings)  # of all training images in their order, once",
+        "sampler.storage.update(indices, embeddings)  # of a batch, after each step",
+    ]
 
 
 def numbers(choice: Choice) -> str:
@@ -273,7 +315,7 @@ def differences_page() -> str:
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
-            table(["loss, miner or sampler", "who", "difference"], rows),
+            table(["loss, miner, method or sampler", "who", "difference"], rows),
         ]
     )
 
@@ -341,8 +383,11 @@ def api_pages() -> Iterator[tuple[str, str]]:
 
 def package_page(package: str) -> str:
     parts = [f"# {package}", f"{PACKAGES[package]}."]
-    if folder := PAGES_OF.get(package):
-        parts.append(f"Each of the [{folder}](../../{folder}/index.md) has its own page.")
+    parts += [
+        f"Each of the [{group.folder}](../../{group.index_page}) has its own page."
+        for group in GROUPS
+        if group.folder == PAGES_OF.get(package)
+    ]
     rows = [
         [f"[{module}]({module}.md)", escaped(first_paragraph(module_docstring(f"{module}.x")))]
         for module in modules_of(package)
@@ -355,7 +400,7 @@ def api_index() -> str:
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
         "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
-        "The components (`criteria`, "
+        "The components (`criteria`, `methods`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)
@@ -380,7 +425,7 @@ def navigation() -> list[Any]:
     groups = [
         {
             group.title: [
-                f"{group.folder}/index.md",
+                group.index_page,
                 *(["losses/differences.md"] if group.group == "loss" else []),
                 *(f"{group.folder}/{choice.name}.md" for choice in choices(group.group)),
             ]

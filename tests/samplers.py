@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from hydra.utils import instantiate
 from numpy.typing import ArrayLike
 from omegaconf import DictConfig
@@ -34,9 +35,12 @@ def training_images(labels: ArrayLike) -> Images:
 
 
 def build_sampler(node: DictConfig, labels: ArrayLike) -> BatchSampler:
-    """Build the sampler of a configuration."""
+    """Build the sampler of a configuration; its stored embeddings, if it has any, are noise."""
     factory = instantiate(node)
     sampler: BatchSampler = factory(**sampler_inputs(factory, training_images(labels)))
+    if hasattr(sampler, "storage"):
+        noise = np.random.default_rng(0).standard_normal((len(np.asarray(labels)), 8))
+        sampler.storage.fill(torch.from_numpy(noise))
     return sampler
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
+from lightning_fabric import Fabric
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ import core.kernels.inverse
 import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
+import engine.step
 import evaluation.embed
 from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
@@ -44,6 +46,13 @@ from core.reducer import (
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
 from core.types import Pairs, Triplets
+from engine.build import build_method
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.nmi import nmi
+from evaluation.metrics.recall import recall_at_k
+from evaluation.transforms.pca import PCA
+from evaluation.transforms.standardize import Standardize
+from evaluation.transforms.truncate import Truncate
 from methods.method import Batch
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
@@ -83,8 +92,8 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
     "evaluation/metrics/dists.py ratio": "whether the classes have different means",
     "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
-    "evaluation/evaluator.py Evaluator._averages": "the categories of the queries are on the host",
-    "evaluation/evaluator.py Evaluator._to_floats": "the results are numbers on the host",
+    "evaluation/set_evaluator.py SetEvaluator._averages": "the categories are on the host",
+    "evaluation/set_evaluator.py SetEvaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
     "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
     "evaluation/metrics/fnmr.py pair_histograms": "similarities are counted by their bits",
@@ -100,6 +109,11 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
     "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
+}
+WAITS_OF_OTHER_SETTINGS = {  # where: why
+    "evaluation/categories.py positions_by_category": "which categories have a query",
+    "evaluation/evaluator.py Evaluator.prepare": "the categories come from the host",
+    "evaluation/samples.py Samples.subset": "the positions of a category come from the host",
 }
 
 OPERATORS = {
@@ -283,6 +297,23 @@ def test_conversions_of_tuples(device: FakeDevice) -> None:
     assert device.waits == expected_of("to_triplets")
 
 
+@pytest.mark.parametrize("choice", choices("method"))
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    config = composed(f"method={choice}", "backbone=convnet", "loss=triplet", "batchminer=none")
+    backbone, criterion = instantiate(config.backbone), instantiate(config.loss)
+    method = build_method(config, backbone, criterion)
+    model = move(device, method.embedder(backbone))
+    move(device, method)
+    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
+    embed = engine.step.WholeBatchEmbedding(Fabric(accelerator="cpu"), model, method.details)
+    with device, torch.backends.cudnn.flags(enabled=False):
+        labels = device.placed(torch.arange(3).repeat_interleave(4))
+        losses = method(Batch(device.placed(images), labels, 0), embed, criterion)
+    assert all(loss.device.type == "cuda" for loss in losses.values())
+    assert all(device.value(loss).isfinite() for loss in losses.values())
+    assert not device.waits
+
+
 @pytest.mark.parametrize("chunk_size", [None, 3])
 def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) -> None:
     build = instantiate(composed("backbone=convnet").backbone)
@@ -301,30 +332,6 @@ def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) 
     assert not device.waits
 
 
-@pytest.mark.parametrize("choice", ["adversarial", "augmentations"])
-def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
-    images = torch.randint(256, (8, 3, 28, 28), dtype=torch.uint8)
-    labels = torch.tensor(LABELS["balanced"])
-    placed, own = (seeded(method_and_backbone, choice) for _ in range(2))
-    for module in placed:
-        move(device, module)
-    criterion = build_loss("triplet")
-    with device, torch.backends.cudnn.flags(enabled=False):
-        given = Batch(device.placed(images), device.placed(labels), 0)
-        losses = placed[0](given, partial(placed[1], detailed=True), criterion)
-    expected = own[0](Batch(images, labels, 0), partial(own[1], detailed=True), criterion)
-    assert losses.keys() == expected.keys()
-    for name, loss in losses.items():
-        same(device, loss, expected[name])
-    assert not device.waits
-
-
-def method_and_backbone(choice: str) -> tuple[nn.Module, nn.Module]:
-    config = composed(f"method={choice}", "backbone=convnet", "backbone.batchnorm=frozen")
-    backbone = instantiate(config.backbone)
-    return instantiate(config.method)(backbone=backbone, criterion=None), backbone
-
-
 def test_all_that_is_measured(device: FakeDevice) -> None:
     """Every metric of every kind, by every way to search and to average."""
     for distance in ("cosine", "euclidean"):
@@ -339,6 +346,31 @@ def test_all_that_is_measured(device: FakeDevice) -> None:
         expected = measure(x, labels, is_query, categories=categories)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
     assert device.waits == set(WAITS_OF_AN_EVALUATION)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"within": "category"},
+        {"level": "category"},
+        {"transform": PCA(4, fit_on="gallery")},
+        {"transform": Standardize()},
+        {"transform": Truncate(4)},
+    ],
+    ids=str,
+)
+def test_categories_and_transforms(changed: dict[str, Any], device: FakeDevice) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(40, 8, generator=generator), torch.arange(40) // 4
+    is_query, categories = torch.arange(40) % 3 > 0, ["a"] * 16 + ["b"] * 24
+    metrics = {"recall@1": partial(recall_at_k, k=1), "nmi": nmi}
+    measure = Evaluator(metrics, backend="torch", **changed)
+    with device:
+        placed = device.placed(x), device.placed(labels)
+        found = measure(*placed, device.placed(is_query), categories=categories)
+    expected = measure(x, labels, is_query, categories=categories)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert device.waits <= {*WAITS_OF_AN_EVALUATION, *WAITS_OF_OTHER_SETTINGS}
 
 
 def everything(distance: str) -> Any:  # noqa: ANN401

@@ -33,6 +33,7 @@ from evaluation.metrics.metric import METRIC_INPUTS, direction_of
 
 TARGETS = sorted(owners())
 METRICS = [target for target in TARGETS if owners()[target].group == "metric"]
+OF_A_RUN = {"backbone", "criterion"}  # of a method; its base class documents them
 COMPONENTS = [target for target in TARGETS if target not in METRICS]
 
 
@@ -44,13 +45,14 @@ def made() -> dict[str, str]:
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.group)
 def test_every_choice_has_a_page_and_a_row(group: Group, made: dict[str, str]) -> None:
     files = sorted((ROOT / "conf" / group.group).glob("*.yaml"))
-    assert len(files) > 10
+    assert len(files) > 4
     for file in files:
         page = made[f"{group.folder}/{file.stem}.md"]
         assert page.startswith(f"# {file.stem}\n")
         assert "python main.py" in page
         assert file.read_text().strip() in page, "its default numbers"
-        assert f"[{file.stem}]({file.stem}.md)" in made[f"{group.folder}/index.md"]
+        beside = f"{group.folder}/" if group.written else ""
+        assert f"[{file.stem}]({beside}{file.stem}.md)" in made[group.index_page]
 
 
 def test_every_metric_page_names_its_numbers(made: dict[str, str]) -> None:
@@ -75,8 +77,9 @@ def test_a_loss_miner_or_sampler_names_its_source(target: str) -> None:
 def test_a_docstring_has_a_first_line_and_every_argument(target: str) -> None:
     text = docstring(target)
     assert text.split("\n\n")[0].endswith("."), "the first line says what it does"
-    documented = set(re.findall(r"^    (\w+): ", text, re.MULTILINE))
-    needed = set(bound_arguments(target)) - set(METRIC_INPUTS)
+    names = re.findall(r"^    ([\w, ]+): ", text, re.MULTILINE)
+    documented = {name for line in names for name in line.split(", ")}
+    needed = set(bound_arguments(target)) - set(METRIC_INPUTS) - OF_A_RUN
     assert needed <= documented, f"not documented: {needed - documented}"
 
 

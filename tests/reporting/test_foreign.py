@@ -98,6 +98,8 @@ def test_the_metric_of_a_stranger_has_no_direction() -> None:
         "odd": "text",
     }
     names = ["recall@7", "recall@7/class_average", "recall@7/std", "fnmr@x", *metric]
+    of_parts = ["slice_1/recall@7", "slice_1/fnmr@x/low", "slice_1/nmi/std", "slice_1/mine"]
+    assert list(directions([{"metric": metric}], of_parts).values()) == [True, False, None, None]
     assert directions([{}, {"metric": metric}], names) == {
         "recall@7": True,
         "recall@7/class_average": True,
