@@ -36,7 +36,8 @@ class Manifold(nn.Module):
 
     each over the proxies k whose exponent is not negative, and the loss is intrinsic + λ context,
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. It takes
-    O((N + K)³) time, for the inverse and its gradient, and O((N + K)²) memory.
+    O((N + K)³) time, for the inverse and its gradient, and O((N + K)²) memory. It takes no
+    `distance`: walks need a symmetric similarity that is positive for neighbours and bounded.
 
     Differences:
         Aziere and Todorovic: an ensemble of such embeddings, with proxies moved close to one

@@ -12,13 +12,16 @@ from docs.components import (
     ROOT,
     Choice,
     choices,
+    classes_of,
     differences,
+    distance_taken,
     docstring,
     elsewhere,
     escaped,
     first_paragraph,
     is_owner,
     module_docstring,
+    no_distance_because,
     owners,
     parsed,
     required_arguments,
@@ -128,6 +131,7 @@ def pages() -> dict[str, str]:
         for choice in choices(group.group):
             made[f"{group.folder}/{choice.name}.md"] = page(choice)
     made["losses/differences.md"] = differences_page()
+    made["distances.md"] = distances_page()
     made |= dict(api_pages())
     return made
 
@@ -257,6 +261,46 @@ def differences_page() -> str:
     )
 
 
+def distances_page() -> str:
+    """Which components take a distance, with its default, and why the others take none."""
+    parts = [
+        WIDE,
+        "# Which components take a distance",
+        "[Concepts](concepts.md#distances) says what a distance is and how to exchange it. The "
+        "tables are made from the signatures and the docstrings.",
+    ]
+    for title, group, folder in (
+        ("Losses", "loss", "losses"),
+        ("Miners", "batchminer", "miners"),
+    ):
+        components = {
+            target: f"[{choice.name}]({folder}/{choice.name}.md)"
+            for choice in choices(group)
+            if is_owner(choice)
+            for target in choice.targets[:1]
+        }
+        parts += [f"## {title}", distances_table(components)]
+    own = {
+        target: f"[{target.rpartition('.')[2]}]({API}/core/core.regularizer.md)"
+        for target in classes_of("core.regularizer")
+    }
+    return "\n\n".join([*parts, "## Regularizers", distances_table(own)]) + "\n"
+
+
+def distances_table(components: dict[str, str]) -> str:
+    """One row for each target, shown by its link; those that take a distance come first."""
+    rows = {target: distance_taken(target) for target in components}
+    taking = [[components[t], escaped(said)] for t, said in rows.items() if said is not None]
+    others = [
+        [components[t], f"takes none. {reason[:1].upper()}{escaped(reason[1:])}".strip()]
+        for t, said in rows.items()
+        if said is None
+        for reason in [no_distance_because(t)]
+    ]
+    count = f"{len(taking)} of {len(rows)} take a `distance`."
+    return f"{count}\n\n{table(['name', 'distance'], taking + others)}"
+
+
 def same_names() -> str:
     rows = [
         [link(choice), escaped(elsewhere(docstring(target)))]
@@ -352,7 +396,16 @@ def navigation() -> list[Any]:
                 "faults.md",
             ]
         },
-        {"Concepts": ["concepts.md", "evaluating.md", "protocols.md", "glossary.md", "faq.md"]},
+        {
+            "Concepts": [
+                "concepts.md",
+                "distances.md",
+                "evaluating.md",
+                "protocols.md",
+                "glossary.md",
+                "faq.md",
+            ]
+        },
         *groups,
         {
             "Results": [

@@ -11,7 +11,31 @@ TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 
-COMPONENTS: Mapping[str, Mapping[str, Any]] = {}  # `_target_`: {key: value}
+EUCLIDEAN = {"_target_": "core.distance.Lp"}
+COSINE = {"_target_": "core.distance.Cosine"}
+SQUARED = {"_target_": "core.distance.Lp", "power": 2}
+
+COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "batch_mining.angular.AngularMiner": {"distance": {**SQUARED, "normalize": True}},
+    "batch_mining.multisimilarity.MultiSimilarityMiner": {"distance": COSINE},
+    "batch_mining.pads.PADSMiner": {"distance": EUCLIDEAN},
+    "batch_mining.parametric.ParametricMiner": {"distance": EUCLIDEAN},
+    "batch_mining.semihard.SemiHardMiner": {"distance": EUCLIDEAN},
+    "batch_mining.softhard.SoftHardMiner": {"distance": EUCLIDEAN},
+    "criteria.circle.Circle": {"distance": COSINE},
+    "criteria.dynamic_soft_margin.DynamicSoftMargin": {"distance": EUCLIDEAN},
+    "criteria.fastap.FastAP": {"distance": SQUARED},
+    "criteria.histogram.Histogram": {"distance": COSINE},
+    "criteria.intra_pair_variance.IntraPairVariance": {"distance": COSINE},
+    "criteria.margin.Margin": {"distance": EUCLIDEAN},
+    "criteria.multisimilarity.MultiSimilarity": {"distance": COSINE},
+    "criteria.pnp.PNP": {"distance": COSINE},
+    "criteria.recall_at_k.RecallAtK": {"distance": COSINE},
+    "criteria.smoothap.SmoothAP": {"distance": COSINE},
+    "criteria.supap.SupAP": {"distance": COSINE},
+    "criteria.supcon.SupCon": {"distance": COSINE},
+    "criteria.threshold_consistent_margin.ThresholdConsistentMargin": {"distance": COSINE},
+}
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
 

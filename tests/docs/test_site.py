@@ -1,5 +1,6 @@
 """The documentation site: a page for every choice, complete docstrings, no page out of reach."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -8,15 +9,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.utils import get_object
 
 from docs.components import (
     ROOT,
     choices,
+    classes_of,
     definition,
     differences,
+    distance_taken,
     docstring,
     is_owner,
     module_docstring,
+    no_distance_because,
     owners,
     required_arguments,
 )
@@ -115,6 +120,45 @@ def test_every_difference_is_a_row() -> None:
         assert len(differences(docstring(target))) > 0, target
         assert f"[{owners()[target].name}](" in page
     assert "| pytorch-metric-learning | " in page
+
+
+NO_REASON = {  # classes whose docstring does not say why they take no distance
+    "batch_mining.distance.DistanceWeightedMiner": "the density is that of Euclidean distances",
+    **dict.fromkeys(
+        [
+            "criteria.adacos.AdaCos",
+            "criteria.arcface.ArcFace",
+            "criteria.center.Center",
+            "criteria.cosface.CosFace",
+            "criteria.instance.Instance",
+            "criteria.p2sgrad.P2SGrad",
+            "criteria.partial_fc.PartialFC",
+            "criteria.proxy_anchor.ProxyAnchor",
+            "criteria.proxynca.ProxyNCA",
+            "criteria.softmax.NormalizedSoftmax",
+            "criteria.softtriple.SoftTriple",
+            "criteria.sphereface.SphereFace",
+        ],
+        "the logits are those of a classifier",
+    ),
+}
+
+
+def test_every_component_says_which_distance_it_takes_or_why_none(
+    made: dict[str, str], subtests: pytest.Subtests
+) -> None:
+    regularizers = classes_of("core.regularizer")
+    assert len(regularizers) >= 5
+    for target in [*COMPONENTS, *regularizers]:
+        with subtests.test(target):
+            parameters = inspect.signature(get_object(target)).parameters
+            said = distance_taken(target)
+            assert ("distance" in parameters) == (said is not None)
+            if said is None and target not in NO_REASON:
+                said = no_distance_because(target)
+            assert said != "", "a sentence `It takes no `distance`: ...`"
+            name = owners()[target].name if target in owners() else target.rpartition(".")[2]
+            assert f"| [{name}](" in made["distances.md"]
 
 
 @pytest.mark.parametrize("loss", ["margin", "subcenter_arcface", "multisimilarity"])
