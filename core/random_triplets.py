@@ -1,27 +1,57 @@
-"""Random triplets of a batch, several of each anchor."""
+"""Random triplets: the tuples of a loss that has neither a miner nor given tuples."""
 
-import torch
-from torch import Tensor
+from typing import Literal
+
+from torch import nn
 
 from core.random import SeededRandom
-from core.tuples import all_pairs
-from core.types import Labels, Mask, Triplets
+from core.ranges import PositiveInt
+from core.tuples import all_pairs, list_triplets
+from core.types import Embeddings, Labels, Miner, ReferenceLabels, References, Triplets
+
+TripletsPerAnchor = PositiveInt | Literal["all"]
 
 
-def random_triplets(labels: Labels, per_anchor: int, random: SeededRandom) -> Triplets:
-    """Random triplets of each sample as the anchor, valid where it has positives and negatives.
+class RandomTriplets(nn.Module):
+    """Random triplets: K of each anchor, positives and negatives drawn uniformly with replacement.
 
-    Positive and negative are drawn uniformly and with replacement, without waiting for the device.
+    An anchor without positives or without negatives gives no triplet. It takes O(N M + N K log M)
+    time, and the host does not wait for the device.
+
+    Args:
+        triplets_per_anchor: K >= 1.
+        seed: of its own random stream.
     """
-    anchors = torch.arange(len(labels), device=labels.device).repeat_interleave(per_anchor)
-    pairs = all_pairs(labels)
-    positives, negatives = (drawn(mask, per_anchor, random).flatten() for mask in pairs)
-    valid = pairs.positives.any(dim=1) & pairs.negatives.any(dim=1)
-    return Triplets(anchors, positives, negatives, valid[anchors])
+
+    def __init__(self, triplets_per_anchor: PositiveInt, seed: int) -> None:
+        super().__init__()
+        if triplets_per_anchor < 1:
+            raise ValueError(
+                f'triplets_per_anchor must be "all" or at least 1, got {triplets_per_anchor}'
+            )
+        self.triplets_per_anchor, self.draw = triplets_per_anchor, SeededRandom(seed)
+
+    def forward(
+        self,
+        embeddings: Embeddings,  # noqa: ARG002  # all miners take them
+        labels: Labels,
+        references: References | None = None,  # noqa: ARG002
+        reference_labels: ReferenceLabels | None = None,
+    ) -> Triplets:
+        positives, negatives = all_pairs(labels, reference_labels)
+        count = self.triplets_per_anchor
+        where = positives.any(dim=1) & negatives.any(dim=1)
+        return list_triplets(
+            self.draw.several(positives.log(), count),
+            self.draw.several(negatives.log(), count),
+            where=where[:, None].expand(-1, count),
+        )
 
 
-def drawn(candidates: Mask, number: int, random: SeededRandom) -> Tensor:
-    """Marked columns of each row, drawn uniformly with replacement, (N, M) -> (N, number)."""
-    columns = candidates.byte().argsort(dim=1, descending=True, stable=True)  # marked ones first
-    share = random.uniform(len(candidates), number, like=candidates)
-    return columns.gather(1, (share * candidates.sum(dim=1, keepdim=True)).long())
+def miner_or_random(
+    miner: Miner | None, triplets_per_anchor: TripletsPerAnchor, seed: int
+) -> Miner | None:
+    """The miner, or random triplets if there is none; None, if neither, takes all triplets."""
+    if miner is not None or triplets_per_anchor == "all":
+        return miner
+    return RandomTriplets(triplets_per_anchor, seed)

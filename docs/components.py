@@ -18,13 +18,19 @@ NO_CLASS = "types.NoneType"
 
 
 class Choice(NamedTuple):
-    """One file of conf/loss, conf/batchminer, conf/method or conf/metric, and what it builds."""
+    """One file of conf/loss, conf/batchminer, conf/method, ...: a choice and what it builds."""
 
     group: str
     name: str
     files: list[Path]  # its own YAML file first, then those that it takes its numbers from
     targets: list[str]  # dotted names of the classes or functions
     default_miner: str | None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The keys of its own YAML file."""
+        content: dict[str, Any] = yaml.safe_load(self.files[0].read_text())
+        return content
 
     @property
     def comment(self) -> str:
@@ -93,7 +99,7 @@ def miner_of(entry: object) -> str | None:
 def owners() -> dict[str, Choice]:
     """Target -> the choice whose page defines it: the one named like its module, else the first."""
     found: dict[str, Choice] = {}
-    for group in ("loss", "batchminer", "method", "metric"):
+    for group in ("loss", "batchminer", "method", "sampler", "metric"):
         for choice in choices(group):
             for target in choice.targets:
                 if target not in found or target.split(".")[-2] == choice.name:

@@ -1,7 +1,8 @@
 """Makes the pages of the site that come from the source, and the navigation: a hook of mkdocs.
 
-One page for each file of conf/loss, conf/batchminer, conf/method and conf/metric, one for each
-module of the API; the definitions themselves are rendered by mkdocstrings from the docstrings.
+One page for each file of conf/loss, conf/batchminer, conf/method, conf/sampler and conf/metric, one
+for each module of the API; the definitions themselves are rendered by mkdocstrings from the
+docstrings.
 """
 
 from collections.abc import Iterator
@@ -58,8 +59,15 @@ GROUPS = (
 `loss=margin` chooses a loss and `loss.margin=0.1` changes one of its numbers. Every loss is called
 as `loss(embeddings, labels)` or, with the tuples that a miner chose, as
 `loss(embeddings, labels, miner(embeddings, labels))`, in plain Python as well as in a run. The
-distance and the reducer can be exchanged where a loss lists them as arguments. What other code
-computes under the same name is listed on one page: [differences](differences.md).""",
+distance and the reducer can be exchanged where a loss lists them as arguments.
+
+A loss with prototypes, proxies or centers of the classes also gives `loss.logits(embeddings)`,
+(N, C), whose largest entry predicts the class of an image of a training class. Their start is
+`loss.init`, a function of `torch.nn.init`:
+`'loss.init={_target_: torch.nn.init.normal_, _partial_: true, std: 0.01}'`.
+
+What other code computes under the same name is listed on one page:
+[differences](differences.md).""",
     ),
     Group(
         "batchminer",
@@ -71,6 +79,16 @@ their indices. Each loss names a default miner, which the command line overrides
 `batchminer=none` a loss sees every tuple of the batch.""",
     ),
     Group("method", "methods", "Training methods", intro="", written=True),
+    Group(
+        "sampler",
+        "samplers",
+        "Samplers",
+        """\
+`sampler=balance` chooses the sampler and `sampler.batch_size=112` changes one of its numbers. A
+sampler draws the batches, which are lists of image indices. An epoch does not depend on the number
+of devices or workers, nor on interruptions. Some samplers need the super-class of each image, the
+column `category` of the [dataset](../data.md).""",
+    ),
     Group(
         "metric",
         "metrics",
@@ -101,6 +119,7 @@ PAGES_OF = {
     "criteria": "losses",
     "batch_mining": "miners",
     "methods": "methods",
+    "datasampler": "samplers",
     "evaluation": "metrics",
 }
 TABLE = "<!-- the table of all choices is here on the site -->"  # in a written page
@@ -139,7 +158,8 @@ def pages() -> dict[str, str]:
 def index(group: Group) -> str:
     """One row for each choice."""
     heads, rows = ["name", "what it does"], []
-    heads += {"loss": ["default miner", "source"], "batchminer": ["source"]}.get(group.group, [])
+    heads += ["default miner"] if group.group == "loss" else []
+    heads += ["source"] if group.group != "metric" else []
     for choice in choices(group.group):
         row = [link(choice), escaped(choice.summary)]
         row += [f"`{choice.default_miner}`"] if group.group == "loss" else []
@@ -187,6 +207,8 @@ def commands(choice: Choice) -> str:
     if choice.group == "metric":
         beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch
         return f"{run} metric=[{beside}{choice.name}]"
+    if choice.group == "sampler":  # the smallest dataset with categories and many classes
+        return f"python main.py dataset=omniglot_small sampler={choice.name}"
     if choice.group == "method":  # two streams are the roles of the rows of a table
         own = run.replace("digits", "csv dataset.path=<table>.csv")
         return f"{own if choice.name == 'two_stream' else run} loss=triplet method={choice.name}"
@@ -203,6 +225,8 @@ def python_use(choice: Choice) -> str:
     """The lines that use it without the configuration, where plain numbers build it."""
     if not is_owner(choice) or choice.group == "method":
         return ""
+    if choice.group == "sampler":
+        return sampler_use(choice)
     module, _, name = choice.targets[0].rpartition(".")
     sizes = {"num_classes": "num_classes=100", "embedding_dim": "embedding_dim=128"}
     required = required_arguments(choice.targets[0])
@@ -215,6 +239,28 @@ def python_use(choice: Choice) -> str:
         else ("miner = {}\nloss(embeddings, labels, miner(embeddings, labels))")
     )
     return f"```python\nfrom {module} import {name}\n\n{use.format(call)}\n```"
+
+
+def sampler_use(choice: Choice) -> str:
+    """The lines that use a sampler in a training loop of one's own."""
+    module, _, name = choice.targets[0].rpartition(".")
+    values = {"seed": "0"} | {
+        key: repr(value) for key, value in choice.content.items() if key != "seed"
+    }
+    arguments = [
+        f"{argument}={values[argument]}" if argument in values else argument
+        for argument in required_arguments(choice.targets[0])
+    ]
+    return f"""\
+```python
+from torch.utils.data import DataLoader
+
+from {module} import {name}
+
+sampler = {name}({", ".join(arguments)})
+loader = DataLoader(images, batch_sampler=sampler)
+sampler.set_epoch(epoch)  # before each epoch
+```"""
 
 
 def numbers(choice: Choice) -> str:
@@ -256,7 +302,7 @@ def differences_page() -> str:
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
-            table(["loss, miner or method", "who", "difference"], rows),
+            table(["loss, miner, method or sampler", "who", "difference"], rows),
         ]
     )
 

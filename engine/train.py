@@ -27,13 +27,13 @@ from engine.build import (
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_patience
+from engine.config.selection import check_categories, check_parts, check_patience
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
-from engine.measure import measure
+from engine.measure import check_transform, measure
 from engine.metric_accumulator import IDLE_STEPS, MetricAccumulator
 from engine.progress import Progress
 from engine.run_writer import NullWriter, RunWriter
@@ -64,6 +64,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
+    check_categories(config, splits)
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
@@ -76,7 +77,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
+    check_parts(config, learner.method.parts)
     evaluator = instantiate(config.evaluation.measure)
+    check_transform(fabric, learner.model, splits, evaluator, learner.method.parts)
     directions = with_parts(evaluator.higher_is_better, learner.method.parts)
     measure_splits = partial(
         measure,

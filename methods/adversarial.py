@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from core.kernels.l2_normalize import l2_normalize
 from core.parameter_groups import Groups
-from core.random import SeededRandom
-from core.random_triplets import random_triplets
+from core.random_triplets import RandomTriplets
 from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed
 from core.types import Embeddings, Outputs, Scalar, Triplets
 from methods.method import Batch, Detail, Embed, Losses, Method
@@ -84,15 +83,13 @@ class Adversarial(Method):
             raise ValueError(f"weights must name some of {', '.join(LOSSES)}, got {unknown}")
         if negative := sorted(name for name, weight in weights.items() if weight < 0):
             raise ValueError(f"weights must not be negative, got {negative}")
-        if triplets_per_anchor < 1:
-            raise ValueError(f"triplets_per_anchor must be at least 1, got {triplets_per_anchor}")
         self.metric_alone_epochs = metric_alone_epochs
         self.generator_alone_epochs = generator_alone_epochs
-        self.triplets_per_anchor, self.margin, self.squared = triplets_per_anchor, margin, squared
+        self.margin, self.squared = margin, squared
         self.weights = {name: float(weights.get(name, 1)) for name in LOSSES}
         self.lr, self.weight_decay = lr, weight_decay
         self.generator = Generator(num_features(backbone))
-        self.random = SeededRandom(seed)
+        self.draw_triplets = RandomTriplets(triplets_per_anchor, seed)
         self._head = (Head(backbone),)  # a tuple, so that the backbone is no part of the method
 
     def parameter_groups(self) -> Groups:
@@ -109,7 +106,7 @@ class Adversarial(Method):
         if trains_embedder:
             losses["metric"] = criterion(outputs.embeddings, batch.labels)
         if trains_generator:
-            triplets = random_triplets(batch.labels, self.triplets_per_anchor, self.random)
+            triplets = self.draw_triplets(outputs.embeddings, batch.labels)
             synthetic, generator_losses = self.generate(outputs, triplets)
             if trains_embedder:
                 losses["synthetic"] = self.synthetic_loss(outputs.embeddings, synthetic, triplets)

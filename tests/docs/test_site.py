@@ -68,7 +68,7 @@ def test_every_definition_is_on_exactly_one_page(made: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("target", COMPONENTS)
-def test_a_loss_or_miner_names_its_source(target: str) -> None:
+def test_a_loss_miner_or_sampler_names_its_source(target: str) -> None:
     source = module_docstring(target).split("\n\n")[0]
     assert source.endswith("."), f"{target}: its module names no source"
 
