@@ -67,9 +67,19 @@ def measure(
         embedded = embed_split(fabric, model, images, batch_size, num_workers)
         on_embedded(split, images, embedded)
         if fabric.is_global_zero:
-            for part, dimensions in {"": slice(None), **parts}.items():
-                embeddings = embedded.embeddings[:, dimensions]
-                measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
-                prefix = f"{split}/{part}/" if part else f"{split}/"
-                results |= {f"{prefix}{name}": value for name, value in measured.items()}
+            measured = evaluation(*embedded, *images.roles, images.categories)
+            measured |= measure_parts(evaluation, embedded, images, parts)
+            results |= {f"{split}/{name}": value for name, value in measured.items()}
     return fabric.broadcast(results)
+
+
+def measure_parts(
+    evaluation: Evaluator, embedded: Embedded, images: Images, parts: Mapping[str, slice]
+) -> Results:
+    """Evaluate parts of embeddings on their own; results are named `<part>/<metric>`."""
+    results: Results = {}
+    for part, dimensions in parts.items():
+        embeddings = embedded.embeddings[:, dimensions]
+        measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
+        results |= {f"{part}/{name}": value for name, value in measured.items()}
+    return results
