@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.files import DamagedFileError
 from engine.build import build_method
 from engine.checkpoint import CheckpointError, read_checkpoint
+from engine.config.added_keys import with_added_keys
 from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError, suggestion
@@ -149,7 +150,7 @@ def evaluation_config(
     lacking = [name for name in GROUPS if name not in config]
     if lacking:
         raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
-    config = _for_this_machine(config, recorded_data)
+    config = _for_this_machine(_with_added_keys(config), recorded_data)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
@@ -181,6 +182,13 @@ def _set(config: DictConfig, override: Override) -> None:
 
 def _is_choice(override: Override, config: DictConfig) -> bool:
     return override.key_or_group in config and (CONF / override.key_or_group).is_dir()
+
+
+def _with_added_keys(config: DictConfig) -> DictConfig:
+    """The configuration with the keys that were added since the run was recorded."""
+    content = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(content, dict)
+    return OmegaConf.create(with_added_keys({str(key): value for key, value in content.items()}))
 
 
 def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:

@@ -9,7 +9,8 @@ from datasets.digits import digits
 from datasets.table import DatasetError
 from engine.build import build_images, check_size, sampler_of
 from engine.config.errors import ConfigurationError
-from engine.config.selection import check_patience
+from engine.config.selection import check_categories, check_parts, check_patience
+from evaluation.categories import CategoryError
 from tests.engine.test_configuration import composed
 
 
@@ -45,6 +46,34 @@ def test_patience_needs_the_split_that_it_waits_for() -> None:
     check_patience(config, ["val", "test"])
     with pytest.raises(ConfigurationError, match=r"trainer\.patience=5: waits for val/recall@1"):
         check_patience(config, ["test"])
+
+
+@pytest.mark.parametrize("setting", ["within", "level"])
+def test_categories_are_missed_before_the_first_step(setting: str) -> None:
+    config = composed("dataset=digits", f"evaluation.measure.{setting}=category")
+    _, splits = build_images(config, digits())
+    with pytest.raises(CategoryError, match=f"{setting}=category needs .* 896 of 896 samples"):
+        check_categories(config, splits)
+    _, stated = build_images(config, digits().assign(category="digit"))
+    check_categories(config, stated)
+    check_categories(composed("dataset=digits"), splits)
+
+
+def test_a_part_that_the_embedding_does_not_have_is_named_before_the_first_step() -> None:
+    config = composed("method._target_=methods.method.Method")
+    config.evaluation.select_on = "val/slice_9/recall@1"
+    check_parts(config, ["slice_9"])
+    with pytest.raises(
+        ConfigurationError, match=r"evaluation\.select_on=.*the parts slice_1, "
+    ) as e:
+        check_parts(config, ["slice_1", "slice_2"])
+    assert "did you mean" in str(e.value)
+    config.trainer.storage_metrics, config.evaluation.select_on = ["test/a/map@r"], "val/recall@1"
+    with pytest.raises(
+        ConfigurationError, match=r"trainer\.storage_metrics=test/a/map@r: .* no parts"
+    ):
+        check_parts(config, [])
+    check_parts(composed(), [])
 
 
 @pytest.mark.parametrize(("only", "absent"), [("train", "test"), ("test", "train")])
