@@ -9,7 +9,7 @@ from torch import nn
 
 from datasets.images import Images
 from engine.embed_split import embed_split
-from evaluation.embed import embed
+from evaluation.embed import Embedded, embed
 from evaluation.evaluator import Evaluator
 from evaluation.results import Results
 from evaluation.samples import Samples
@@ -64,9 +64,19 @@ def measure(
     for split, images in splits.items():
         embedded = embed_split(fabric, model, images, batch_size, num_workers)
         if fabric.is_global_zero:
-            for part, dimensions in {"": slice(None), **parts}.items():
-                embeddings = embedded.embeddings[:, dimensions]
-                measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
-                prefix = f"{split}/{part}/" if part else f"{split}/"
-                results |= {f"{prefix}{name}": value for name, value in measured.items()}
+            measured = evaluation(*embedded, *images.roles, images.categories)
+            measured |= measure_parts(evaluation, embedded, images, parts)
+            results |= {f"{split}/{name}": value for name, value in measured.items()}
     return fabric.broadcast(results)
+
+
+def measure_parts(
+    evaluation: Evaluator, embedded: Embedded, images: Images, parts: Mapping[str, slice]
+) -> Results:
+    """Evaluate parts of embeddings on their own; results are named `<part>/<metric>`."""
+    results: Results = {}
+    for part, dimensions in parts.items():
+        embeddings = embedded.embeddings[:, dimensions]
+        measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
+        results |= {f"{part}/{name}": value for name, value in measured.items()}
+    return results

@@ -1,7 +1,7 @@
 """Trained run: loads its backbone and the configuration to evaluate it with, from its folder."""
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +109,14 @@ def load_weights(checkpoint: Path) -> Weights:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
 
-def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
+class TrainedModel(NamedTuple):
+    """The embedder of a run, and the dimensions of its embeddings that are also evaluated alone."""
+
+    embedder: nn.Module
+    parts: Mapping[str, slice]
+
+
+def load_model(config: DictConfig, trained: Weights) -> TrainedModel:
     """Build the embedder of a run with its trained weights; downloads no pretrained weights.
 
     Raises:
@@ -119,14 +126,20 @@ def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
     if "pretrained" in settings:
         settings.pretrained = False
     backbone: nn.Module = instantiate(settings)
-    model = build_method(config, backbone).embedder(backbone)
-    if reason := state_mismatch(model, trained.model):
+    method = build_method(config, backbone)
+    embedder = method.embedder(backbone)
+    if reason := state_mismatch(embedder, trained.model):
         checkpoint = f"the checkpoint {trained.checkpoint or ''}".strip()
         raise CheckpointError(
             f"{checkpoint} does not fit {settings._target_} as configured: {reason}"
         )
-    model.load_state_dict(trained.model)
-    return model
+    embedder.load_state_dict(trained.model)
+    return TrainedModel(embedder, method.parts)
+
+
+def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
+    """The embedder of `load_model`."""
+    return load_model(config, trained).embedder
 
 
 def evaluation_config(

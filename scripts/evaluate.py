@@ -42,14 +42,15 @@ from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
 from engine.inspection import InspectionData, write_inspection_report
+from engine.measure import measure_parts
 from engine.progress import progress_bar, spinner
 from engine.trained_run import (
     NEEDED_GROUPS,
     TrainedRun,
     evaluation_config,
     find_run,
-    load_backbone,
     load_config,
+    load_model,
     load_weights,
 )
 from evaluation.categories import category_names
@@ -94,7 +95,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     images = images_of(config, None if other_data(arguments) else trained.folder)
     evaluation: Evaluator = instantiate(config.evaluation.measure)
     evaluation.check_categories(images.categories, len(images))
-    model = load_backbone(config, learned)
+    model, parts = load_model(config, learned)
     check_size(model, images[0][0])
     embedded = embed_images(config, model, images)
 
@@ -102,6 +103,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         results, queries = evaluation.with_queries(
             *embedded, *images.roles, images.categories, k=config.neighbors
         )
+        results |= measure_parts(evaluation, embedded, images, parts)
     names = class_names(evaluation, images)
     queries.insert(2, "class", [names[label] for label in queries["label"]])
 

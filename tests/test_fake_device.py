@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
-from lightning_fabric import Fabric
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
@@ -24,7 +23,6 @@ import core.kernels.inverse
 import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
-import engine.step
 import evaluation.embed
 from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
@@ -45,7 +43,7 @@ from core.reducer import (
 )
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
-from core.types import Pairs, Triplets
+from core.types import Outputs, Pairs, Triplets
 from engine.build import build_method
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.nmi import nmi
@@ -53,7 +51,7 @@ from evaluation.metrics.recall import recall_at_k
 from evaluation.transforms.pca import PCA
 from evaluation.transforms.standardize import Standardize
 from evaluation.transforms.truncate import Truncate
-from methods.method import Batch
+from methods.method import Batch, Method
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
 from tests.fake_device import FakeDevice, move
@@ -297,23 +295,6 @@ def test_conversions_of_tuples(device: FakeDevice) -> None:
     assert device.waits == expected_of("to_triplets")
 
 
-@pytest.mark.parametrize("choice", choices("method"))
-def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
-    config = composed(f"method={choice}", "backbone=convnet", "loss=triplet", "batchminer=none")
-    backbone, criterion = instantiate(config.backbone), instantiate(config.loss)
-    method = build_method(config, backbone, criterion)
-    model = move(device, method.embedder(backbone))
-    move(device, method)
-    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
-    embed = engine.step.WholeBatchEmbedding(Fabric(accelerator="cpu"), model, method.details)
-    with device, torch.backends.cudnn.flags(enabled=False):
-        labels = device.placed(torch.arange(3).repeat_interleave(4))
-        losses = method(Batch(device.placed(images), labels, 0), embed, criterion)
-    assert all(loss.device.type == "cuda" for loss in losses.values())
-    assert all(device.value(loss).isfinite() for loss in losses.values())
-    assert not device.waits
-
-
 @pytest.mark.parametrize("chunk_size", [None, 3])
 def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) -> None:
     build = instantiate(composed("backbone=convnet").backbone)
@@ -330,6 +311,35 @@ def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) 
     assert loss.device.type == "cuda"
     assert device.value(loss).isfinite()
     assert not device.waits
+
+
+@pytest.mark.parametrize("choice", choices("method"))
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0, 1])  # as triplets, or as pairs, too
+    placed, own = (seeded(method_and_embedder, choice) for _ in range(2))
+    for module in placed:
+        move(device, module)
+    criterion = build_loss("triplet")
+    with device, torch.backends.cudnn.flags(enabled=False):
+        given = Batch(device.placed(images), device.placed(labels), 0)
+        losses = placed[0](given, partial(outputs, *placed), criterion)
+    expected = own[0](Batch(images, labels, 0), partial(outputs, *own), criterion)
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        same(device, loss, expected[name])
+    assert not device.waits
+
+
+def method_and_embedder(choice: str) -> tuple[Method, nn.Module]:
+    config = composed(f"method={choice}", "backbone=convnet", "backbone.batchnorm=frozen")
+    backbone = instantiate(config.backbone)
+    method = build_method(config, backbone)
+    return method, method.embedder(backbone)
+
+
+def outputs(method: Method, embedder: nn.Module, images: Tensor) -> Outputs:
+    return embedder(images, detailed=True) if method.details else Outputs(embedder(images))
 
 
 def test_all_that_is_measured(device: FakeDevice) -> None:
