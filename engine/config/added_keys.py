@@ -11,7 +11,9 @@ TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 
-COMPONENTS: Mapping[str, Mapping[str, Any]] = {}  # `_target_`: {key: value}
+COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "datasets.csv.csv": {"test_fraction": 0.5, "query_fraction": None, "seed": 0},
+}
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
 
