@@ -10,6 +10,7 @@ from torch import nn
 
 from architectures.embedder import BatchNorm, Embedder, Pooling
 from architectures.input_normalization import InputNormalization
+from architectures.packaged_weights import load_in_order, packaged_weights
 from architectures.pretrained import unavailable, weights_cache
 from core.ranges import Size
 
@@ -59,12 +60,21 @@ def timm_model(
 
 
 def create(model_name: str, pretrained: bool, pooling: str | None) -> nn.Module:
-    """Network from images to pooled features; weights of our cache, of timm's, or downloaded."""
+    """Network from images to pooled features.
+
+    The weights are those of our cache, else of an installed package, else of timm's cache, else
+    downloaded. The package comes before the download: the same command gives the same weights with
+    and without a network, and without one the hub's client tries for a minute.
+    """
     build = partial(timm.create_model, model_name, num_classes=0, global_pool=pooling)
     if not pretrained:
         return build(pretrained=False)
     url = address(model_name)
     file = weights_cache() / f"{model_name}{Path(url).suffix}"
+    if not file.exists() and (packaged := packaged_weights(model_name)):
+        network = build(pretrained=False)
+        load_in_order(network, packaged)
+        return network
     if file.exists():
         build = partial(build, pretrained_cfg_overlay={"file": str(file), "custom_load": False})
     try:
