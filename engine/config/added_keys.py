@@ -12,6 +12,11 @@ TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
 }
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "architectures.bninception.bninception": {"head": "linear"},
+    "architectures.convnet.convnet": {"head": "linear"},
+    "architectures.googlenet.googlenet": {"head": "linear"},
+    "architectures.resnet50.resnet50": {"head": "linear"},
+    "architectures.timm.timm_model": {"head": "linear"},
     "datasets.csv.csv": {"test_fraction": 0.5, "query_fraction": None, "seed": 0},
 }
 
