@@ -50,9 +50,8 @@ def timm_model(
         choices = ", ".join(get_args(TimmPooling))
         raise ValueError(f"pooling must be null, {choices}, got {pooling}")
     maps = pooling == "gem"
-    network = create(
-        model_name, pretrained, None if maps else TIMM_NAMES.get(pooling or "", pooling)
-    )
+    own = None if maps or pooling is None else TIMM_NAMES.get(pooling, pooling)
+    network = create(model_name, pretrained, own)
     config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     return Embedder(
         FeatureMaps(network) if maps else nn.Sequential(network, nn.Unflatten(1, (-1, 1, 1))),

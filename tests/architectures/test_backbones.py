@@ -200,7 +200,7 @@ def test_an_unknown_timm_name_suggests_others() -> None:
 
 
 def test_an_unknown_timm_pooling_is_named() -> None:
-    with pytest.raises(ValueError, match="pooling must be null, avg, max, .* got sum"):
+    with pytest.raises(ValueError, match=r"pooling must be null, avg, max, .* got sum"):
         build("timm", pooling="sum")
 
 
