@@ -49,7 +49,7 @@ def csv(
         rows["split"] = split_by_classes(rows["label"], test_fraction, seed)
     if query_fraction is not None and not {"is_query", "is_gallery"} & set(rows):
         chosen, test = random_queries(rows["label"], query_fraction, seed), rows["split"] == "test"
-        rows["is_query"], rows["is_gallery"] = (chosen | ~test).map(str), (~chosen | ~test).map(str)
+        rows["is_query"], rows["is_gallery"] = (~test | chosen).map(str), (~test | ~chosen).map(str)
     is_query, is_gallery = flags(file, rows, "is_query"), flags(file, rows, "is_gallery")
     train = rows["split"] == "train"
     if (is_query & ~is_gallery & train).any() and (is_gallery & ~is_query & train).any():
