@@ -63,7 +63,13 @@ class Embedder(nn.Module):
         self.train()
 
     def forward(self, images: Images, detailed: bool = False) -> Embeddings | Outputs:
-        """Embed images; `detailed` returns pooled features and feature maps, too."""
+        """Embed images; `detailed` returns pooled features and feature maps, too.
+
+        Images may be pooled features (N, num_features) that were computed before.
+        """
+        if images.ndim == 2:
+            embeddings = self.embed_features(images)
+            return Outputs(embeddings, images) if detailed else embeddings
         maps = self.trunk(self.normalization(images))
         features = self.pool(maps)
         embeddings = self.embed_features(features)

@@ -30,6 +30,7 @@ from engine.config.selection import check_patience
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
 from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.frozen_features import freeze, with_stored_features
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import measure
@@ -75,6 +76,8 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
+    network = learner.model.module
+    train, splits = with_stored_features(config, fabric, network, train, splits, workers)
     evaluator = instantiate(config.evaluation.measure)
     directions = with_parts(evaluator.higher_is_better, learner.method.parts)
     measure_splits = partial(
@@ -132,9 +135,12 @@ def build_learner(
     criterion = instantiate(config.loss)
     method = build_method(config, backbone, criterion)
     check_method(config, method, backbone, sampler, criterion)
+    embedder = method.embedder(backbone)
+    if trainer.features == "frozen":
+        freeze(embedder, trainer)
     return set_up(
         fabric,
-        model=method.embedder(backbone),
+        model=embedder,
         criterion=criterion,
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),

@@ -20,7 +20,9 @@ COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
     "datasets.csv.csv": {"test_fraction": 0.5, "query_fraction": None, "seed": 0},
 }
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {  # group without a `_target_`: {key: value}
+    "trainer": {"features": "trained", "feature_views": 0},
+}
 
 
 def without_added_keys(content: Mapping[str, Any]) -> dict[str, Any]:
