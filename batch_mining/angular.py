@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Gt, Lt
 from torch import Tensor
 
-from core.distance import Lp
+from core.distance import Lp, described
 from core.kernels.triplets_where import triplets_where
 from core.random import SeededRandom
 from core.ranges import PositiveInt, Seed
@@ -32,12 +32,14 @@ class AngularMiner(TupleMiner):
 
     Differences:
         pytorch-metric-learning: `AngularMiner`, the origin of this miner, does not project onto the
-            unit sphere and has no `max_triplets`.
+            unit sphere, `distance=Lp(power=2, normalize=False)`, and has no `max_triplets`.
 
     Args:
         angle: degrees, in (0, 90).
         max_triplets: most triplets of a batch; None is no limit, and up to N³/4 of them.
         seed: of the miner's own random stream.
+        distance: a squared Euclidean one, as the angle follows from the squared sides; None is that
+            of unit vectors.
     """
 
     def __init__(
@@ -45,8 +47,14 @@ class AngularMiner(TupleMiner):
         angle: Annotated[float, Gt(0), Lt(90)] = 20,
         max_triplets: PositiveInt | None = 1_000_000,
         seed: Seed = 0,
+        distance: Lp | None = None,
     ) -> None:
-        super().__init__(Lp(power=2))
+        super().__init__(distance or Lp(power=2))
+        if not isinstance(self.distance, Lp) or (self.distance.p, self.distance.power) != (2, 2):
+            raise ValueError(
+                "distance must be squared Euclidean, Lp with p=2 and power=2, "
+                f"got {described(self.distance)}"
+            )
         if not 0 < angle < 90:
             raise ValueError(f"angle must be in (0, 90) degrees, got {angle}")
         if max_triplets is not None and max_triplets < 1:

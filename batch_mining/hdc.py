@@ -1,18 +1,17 @@
 """Hard-aware selection of pairs: Yuan et al., ICCV 2017, https://arxiv.org/abs/1611.05720."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from core.batch_checks import can_read_without_sync, check_inputs
+from core.batch_checks import check_inputs
 from core.distance import Lp
+from core.kernels.hardest_pairs import hardest
 from core.ranges import PositiveFraction
 from core.tuples import select_tuples, to_pairs
 from core.types import (
     Distance,
-    Distances,
     Embeddings,
     Labels,
-    Mask,
     Miner,
     Pairs,
     ReferenceLabels,
@@ -66,20 +65,3 @@ class HDCMiner(nn.Module):
             hardest(distances, positives, self.fraction),
             hardest(-distances, negatives, self.fraction),
         )
-
-
-def hardest(hardness: Distances, candidates: Mask, fraction: float) -> Mask:
-    """Masks the hardest fraction of all candidates, rounded up to a whole number of pairs."""
-    scores = hardness.masked_fill(~candidates, -torch.inf)
-    count = (fraction * candidates.sum().double()).ceil().long()
-    threshold = _kth_largest(scores.flatten(), count)
-    above, tied = scores > threshold, candidates & (scores == threshold)
-    order = tied.flatten().cumsum(dim=0, dtype=torch.int32).view_as(tied)
-    return above | (tied & (order <= count - above.sum()))
-
-
-def _kth_largest(scores: Tensor, k: Tensor) -> Tensor:
-    """The k-th largest score; a sort finds it where reading k would make the host wait."""
-    if can_read_without_sync(scores):
-        return scores.kthvalue(len(scores) + 1 - max(1, int(k))).values
-    return scores.sort(descending=True).values.gather(0, (k - 1).clamp(min=0)[None])

@@ -13,7 +13,8 @@ class IntraRandomMiner(TupleMiner):
 
     The second takes the place of the negative, so that the loss learns what varies within classes.
     The two differ where the class is large enough; at two samples per class they are the same, and
-    a triplet loss has no gradient. An anchor alone in its class gives no triplet.
+    a triplet loss has no gradient. An anchor alone in its class gives no triplet. It takes no
+    `distance`: only labels count.
 
     Differences:
         Roth et al.: draw N classes with equal odds, and of each three samples with replacement,

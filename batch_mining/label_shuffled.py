@@ -18,7 +18,8 @@ class LabelShuffledMiner(nn.Module):
     Positives and negatives do not depend on the true classes: only the choice by distance remains.
     It is the control experiment of distance weighted mining, and DiVA's miner for features that
     classes share. The labels of references are permuted among the references. It is the
-    `random_distance` of Roth et al.
+    `random_distance` of Roth et al. It takes no `distance`: the density of the draws is that of
+    Euclidean distances of unit vectors.
 
     Args:
         lower_cutoff: Euclidean distance of unit vectors, see `DistanceWeightedMiner`.

@@ -20,7 +20,8 @@ class MaximumLossMiner(TupleMiner):
 
     Several subsets of equal size are drawn without replacement, and the loss is computed on each of
     them. With references, the anchors are drawn, and paired with all references. It costs as many
-    losses as there are trials, without a gradient.
+    losses as there are trials, without a gradient. It takes no `distance`: that of `objective`
+    counts.
 
     Differences:
         pytorch-metric-learning: `MaximumLossMiner` was removed in 2.0.

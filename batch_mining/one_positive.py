@@ -13,7 +13,7 @@ class OnePositiveMiner(TupleMiner):
     """One-positive miner: one positive of each anchor, drawn uniformly, and all its negatives.
 
     An anchor without positives or without negatives keeps nothing. It is the miner `npair` of Roth
-    et al., for their N-pair and angular loss.
+    et al., for their N-pair and angular loss. It takes no `distance`: only labels count.
 
     Args:
         seed: of the miner's own random stream.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from batch_mining.parametric import Distribution, ParametricMiner
 from core.policy import Policy
-from core.ranges import NonNegativeFloat, PositiveInt, Seed, Size
-from core.types import Embeddings, Labels, ReferenceLabels, References, Triplets
+from core.ranges import PositiveInt, Seed, Size
+from core.types import Distance, Embeddings, Labels, ReferenceLabels, References, Triplets
 
 LEAST = 1e-25  # odds of a bin, as in the authors' code
 
@@ -39,11 +39,12 @@ class PADSMiner(nn.Module):
         every: optimizer steps between adaptations, the paper's M.
         distribution: to begin with, see `ParametricMiner`; likewise the next three.
         num_bins: the paper's K.
-        limits: Euclidean distances of unit vectors, ascending.
+        limits: in units of `distance`, ascending.
         clip: whether negatives beyond the limits count to the outermost bins.
         history: how many of the latest measurements are in the state.
         averages: lengths of the running averages, in measurements.
         seed: of the triplets and of the policy.
+        distance: see `ParametricMiner`; None is the Euclidean distance of unit vectors.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class PADSMiner(nn.Module):
         every: PositiveInt = 30,
         distribution: Distribution = "semihards",
         num_bins: Size = 30,
-        limits: Annotated[Sequence[NonNegativeFloat], Len(2, 2)] = (0.1, 1.4),
+        limits: Annotated[Sequence[float], Len(2, 2)] = (0.1, 1.4),
         clip: bool = False,
         history: PositiveInt = 20,
         averages: Sequence[PositiveInt] = (2, 8, 16, 32),
         seed: Seed = 0,
+        distance: Distance | None = None,
     ) -> None:
         super().__init__()
         if not reward or not set(reward) <= set(metrics):
@@ -69,7 +71,7 @@ class PADSMiner(nn.Module):
             raise ValueError(f"every must be at least 1, got {every}")
         self.metrics, self.reward, self.every = list(metrics), list(reward), every
         self.history, self.averages = history, list(averages)
-        self.sampler = ParametricMiner(distribution, num_bins, limits, clip, seed)
+        self.sampler = ParametricMiner(distribution, num_bins, limits, clip, seed, distance)
         num_inputs = (history + len(averages)) * len(metrics) + num_bins + 1
         self.policy = policy(num_inputs, num_bins, seed=seed)
         self.measured = torch.empty(0, len(metrics))

@@ -1,5 +1,6 @@
 """Negatives from a fixed distribution over distances: Roth et al., https://arxiv.org/abs/2003.11113."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
@@ -8,18 +9,18 @@ from annotated_types import Len
 from torch import Tensor
 
 from core.random import SeededRandom
-from core.ranges import NonNegativeFloat, Seed, Size
+from core.ranges import Seed, Size
 from core.tuple_batch import TupleBatch
 from core.tuple_miner import TupleMiner
 from core.tuples import one_triplet_per_anchor, with_fallback
-from core.types import Triplets
+from core.types import Distance, Triplets
 
 Distribution = Literal["uniform", "hards", "semihards", "veryhards"]
 FAVOURED = {  # distances that have all but 1e-15 of the odds
-    "uniform": (0.0, 2.0),
-    "hards": (0.0, 0.5),
+    "uniform": (-math.inf, math.inf),
+    "hards": (-math.inf, 0.5),
     "semihards": (0.3, 0.7),
-    "veryhards": (0.0, 0.3),
+    "veryhards": (-math.inf, 0.3),
 }
 
 
@@ -45,9 +46,11 @@ class ParametricMiner(TupleMiner):
     Args:
         distribution: see above.
         num_bins: >= 1.
-        limits: Euclidean distances of unit vectors, ascending.
+        limits: in units of `distance`, ascending.
         clip: whether negatives beyond the limits count to the outermost bins.
         seed: of the miner's own random stream.
+        distance: also gives the unit of the numbers above; None is the Euclidean distance of unit
+            vectors.
     """
 
     log_odds: Tensor  # (num_bins,)
@@ -56,11 +59,12 @@ class ParametricMiner(TupleMiner):
         self,
         distribution: Distribution = "semihards",
         num_bins: Size = 30,
-        limits: Annotated[Sequence[NonNegativeFloat], Len(2, 2)] = (0.1, 1.4),
+        limits: Annotated[Sequence[float], Len(2, 2)] = (0.1, 1.4),
         clip: bool = False,
         seed: Seed = 0,
+        distance: Distance | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(distance)
         if distribution not in get_args(Distribution):
             raise ValueError(
                 f"distribution must be one of {get_args(Distribution)}, got {distribution!r}"
@@ -68,7 +72,7 @@ class ParametricMiner(TupleMiner):
         if num_bins < 1:
             raise ValueError(f"num_bins must be at least 1, got {num_bins}")
         self.least, self.greatest = limits
-        if not 0 <= self.least < self.greatest:
+        if not self.least < self.greatest:
             raise ValueError(f"limits must be ascending distances, got {limits}")
         self.num_bins, self.clip = num_bins, clip
         self.draw = SeededRandom(seed)

@@ -14,7 +14,8 @@ from core.types import Mask, Triplets
 class RandomMiner(TupleMiner):
     """Random miner: one positive and one negative of each anchor, each drawn uniformly.
 
-    An anchor without positives or without negatives gives no triplet.
+    An anchor without positives or without negatives gives no triplet. It takes no `distance`: only
+    labels count.
 
     Differences:
         Roth et al.: draw N triplets from the list of all, without replacement, so that a sample of

@@ -26,7 +26,8 @@ class RhoDistanceMiner(nn.Module):
                                 the authors' code
 
     At two samples per class p' = p, and a triplet loss has no gradient on (a, p, p), but pair
-    losses, which treat its two distances apart, do.
+    losses, which treat its two distances apart, do. It takes no `distance`: the density of the
+    draws is that of Euclidean distances of unit vectors.
 
     Args:
         p_switch: probability, in [0, 1].

@@ -1,8 +1,9 @@
 """Functions shared by the losses with class prototypes.
 
-Such a loss is called as `loss(embeddings, labels)` -> scalar, and serves as the last layer of a
-classifier, too: `ClassifierHead(loss)(embeddings)` -> logits (N, C). It compares embeddings with
-its prototypes and takes no references.
+Such a loss is called as `loss(embeddings, labels)` -> scalar. `loss.logits(embeddings)` gives the
+logits (N, C) of the classes, of which the largest predicts the class of an image of a training
+class, and `ClassifierHead(loss)` makes it the last layer of a classifier. The loss compares
+embeddings with its prototypes and takes no references.
 
 Labels of the type `Targets` may be soft, as mixup makes them: class probabilities (N, C) that sum
 to 1. The cross-entropy then takes them as its target, and a margin applies to each class in
@@ -11,6 +12,7 @@ proportion to its probability.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -22,7 +24,10 @@ from core.distance import Cosine
 from core.reducer import Reducer, weighted
 from core.regularizer import Regularizer
 from core.tuples import sample_weights
-from core.types import Embeddings, Logits, Scalar, Targets, Tuples
+from core.types import Distance, Embeddings, Logits, Scalar, Targets, Tuples
+
+# Fills prototypes in place, as the functions of torch.nn.init do; it sees (C K, D), fan-in D.
+Initializer = Callable[[Tensor], object]
 
 
 class HasPrototypes(Protocol):
@@ -38,13 +43,18 @@ class HasPrototypes(Protocol):
     def reducer(self) -> Reducer: ...
 
 
-class Classifier(HasPrototypes, Protocol):
-    """A loss with prototypes that computes logits of the classes."""
+class HasLogits(Protocol):
+    """A loss that computes logits of the classes."""
 
     @property
     def num_classes(self) -> int: ...
 
-    def logits(self, embeddings: Embeddings, labels: Targets | None = None, /) -> Logits: ...
+    def logits(self, embeddings: Embeddings, labels: Targets | None = None, /) -> Logits:
+        """Logits of the classes (N, C); in training mode, given labels, they include the margin."""
+
+
+class Classifier(HasPrototypes, HasLogits, Protocol):
+    """A loss with prototypes whose value is the cross-entropy of its logits."""
 
 
 class ClassifierHead(nn.Module):
@@ -55,7 +65,7 @@ class ClassifierHead(nn.Module):
     `get_logits` of a classification loss in pytorch-metric-learning does the same.
     """
 
-    def __init__(self, objective: Classifier) -> None:
+    def __init__(self, objective: HasLogits) -> None:
         super().__init__()
         self.objective = objective
 
@@ -93,13 +103,19 @@ def loss_over_samples(
     return loss + objective.regularizer(objective.prototypes)
 
 
-def init_prototypes(num_classes: int, embedding_dim: int, num_sub_centers: int = 1) -> nn.Parameter:
-    """Initial prototypes (C K, D), uniform in ±1/√D as in the code of Roth et al."""
+def init_prototypes(
+    num_classes: int,
+    embedding_dim: int,
+    num_sub_centers: int = 1,
+    init: Initializer | None = None,
+) -> nn.Parameter:
+    """Initial prototypes (C K, D): as `init` fills them, else uniform in ±1/√D as Roth et al."""
     if num_sub_centers < 1:
         raise ValueError(f"num_sub_centers must be at least 1, got {num_sub_centers}")
     bound = embedding_dim**-0.5
     prototypes = torch.empty(num_classes * num_sub_centers, embedding_dim)
-    return nn.Parameter(prototypes.uniform_(-bound, bound))
+    (init or partial(nn.init.uniform_, a=-bound, b=bound))(prototypes)
+    return nn.Parameter(prototypes)
 
 
 def choose_scale(scale: float | None, num_classes: int, learn: bool = False) -> Tensor | float:
@@ -115,12 +131,19 @@ def choose_scale(scale: float | None, num_classes: int, learn: bool = False) -> 
     return nn.Parameter(torch.tensor(scale)) if learn else scale
 
 
+def class_similarities(
+    embeddings: Embeddings, prototypes: Tensor, num_classes: int, distance: Distance
+) -> Logits:
+    """Similarity with each class, the largest over its prototypes: (N, D), (C K, D) -> (N, C)."""
+    similarities = distance.similarity(embeddings, prototypes)
+    if len(prototypes) == num_classes:
+        return similarities
+    return similarities.reshape(len(similarities), num_classes, -1).amax(dim=2)
+
+
 def class_cosines(embeddings: Embeddings, prototypes: Tensor, num_classes: int) -> Logits:
     """Cosine with each class, the largest over its prototypes: (N, D), (C K, D) -> (N, C)."""
-    cosines = Cosine().similarity(embeddings, prototypes)
-    if len(prototypes) == num_classes:
-        return cosines
-    return cosines.reshape(len(cosines), num_classes, -1).amax(dim=2)
+    return class_similarities(embeddings, prototypes, num_classes, Cosine())
 
 
 def with_margin(

@@ -4,9 +4,11 @@ A call returns distances (smaller is closer) and `similarity` similarities (larg
 that no loss has to ask for the direction. All compute in at least float32, and in the wider type of
 embeddings and references if these differ. Equal rows have a distance of exactly 0, except under
 `DotProduct`, which is not a metric. Rows of any length can be normalized; a row of zeros stays
-zero and has a gradient of zero.
+zero and has a gradient of zero. A distance whose similarities have bounds states them as
+`similarity_range`, the least and the greatest one.
 """
 
+import math
 from typing import Annotated
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from core.kernels.equal_rows import rows_differ
 from core.kernels.euclidean import euclidean, squared_euclidean
 from core.kernels.l2_normalize import l2_normalize
-from core.types import Distances, Embeddings, References, Similarities
+from core.types import Distance, Distances, Embeddings, References, Similarities
 
 
 def to_float32(embeddings: Tensor) -> Tensor:
@@ -62,6 +64,12 @@ class Lp:
             raise ValueError(f"p must be at least 1, got {p}")
         self.p, self.power, self.normalize = p, power, normalize
 
+    @property
+    def similarity_range(self) -> tuple[float, float]:
+        """-2^power and 0; without bound for p < 2 and for vectors of any length."""
+        bounded = self.normalize and self.p >= 2
+        return -(2.0**self.power) if bounded else -math.inf, 0.0
+
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         with torch.autocast(embeddings.device.type, enabled=False):
             x, y = to_common_type(embeddings, references)
@@ -85,6 +93,8 @@ class Cosine:
     The similarity is the cosine. The cosine of a row of zeros counts as 0. The similarity of equal
     rows is 1 up to rounding.
     """
+
+    similarity_range = (-1.0, 1.0)
 
     def __call__(self, embeddings: Embeddings, references: References | None = None) -> Distances:
         x, y = self._directions(embeddings, references)
@@ -134,6 +144,8 @@ class SNR:
             does.
     """
 
+    similarity_range = (-math.inf, 0.0)
+
     def __init__(self, normalize: bool = False) -> None:
         self.normalize = normalize
 
@@ -153,6 +165,33 @@ class SNR:
         """The rows minus their mean over the dimensions, which changes no variance."""
         x = l2_normalize(rows) if self.normalize else rows
         return x - x.mean(dim=1, keepdim=True)
+
+
+def similarity_range(distance: Distance) -> tuple[float, float]:
+    """The least and the greatest similarity that a distance can give; infinite where unknown."""
+    limits: tuple[float, float] = getattr(distance, "similarity_range", (-math.inf, math.inf))
+    return limits
+
+
+def finite_similarity_range(distance: Distance) -> tuple[float, float]:
+    """The least and the greatest similarity, both finite, for losses that count in a histogram.
+
+    Raises:
+        ValueError: the distance has no such bounds.
+    """
+    limits = similarity_range(distance)
+    if not all(map(math.isfinite, limits)):
+        raise ValueError(
+            "distance must be bounded, as Cosine and Lp of unit vectors with p >= 2 are, "
+            f"got {described(distance)}"
+        )
+    return limits
+
+
+def described(distance: Distance) -> str:
+    """A distance with its numbers, such as `Lp(p=2, power=1, normalize=True)`."""
+    numbers = (f"{name}={value}" for name, value in vars(distance).items() if name[0] != "_")
+    return f"{type(distance).__name__}({', '.join(numbers)})"
 
 
 def to_power(distances: Tensor, power: float) -> Tensor:

@@ -40,6 +40,23 @@ class SeededRandom(nn.Module):
         gumbel = -exponential.clamp(min=torch.finfo(logits.dtype).tiny).log()
         return (logits + gumbel).argmax(dim=1)
 
+    def several(self, logits: Tensor, count: int) -> Tensor:
+        """Draws `count` columns of each row with replacement, with the probabilities of a call.
+
+        Each number is looked up in the cumulative distribution of its row, in float64, which takes
+        no memory beyond O(N (M + count)).
+
+        Returns:
+            column indices, (N, count); 0 in a row in which all logits are -inf.
+        """
+        peak = logits.amax(dim=1, keepdim=True).double()
+        odds = (logits.double() - peak.masked_fill(peak.isinf(), 0)).exp()
+        cumulative = odds.cumsum(dim=1)
+        total = cumulative[:, -1:]
+        drawn = self.uniform(len(logits), count, like=logits) * total  # below it, even if rounded
+        columns = torch.searchsorted(cumulative, drawn, right=True)
+        return columns.masked_fill(total == 0, 0)
+
     def choice(self, candidates: Mask) -> Tensor:
         """Draws one of the marked columns of each row uniformly, (N, M) -> (N,)."""
         columns: Tensor = self(candidates.log())

@@ -113,8 +113,13 @@ def sample_weights(tuples: Tuples | None, labels: Labels) -> Tensor:
 
 def one_triplet_per_anchor(positives: Tensor, negatives: Tensor, where: Tensor) -> Triplets:
     """One triplet (i, positives[i], negatives[i]) of each anchor i, valid where marked, (N,)."""
-    anchors = torch.arange(len(where), device=where.device)
-    return Triplets(anchors, positives, negatives, where)
+    return list_triplets(positives[:, None], negatives[:, None], where[:, None])
+
+
+def list_triplets(positives: Tensor, negatives: Tensor, where: Mask) -> Triplets:
+    """K triplets (i, positives[i, k], negatives[i, k]) of each anchor i, (N, K) each."""
+    anchors = torch.arange(len(where), device=where.device)[:, None].expand_as(where)
+    return Triplets(anchors.flatten(), positives.flatten(), negatives.flatten(), where.flatten())
 
 
 def drop_invalid(triplets: Triplets) -> Triplets:

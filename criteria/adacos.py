@@ -6,7 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.classification import choose_scale, class_cosines, classification_loss, init_prototypes
+from core.classification import (
+    Initializer,
+    choose_scale,
+    class_cosines,
+    classification_loss,
+    init_prototypes,
+)
 from core.ranges import NonNegativeFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
@@ -27,7 +33,8 @@ class AdaCos(nn.Module):
     buffer, hence part of the checkpoint, and the same in several processes. The loss is averaged
     over the batch; given `tuples` weigh each sample by how often they name it. With soft labels, a
     class counts in the sum by 1 - its share, and y is the class with the largest share.
-    `fixed_adacos` keeps the first scale: the normalized softmax with `temperature=None`.
+    `fixed_adacos` keeps the first scale: the normalized softmax with `temperature=None`. The scale
+    follows the angles, so that no other `distance` can be chosen.
 
     Differences:
         metric-learning-layers: sums over all classes, takes the median of the angles to all of
@@ -41,6 +48,7 @@ class AdaCos(nn.Module):
         num_sub_centers: prototypes per class, K >= 1.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     scale: Tensor
@@ -53,11 +61,12 @@ class AdaCos(nn.Module):
         num_sub_centers: Size = 1,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         self.num_classes, self.lr = num_classes, lr
         self.register_buffer("scale", torch.as_tensor(choose_scale(None, num_classes)))
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Angular(TupleLoss):
     `regularizer`. A pair without negatives counts as 0; without pairs the mean is 0. The sum over
     n takes O(N M P) time for at most P positives of an anchor; where they are many, and where the
     host would wait for the device to know P, it is a product of two matrices instead. O(N M)
-    memory, with references O(N M + M²).
+    memory, with references O(N M + M²). It takes no `distance`: the bound is on an angle.
 
     Differences:
         Roth et al.: one positive drawn for each anchor, by the miner `one_positive`; exponents of

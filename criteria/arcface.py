@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from core.batch_checks import check_classes, check_inputs
 from core.classification import (
+    Initializer,
     choose_scale,
     class_cosines,
     classification_loss,
@@ -31,6 +32,7 @@ class ArcFace(nn.Module):
     several (sub-center ArcFace: Deng et al., ECCV 2020); averaged over the batch. Given `tuples`
     weigh each sample by how often they name it. There is no margin in evaluation mode. With soft
     labels, each angle gets the margin times the share of its class.
+    The margin applies to an angle, so that no other `distance` can be chosen.
 
     Differences:
         authors' code: beyond θ = π - margin, where the cosine of the paper rises again, it goes on
@@ -51,6 +53,7 @@ class ArcFace(nn.Module):
         learn_scale: whether s is trained too.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class ArcFace(nn.Module):
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= margin <= math.pi:
@@ -72,7 +76,7 @@ class ArcFace(nn.Module):
         self.num_classes, self.lr = num_classes, lr
         self.margin, self.monotonic = margin, monotonic
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from core.batch_checks import check_classes, check_inputs
-from core.classification import init_prototypes, loss_over_samples
-from core.distance import to_float32
+from core.classification import Initializer, init_prototypes, loss_over_samples
+from core.distance import Lp, to_float32
 from core.ranges import Fraction, Size
 from core.reducer import Mean, Reducer
-from core.types import Embeddings, Labels, Scalar, Tuples
+from core.types import Embeddings, Labels, Logits, Scalar, Targets, Tuples
 
 
 class Center(nn.Module):
@@ -24,7 +24,9 @@ class Center(nn.Module):
         c -= rate Σ_i (c - x_i) / (1 + n), over the n samples x_i of the class in the batch
 
     without gradient. They are a buffer, hence part of the checkpoint, and the same in several
-    processes. Each sample needs one class: soft labels are an error.
+    processes. The logits are -½ |x - c|². Each sample needs one class: soft labels are an error.
+    The update follows the gradient of the squared Euclidean distance, so that no other
+    `distance` can be chosen.
 
     Differences:
         Wen et al.: the paper sums over the batch, in its softmax too; `reducer=Sum()`.
@@ -34,6 +36,7 @@ class Center(nn.Module):
         embedding_dim: D.
         rate: in [0, 1]; 0 holds the centers.
         reducer: of the term `samples`; None is the mean.
+        init: fills the centers in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     prototypes: Tensor
@@ -44,13 +47,18 @@ class Center(nn.Module):
         embedding_dim: Size,
         rate: Fraction = 0.5,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= rate <= 1:
             raise ValueError(f"rate must be in [0, 1], got {rate}")
         self.num_classes, self.rate = num_classes, rate
-        self.register_buffer("prototypes", init_prototypes(num_classes, embedding_dim).detach())
+        centers = init_prototypes(num_classes, embedding_dim, init=init)
+        self.register_buffer("prototypes", centers.detach())
         self.regularizer, self.reducer = None, reducer or Mean()
+
+    def logits(self, embeddings: Embeddings, _labels: Targets | None = None) -> Logits:
+        return -Lp(power=2, normalize=False)(embeddings, self.prototypes) / 2
 
     def forward(
         self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from core.distance import Cosine
+from core.distance import Cosine, DotProduct, described
 from core.kernels.logsumexp import log_sum_exp
 from core.kernels.pack_positives import pack_positives
 from core.ranges import Fraction, PositiveFloat
@@ -33,6 +33,8 @@ class Circle(TupleLoss):
         margin: m, cosine similarity, in [0, 1]: positives should be above 1 - m, negatives below m.
         scale: γ > 0. The paper has m = 0.4, γ = 80 for retrieval, 0.25 and 256 for faces.
         reducer: of the term `anchors`; None is the mean.
+        distance: gives the similarity, the cosine or the dot product, as the margins stand for a
+            similarity that is 1 for equal embeddings; None is the cosine.
     """
 
     def __init__(
@@ -41,8 +43,14 @@ class Circle(TupleLoss):
         margin: Fraction = 0.4,
         scale: PositiveFloat = 80.0,
         reducer: Reducer | None = None,
+        distance: Cosine | DotProduct | None = None,
     ) -> None:
-        super().__init__(miner, Cosine(), reducer)
+        super().__init__(miner, distance or Cosine(), reducer)
+        if not isinstance(self.distance, Cosine | DotProduct):
+            raise ValueError(
+                "distance must be Cosine or DotProduct, whose similarity is 1 for equal unit "
+                f"vectors, got {described(self.distance)}"
+            )
         if not 0 <= margin <= 1:
             raise ValueError(f"margin must be between 0 and 1, got {margin}")
         if scale <= 0:
@@ -50,11 +58,11 @@ class Circle(TupleLoss):
         self.margin, self.scale = margin, scale
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
-        cosines = batch.similarities()
+        similarities = batch.similarities()
         positives, negatives = batch.pairs()
-        of_positives, valid = pack_positives(cosines, positives)
+        of_positives, valid = pack_positives(similarities, positives)
         pull = (1 + self.margin - of_positives).relu().detach() * (of_positives - 1 + self.margin)
-        push = (cosines + self.margin).relu().detach() * (cosines - self.margin)
+        push = (similarities + self.margin).relu().detach() * (similarities - self.margin)
         too_far = log_sum_exp(-self.scale * pull, where=valid)
         too_close = log_sum_exp(self.scale * push, where=negatives)
         losses = nn.functional.softplus((too_far + too_close).squeeze(1))

@@ -6,6 +6,7 @@ from annotated_types import Ge, Le
 from torch import nn
 
 from core.classification import (
+    Initializer,
     choose_scale,
     class_cosines,
     classification_loss,
@@ -27,6 +28,7 @@ class CosFace(nn.Module):
     several; averaged over the batch. Given `tuples` weigh each sample by how often they name it.
     There is no margin in evaluation mode. With soft labels, each cosine loses the margin times the
     share of its class.
+    The margin applies to a cosine, so that no other `distance` can be chosen.
 
     Differences:
         pytorch-metric-learning: `CosFaceLoss`, the same.
@@ -42,6 +44,7 @@ class CosFace(nn.Module):
         learn_scale: whether s is trained too.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -55,13 +58,14 @@ class CosFace(nn.Module):
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= margin <= 2:
             raise ValueError(f"margin must be between 0 and 2, got {margin}")
         self.num_classes, self.margin, self.lr = num_classes, margin, lr
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ class CrossBatchMemory(nn.Module):
     The memory is a queue of the last `size` embeddings with their labels, without gradient. The
     batch enters it after its own step, so that no sample is compared with itself; evaluation does
     not change it. The queue is part of `state_dict()`, hence of the checkpoint. Given `tuples` are
-    those of the batch; the memory is always mined by the miner of the loss.
+    those of the batch; the memory is always mined by the miner of the loss. It takes no `distance`:
+    that of `objective` counts.
 
     Differences:
         authors' code: the batch enters the memory before its own step, and is compared with itself

@@ -9,16 +9,14 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from core.distance import Lp
+from core.distance import Lp, finite_similarity_range
 from core.kernels.pack_positives import pack_positives
 from core.kernels.triplet_hinges import sum_by_anchor
 from core.ranges import PositiveFraction
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
 from core.tuple_loss import NamedTerms, TupleLoss
-from core.types import Distances, Mask, Miner, Pairs, Triplets
-
-WIDEST = 2.0  # distance of unit vectors
+from core.types import Distance, Distances, Mask, Miner, Pairs, Triplets
 
 
 class DynamicSoftMargin(TupleLoss):
@@ -44,9 +42,12 @@ class DynamicSoftMargin(TupleLoss):
 
     Args:
         miner: chooses the tuples; None takes all pairs.
-        bins: of the histogram over -2..2, at least 2.
+        bins: of the histogram over -2..2, or over the range of the differences of another
+            `distance`, at least 2.
         momentum: share of the newest batch in the histogram, in (0, 1].
         reducer: of the term `triplets`; None is the mean.
+        distance: a bounded one, as the histogram covers its range; None is the Euclidean distance
+            of unit vectors.
     """
 
     histogram: Tensor
@@ -57,8 +58,11 @@ class DynamicSoftMargin(TupleLoss):
         bins: Annotated[int, Ge(2), Le(2**24)] = 512,
         momentum: PositiveFraction = 0.01,
         reducer: Reducer | None = None,
+        distance: Distance | None = None,
     ) -> None:
-        super().__init__(miner, Lp(), reducer)
+        super().__init__(miner, distance or Lp(), reducer)
+        least, greatest = finite_similarity_range(self.distance)
+        self.widest = greatest - least
         if bins < 2:
             raise ValueError(f"bins must be at least 2, got {bins}")
         if not 0 < momentum <= 1:
@@ -84,7 +88,8 @@ class DynamicSoftMargin(TupleLoss):
     def _weights(self, gaps: Tensor, where: Mask) -> Tensor:
         """C of each gap; in training the marked ones enter the histogram first."""
         last = len(self.histogram) - 1
-        places = ((gaps + WIDEST) / (2 * WIDEST) * last).clamp(0, last).to(self.histogram.dtype)
+        places = ((gaps + self.widest) / (2 * self.widest) * last).clamp(0, last)
+        places = places.to(self.histogram.dtype)
         below = places.long()
         above, share = (below + 1).clamp(max=last), places - below
         newest = torch.zeros_like(self.histogram)

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import class_cosines, classification_loss, init_prototypes
+from core.classification import Initializer, class_cosines, classification_loss, init_prototypes
 from core.distance import DotProduct
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
@@ -19,7 +19,7 @@ class Instance(nn.Module):
 
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. In the
     paper an instance is an image with its texts, which share the prototypes w_c; neither embeddings
-    nor prototypes are normalised. With `gamma` both are.
+    nor prototypes are normalised. With `gamma` both are. For another `distance` see `loss=softmax`.
 
     Differences:
         pytorch-metric-learning: `InstanceLoss` has no prototypes; the embeddings of the batch take
@@ -34,6 +34,7 @@ class Instance(nn.Module):
         lr: learning rate of the prototypes, which have no weight decay.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Instance(nn.Module):
         lr: NonNegativeFloat = 5e-4,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if gamma is not None and gamma <= 0:
             raise ValueError(f"gamma must be positive, got {gamma}")
         self.num_classes, self.gamma, self.lr = num_classes, gamma, lr
-        self.prototypes = init_prototypes(num_classes, embedding_dim)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, init=init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

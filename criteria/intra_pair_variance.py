@@ -5,7 +5,7 @@ https://openaccess.thecvf.com/content_ICCV_2019/papers/Yu_Deep_Metric_Learning_W
 
 from torch import Tensor
 
-from core.distance import Cosine
+from core.distance import Cosine, similarity_range
 from core.kernels.pack_positives import pack_positives
 from core.reducer import Reducer, loss_terms
 from core.tuple_batch import TupleBatch
@@ -22,7 +22,8 @@ class IntraPairVariance(TupleLoss):
 
     where each kind is averaged separately. The means have a gradient, too. The loss does not depend
     on how far apart the classes are; the paper adds it to the tuplet margin loss, with weight 0.5.
-    A kind of pair that the batch lacks contributes 0.
+    A kind of pair that the batch lacks contributes 0. Where a similarity is minus a distance, the
+    factors are 1 + ε⁺ and 1 - ε⁻, as a share of the mean distance is allowed.
 
     Differences:
         pytorch-metric-learning: `IntraPairVarianceLoss`, the same.
@@ -44,7 +45,10 @@ class IntraPairVariance(TupleLoss):
         reducer: Reducer | None = None,
     ) -> None:
         super().__init__(miner, distance or Cosine(), reducer)
-        self.positive_epsilon, self.negative_epsilon = positive_epsilon, negative_epsilon
+        _, greatest = similarity_range(self.distance)
+        sign = -1 if greatest <= 0 else 1
+        self.positive_epsilon = sign * positive_epsilon
+        self.negative_epsilon = sign * negative_epsilon
 
     def formula(self, batch: TupleBatch) -> NamedTerms:
         similarities = batch.similarities()

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from core.batch_checks import check_classes, check_inputs
+from core.classification import Initializer, init_prototypes
 from core.distance import Cosine, to_float32
 from core.kernels.inverse import inverse_of_positive_definite
 from core.kernels.logsumexp import log1p_sum_exp
@@ -36,7 +37,8 @@ class Manifold(nn.Module):
 
     each over the proxies k whose exponent is not negative, and the loss is intrinsic + λ context,
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. It takes
-    O((N + K)³) time, for the inverse and its gradient, and O((N + K)²) memory.
+    O((N + K)³) time, for the inverse and its gradient, and O((N + K)²) memory. It takes no
+    `distance`: walks need a symmetric similarity that is positive for neighbours and bounded.
 
     Differences:
         Aziere and Todorovic: an ensemble of such embeddings, with proxies moved close to one
@@ -55,6 +57,7 @@ class Manifold(nn.Module):
         lr: learning rate of the proxies, which have no weight decay.
         seed: of the draw of the proxies' classes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the proxies in place, see torch.nn.init; None is normal of deviation 1.
     """
 
     proxy_of_class: Tensor
@@ -70,6 +73,7 @@ class Manifold(nn.Module):
         lr: NonNegativeFloat = 5e-4,
         seed: Seed = 0,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         num_proxies = num_classes if num_proxies is None else num_proxies
@@ -81,7 +85,7 @@ class Manifold(nn.Module):
             raise ValueError(f"context_weight must not be negative, got {context_weight}")
         self.num_classes, self.lr = num_classes, lr
         self.context_weight, self.alpha, self.margin = context_weight, alpha, margin
-        self.proxies = nn.Parameter(torch.randn(num_proxies, embedding_dim))
+        self.proxies = init_prototypes(num_proxies, embedding_dim, init=init or nn.init.normal_)
         order = torch.randperm(num_classes, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("proxy_of_class", order % num_proxies)
         self.reducer = reducer or Mean()

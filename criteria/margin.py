@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from core.batch_checks import check_classes
 from core.distance import Lp
-from core.ranges import NonNegativeFloat, Size
+from core.random_triplets import TripletsPerAnchor, miner_or_random
+from core.ranges import NonNegativeFloat, Seed, Size
 from core.reducer import LossTerms, NonZeroMean, Reducer
 from core.tuple_batch import TupleBatch
 from core.tuple_loss import NamedTerms, TupleLoss
@@ -32,7 +33,7 @@ class Margin(TupleLoss):
             that is not trained; `num_classes=None, learn_beta=False`.
 
     Args:
-        miner: chooses the tuples; None takes all pairs.
+        miner: chooses the tuples; None takes all pairs, or those of random triplets.
         margin: in units of `distance`.
         beta: initial β, in units of `distance`.
         num_classes: one β for each class 0..num_classes-1; None has one β for all.
@@ -41,6 +42,9 @@ class Margin(TupleLoss):
         nu: ν >= 0; larger makes β smaller.
         distance: None is the Euclidean distance of unit vectors.
         reducer: of the term `pairs`; None is the mean of those above zero.
+        triplets_per_anchor: without a miner and given tuples, of how many random triplets of each
+            anchor the pairs count; "all" takes all pairs.
+        seed: of the random triplets.
     """
 
     def __init__(
@@ -54,7 +58,10 @@ class Margin(TupleLoss):
         nu: NonNegativeFloat = 0.0,
         distance: Distance | None = None,
         reducer: Reducer | None = None,
+        triplets_per_anchor: TripletsPerAnchor = "all",
+        seed: Seed = 0,
     ) -> None:
+        miner = miner_or_random(miner, triplets_per_anchor, seed)
         super().__init__(miner, distance or Lp(), reducer or NonZeroMean())
         self.margin, self.nu = margin, nu
         self.num_classes, self.beta_lr = num_classes, beta_lr

@@ -1,16 +1,18 @@
 """Partial FC: An et al., CVPR 2022, https://arxiv.org/abs/2203.15565."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from core.batch_checks import check_classes, check_inputs
+from core.classification import HasLogits
 from core.parameter_groups import Groups, collect_parameter_groups
 from core.random import SeededRandom
 from core.ranges import PositiveFraction, Seed
-from core.types import Embeddings, Labels, Scalar, Tuples
+from core.types import Embeddings, Labels, Logits, Scalar, Targets, Tuples
 
 
 class PartialFC(nn.Module):
@@ -20,11 +22,11 @@ class PartialFC(nn.Module):
         S = the classes of the batch, and others at random up to max(share · C, N) in all
 
     drawn anew for each batch in training mode, every other class equally likely, from a stream that
-    is part of the checkpoint; the same in several processes. Logits are (N, |S|) instead of (N, C),
-    and only prototypes of S get a gradient and a share of the regularizer. In evaluation mode, and
-    in `LastLayer(partial.objective)`, all classes count. A number that a loss derives from the
-    number of classes, such as `scale=None`, is that of all classes; what it measures in the batch,
-    as AdaCos does, it measures over S. Soft labels are an error.
+    is part of the checkpoint; the same in several processes. The loss computes (N, |S|) logits
+    instead of (N, C), and only prototypes of S get a gradient and a share of the regularizer. In
+    evaluation mode, and in the method `logits`, all classes count. A number that a loss derives
+    from the number of classes, such as `scale=None`, is that of all classes; what it measures in
+    the batch, as AdaCos does, it measures over S. Soft labels are an error.
 
     Prototypes, their gradient and the optimizer's state have their full size, C x D each, in every
     process; docs/scaling.md has the numbers.
@@ -52,6 +54,9 @@ class PartialFC(nn.Module):
 
     def parameter_groups(self) -> Groups:
         return collect_parameter_groups(self.objective)
+
+    def logits(self, embeddings: Embeddings, labels: Targets | None = None) -> Logits:
+        return cast(HasLogits, self.objective).logits(embeddings, labels)
 
     def forward(
         self, embeddings: Embeddings, labels: Labels, tuples: Tuples | None = None

@@ -13,6 +13,8 @@ class Regularized(nn.Module):
 
         loss(embeddings, labels) + regularizer(embeddings)
 
+    It takes no `distance`: those of `objective` and `regularizer` count.
+
     Differences:
         pytorch-metric-learning: the argument `embedding_regularizer` of every loss.
 

@@ -4,11 +4,18 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import choose_scale, class_cosines, classification_loss, init_prototypes
+from core.classification import (
+    Initializer,
+    choose_scale,
+    class_similarities,
+    classification_loss,
+    init_prototypes,
+)
+from core.distance import Cosine
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
 from core.regularizer import Regularizer
-from core.types import Embeddings, Logits, Scalar, Targets, Tuples
+from core.types import Distance, Embeddings, Logits, Scalar, Targets, Tuples
 
 
 class NormalizedSoftmax(nn.Module):
@@ -19,7 +26,8 @@ class NormalizedSoftmax(nn.Module):
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. With
     several prototypes per class, the cosine is that to the closest. This is the scaled normalized
     linear layer, of scale 1/T; with T from the number of classes it is fixed AdaCos (Zhang et al.,
-    CVPR 2019, https://arxiv.org/abs/1905.00292).
+    CVPR 2019, https://arxiv.org/abs/1905.00292). The similarity of another `distance` replaces the
+    cosine.
 
     Differences:
         Roth et al.: normalise the prototypes only and rely on normalised embeddings.
@@ -35,6 +43,8 @@ class NormalizedSoftmax(nn.Module):
         learn_scale: whether 1/T is trained too.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        distance: its similarity is that to the prototypes; None is the cosine.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -47,21 +57,25 @@ class NormalizedSoftmax(nn.Module):
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        distance: Distance | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if temperature is not None and temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.num_classes, self.lr = num_classes, lr
+        self.num_classes, self.lr, self.distance = num_classes, lr, distance or Cosine()
         scale = None if temperature is None else 1 / temperature
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.parameters()), "lr": self.lr, "weight_decay": 0.0}]
 
     def logits(self, embeddings: Embeddings, _labels: Targets | None = None) -> Logits:
-        return self.scale * class_cosines(embeddings, self.prototypes, self.num_classes)
+        return self.scale * class_similarities(
+            embeddings, self.prototypes, self.num_classes, self.distance
+        )
 
     def forward(
         self, embeddings: Embeddings, labels: Targets, tuples: Tuples | None = None

@@ -4,7 +4,13 @@ from typing import Any
 
 from torch import nn
 
-from core.classification import choose_scale, classification_loss, init_prototypes, with_margin
+from core.classification import (
+    Initializer,
+    choose_scale,
+    classification_loss,
+    init_prototypes,
+    with_margin,
+)
 from core.distance import Cosine
 from core.ranges import NonNegativeFloat, PositiveFloat, Size
 from core.reducer import Mean, Reducer
@@ -21,7 +27,8 @@ class SoftTriple(nn.Module):
 
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. The last
     part merges centers that a class does not need. There is no margin in evaluation mode. With soft
-    labels, each S_c loses the margin times the share of its class.
+    labels, each S_c loses the margin times the share of its class. S_c is derived for unit vectors,
+    so that no other `distance` can be chosen.
 
     Differences:
         authors' code: relies on normalised embeddings; adds 1e-5 below the root of each distance.
@@ -42,6 +49,7 @@ class SoftTriple(nn.Module):
         learn_scale: whether λ is trained too.
         regularizer: of the centers, instead of the last part; None is that part, if τ > 0.
         reducer: of the term `samples`; None is the mean.
+        init: fills the centers in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -57,13 +65,14 @@ class SoftTriple(nn.Module):
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if gamma <= 0:
             raise ValueError(f"gamma must be positive, got {gamma}")
         self.num_classes, self.gamma, self.margin, self.lr = num_classes, gamma, margin, lr
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         if regularizer is None and tau > 0:
             regularizer = SparseCenters(num_sub_centers, tau)
         self.regularizer = regularizer

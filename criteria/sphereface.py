@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from core.classification import (
+    Initializer,
     choose_scale,
     class_cosines,
     classification_loss,
@@ -29,6 +30,7 @@ class SphereFace(nn.Module):
     several; averaged over the batch. Given `tuples` weigh each sample by how often they name it.
     The length of the embedding counts, that of the prototype does not. There is no margin in
     evaluation mode. A soft label replaces ψ by (1 - share) cos θ + share ψ(θ).
+    The margin applies to an angle, so that no other `distance` can be chosen.
 
     Differences:
         pytorch-metric-learning: `SphereFaceLoss` and `LargeMarginSoftmaxLoss`, the same.
@@ -49,6 +51,7 @@ class SphereFace(nn.Module):
         learn_scale: whether s is trained too.
         regularizer: of the prototypes.
         reducer: of the term `samples`; None is the mean.
+        init: fills the prototypes in place, see torch.nn.init; None is uniform in ±1/√D.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class SphereFace(nn.Module):
         learn_scale: bool = False,
         regularizer: Regularizer | None = None,
         reducer: Reducer | None = None,
+        init: Initializer | None = None,
     ) -> None:
         super().__init__()
         if margin != int(margin) or margin < 1:
@@ -73,7 +77,7 @@ class SphereFace(nn.Module):
         self.num_classes, self.lr = num_classes, lr
         self.margin, self.blend, self.unit_prototypes = int(margin), blend, unit_prototypes
         self.scale = choose_scale(scale, num_classes, learn_scale)
-        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers)
+        self.prototypes = init_prototypes(num_classes, embedding_dim, num_sub_centers, init)
         self.regularizer, self.reducer = regularizer, reducer or Mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ class TupletMargin(TupleLoss):
 
     averaged over the tuplets. The margin is a slack: the loss is least for a positive at the angle
     β, not at 0, which keeps the hardest positives from dominating. A positive pair whose anchor has
-    no negatives has the loss 0. The paper adds the intra-pair variance loss.
+    no negatives has the loss 0. The paper adds the intra-pair variance loss. It takes no
+    `distance`: the margin is an angle.
 
     Differences:
         pytorch-metric-learning: `TupletMarginLoss`, the same.

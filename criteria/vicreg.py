@@ -27,7 +27,8 @@ class VICReg(TupleLoss):
     and the loss is λ s + μ (v(Z) + v(Z')) + ν (c(Z) + c(Z')); Var and Cov divide by N - 1. The
     paper has two views of each image, that is `references` of the same N labels, all different;
     with labels, every positive pair counts as two views. A batch without positives has s = 0.
-    Negatives do not count, so there is no miner; given tuples choose the positives.
+    Negatives do not count, so there is no miner; given tuples choose the positives. It takes no
+    `distance`: all three parts are of coordinates.
 
     Differences:
         Bardes et al.: s of the text is a sum over dimensions, that of the algorithm and of the code

@@ -14,7 +14,8 @@ class WeightedSum(nn.Module):
 
         Σ_i weight_i · loss_i(embeddings, labels)
 
-    Every loss uses its own miner, unless `tuples` are given, which then serve all of them.
+    Every loss uses its own miner, unless `tuples` are given, which then serve all of them. It takes
+    no `distance`: every loss has its own.
 
     Differences:
         pytorch-metric-learning: `MultipleLosses`.

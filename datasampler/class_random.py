@@ -1,15 +1,13 @@
-"""Batches of P classes x K images, which most losses of deep metric learning need."""
+"""P classes x K images: Roth et al. 2020, https://arxiv.org/abs/2002.08473."""
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
+from core.grouping import Grouping
 from core.ranges import PositiveInt, Seed
-
-log = logging.getLogger(__name__)
 
 
 class ClassRandom(Sampler[list[int]]):
@@ -18,8 +16,12 @@ class ClassRandom(Sampler[list[int]]):
     The classes and the images of a batch are distinct; only a class of fewer than K images repeats
     its images, equally often up to one. Epoch e depends only on (seed, e).
 
-    Roth et al. 2020 draw both with replacement: about 5 % of the positive pairs of their CUB200
-    runs are an image with itself. `replacement` reproduces that.
+    Differences:
+        Roth et al. 2020: draw both with replacement, `replacement=True`; about 5 % of the positive
+            pairs of their CUB200 runs are an image with itself.
+        pytorch-metric-learning: `MPerClassSampler` with a batch size draws all K images with
+            replacement if the class has fewer. Its `length_before_new_iter` is the number of images
+            between two evaluations, `trainer.evaluate_every_iterations` batches in a run.
 
     Args:
         labels: class of every training image, (S,).
@@ -40,53 +42,27 @@ class ClassRandom(Sampler[list[int]]):
         seed: Seed,
         replacement: bool = False,
     ) -> None:
-        if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:
-            raise ValueError(f"{batch_size=} must be a positive multiple of {samples_per_class=}")
-        codes = np.unique(np.asarray(labels), return_inverse=True)[1]
-        self.sizes = np.bincount(codes)
-        self.by_class = np.argsort(codes, kind="stable")  # images of class c from starts[c] on
-        self.starts = np.cumsum(self.sizes) - self.sizes
-        self.classes_per_batch = batch_size // samples_per_class
-        if not replacement and self.classes_per_batch > len(self.sizes):
-            raise ValueError(
-                f"{batch_size=} with {samples_per_class=} needs {self.classes_per_batch} classes, "
-                f"there are {len(self.sizes)}"
-            )
+        self.images = Grouping(labels)
+        self.classes_per_batch = self.images.per_batch(batch_size, samples_per_class, replacement)
         self.batch_size, self.samples_per_class = batch_size, samples_per_class
         self.seed, self.replacement, self.epoch = seed, replacement, 0
-        short = int((self.sizes < samples_per_class).sum())
-        if short and not replacement:
-            log.warning("classes of fewer than %d images repeat some: %d", samples_per_class, short)
+        if not replacement:
+            self.images.warn_of_repeats(samples_per_class)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return max(1, len(self.by_class) // self.batch_size)
+        return max(1, len(self.images.codes) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         for _ in range(len(self)):
-            classes = rng.choice(len(self.sizes), self.classes_per_batch, replace=self.replacement)
-            picks = self._draw(rng, self.sizes[classes])
-            yield self.by_class[self.starts[classes][:, None] + picks].ravel().tolist()
+            classes = rng.choice(len(self.images), self.classes_per_batch, replace=self.replacement)
+            yield self._draw(rng, classes).ravel().tolist()
 
-    def _draw(self, rng: np.random.Generator, sizes: np.ndarray) -> np.ndarray:
-        """Draws K indices (P, K) below `sizes` (P,)."""
+    def _draw(self, rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
+        """Draws K images of each of the classes (P,), (P, K)."""
         if self.replacement:
-            return rng.integers(sizes[:, None], size=(len(sizes), self.samples_per_class))
-        return distinct(rng, sizes, self.samples_per_class)
-
-
-def distinct(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Draws `count` distinct numbers below each size, (rows, count); a smaller size repeats them.
-
-    The j-th draw chooses one of the `size - j` remaining numbers by skipping those already drawn.
-    """
-    picks = np.empty((len(sizes), 0), int)
-    for taken in range(count):
-        pick = rng.integers(np.maximum(sizes - taken, 1))
-        for earlier in np.sort(picks, axis=1).T:
-            pick += pick >= earlier
-        picks = np.column_stack([picks, pick])
-    return np.take_along_axis(picks, np.arange(count) % sizes[:, None], axis=1)
+            return self.images.draw_with_replacement(rng, classes, self.samples_per_class)
+        return self.images.draw(rng, classes, self.samples_per_class)

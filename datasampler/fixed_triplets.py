@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
 from core.errors import UserError
+from core.grouping import Grouping, distinct
 from core.ranges import PositiveInt, Seed
 
 COLUMNS = ("anchor", "positive", "negative")
@@ -83,22 +84,16 @@ class FixedTriplets(Sampler[list[int]]):
 
 def draw_triplets(labels: np.ndarray, num_triplets: int, seed: int) -> np.ndarray:
     """Draw triplets (num_triplets, 3) of two classes each, as a function of the seed."""
-    classes, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    classes = Grouping(labels)
     if len(classes) < 2:
         raise ValueError("a triplet needs images of two classes, and there is one class")
     rng = np.random.default_rng((seed, num_triplets))
-    by_class = np.argsort(codes, kind="stable")
-    starts = np.cumsum(sizes) - sizes
     first = rng.integers(len(classes), size=num_triplets)
     second = rng.integers(len(classes) - 1, size=num_triplets)
     second += second >= first
-    anchor = rng.integers(sizes[first])
-    others = sizes[first] - 1
-    positive = rng.integers(np.maximum(others, 1))
-    positive += (positive >= anchor) & (others > 0)
-    negative = rng.integers(sizes[second])
-    places = [starts[first] + anchor, starts[first] + positive, starts[second] + negative]
-    return by_class[np.stack(places, axis=1)]
+    of_first = distinct(rng, classes.sizes[first], 2)
+    of_second = distinct(rng, classes.sizes[second], 1)
+    return np.hstack([classes.at(first, of_first), classes.at(second, of_second)])
 
 
 def read_triplets(file: Path, paths: Sequence[str], rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Shuffled batches, with every image at most once per epoch."""
+"""Shuffled batches, as of a `DataLoader` of PyTorch with `shuffle` and `drop_last`."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from core.ranges import PositiveInt, Seed
 class Random(Sampler[list[int]]):
     """Random sampler: yields the shuffled training images in batches; drops an incomplete last one.
 
-    Epoch e depends only on (seed, e).
+    Every image is at most once in an epoch. Epoch e depends only on (seed, e).
 
     Args:
         labels: class of every training image, (S,); only their number matters.

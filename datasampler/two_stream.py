@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
+from core.grouping import Grouping
 from core.ranges import PositiveInt, Seed
-from datasampler.class_random import distinct
 
 
 class TwoStream(Sampler[list[int]]):
@@ -47,7 +47,8 @@ class TwoStream(Sampler[list[int]]):
                 f"is_query and is_gallery of the dataset), and {both} of {len(labels)} are both"
             )
         classes = np.intersect1d(labels[streams[0]], labels[streams[1]])
-        self.streams = [_images_of_classes(labels, stream, classes) for stream in streams]
+        self.streams = [np.flatnonzero(stream & np.isin(labels, classes)) for stream in streams]
+        self.classes = [Grouping(labels[stream]) for stream in self.streams]
         self.classes_per_batch, rest = divmod(batch_size, 2 * pairs_per_class)
         if rest or not 1 <= self.classes_per_batch <= len(classes):
             raise ValueError(
@@ -68,27 +69,8 @@ class TwoStream(Sampler[list[int]]):
         rng = np.random.default_rng((self.seed, self.epoch))
         for _ in range(len(self)):
             classes = rng.choice(self.num_classes, self.classes_per_batch, replace=False)
-            drawn = [self._draw(rng, stream, classes) for stream in self.streams]
+            drawn = [
+                stream[by_class.draw(rng, classes, self.pairs_per_class)]
+                for stream, by_class in zip(self.streams, self.classes, strict=True)
+            ]
             yield np.stack(drawn, axis=-1).ravel().tolist()
-
-    def _draw(
-        self,
-        rng: np.random.Generator,
-        stream: tuple[np.ndarray, np.ndarray, np.ndarray],
-        classes: np.ndarray,
-    ) -> np.ndarray:
-        """Draws K images of each class from one stream, (P, K)."""
-        images, starts, sizes = stream
-        picks = distinct(rng, sizes[classes], self.pairs_per_class)
-        drawn: np.ndarray = images[starts[classes][:, None] + picks]
-        return drawn
-
-
-def _images_of_classes(
-    labels: np.ndarray, stream: np.ndarray, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images of a stream sorted by class; start and number of those of each class."""
-    images = np.flatnonzero(stream & np.isin(labels, classes))
-    images = images[np.argsort(labels[images], kind="stable")]
-    sizes = np.unique(labels[images], return_counts=True)[1]
-    return images, np.cumsum(sizes) - sizes, sizes

@@ -1,4 +1,4 @@
-"""Grocery Store: smartphone photographs of fruit, vegetables and packages, 81 products.
+"""Grocery Store: smartphone photos of fruit, vegetables and packages, 81 products.
 
 Klasson et al., A Hierarchical Grocery Store Image Dataset with Visual and Semantic Labels, WACV
 2019, https://arxiv.org/abs/1901.00711.
@@ -31,24 +31,24 @@ PARTS = ("train", "val", "test")  # of the authors, who classify seen classes: o
 def grocery_store(root: str | None, roles: Roles = "visits", counts: Counts | None = None) -> Table:
     """Grocery Store: products of even number for training, those of odd number for testing.
 
-    All photographs of a product, from the authors' train, val and test part, are in one split, so
+    All photos of a product, from the authors' train, val and test part, are in one split, so
     that the test products are unseen. The coarse class, such as Apple, is the category.
 
     Args:
         root: parent of the dataset's folder, a clone of the release or its folder `dataset`.
-        roles: of the test photographs. `visits`: those of the authors' test part are the queries,
+        roles: of the test photos. `visits`: those of the authors' test part are the queries,
             the others the gallery; the parts were taken at different visits to shops. `all`: each
             is both, so that many queries find a near copy. `iconic_queries`: the picture of each
-            test product, as a web shop shows it, searches all photographs; `iconic_gallery`: all
-            photographs search these pictures.
-        counts: expected numbers of classes and photographs; see `check_counts`.
+            test product, as a web shop shows it, searches all photos; `iconic_gallery`: all
+            photos search these pictures.
+        counts: expected numbers of classes and photos; see `check_counts`.
     """
     if roles not in get_args(Roles):
         raise ValueError(f"roles must be one of {', '.join(get_args(Roles))}, got {roles}")
     index = find(root, FOLDERS, ["dataset/classes.csv", "classes.csv"], OBTAIN)
     folder, classes = index.parent, read_classes(index)
-    photographs = pd.concat([read_part(folder, part, classes) for part in PARTS])
-    rows = pd.concat([photographs, iconic_pictures(classes)]) if "iconic" in roles else photographs
+    photos = pd.concat([read_part(folder, part, classes) for part in PARTS])
+    rows = pd.concat([photos, iconic_pictures(classes)]) if "iconic" in roles else photos
     is_query, is_gallery = roles_of(rows, roles)
     train = rows["id"] % 2 == 0
     table = make_table(
@@ -72,7 +72,7 @@ def read_classes(file: Path) -> pd.DataFrame:
 
 
 def read_part(folder: Path, part: str, classes: pd.DataFrame) -> pd.DataFrame:
-    """Read the photographs of a part; a line is `path, class, coarse class`."""
+    """Read the photos of a part; a line is `path, class, coarse class`."""
     file = folder / f"{part}.txt"
     try:
         rows = pd.read_csv(

@@ -18,13 +18,19 @@ NO_CLASS = "types.NoneType"
 
 
 class Choice(NamedTuple):
-    """One file of conf/loss, conf/batchminer or conf/metric, and what it builds."""
+    """One file of conf/loss, conf/batchminer, conf/method, ...: a choice and what it builds."""
 
     group: str
     name: str
     files: list[Path]  # its own YAML file first, then those that it takes its numbers from
     targets: list[str]  # dotted names of the classes or functions
     default_miner: str | None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The keys of its own YAML file."""
+        content: dict[str, Any] = yaml.safe_load(self.files[0].read_text())
+        return content
 
     @property
     def comment(self) -> str:
@@ -43,8 +49,9 @@ class Choice(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The paper: the first paragraph of the module."""
-        return first_paragraph(module_docstring(self.targets[0])) if self.targets else ""
+        """The paper: the first paragraph of the module; not every method has one."""
+        found = first_paragraph(module_docstring(self.targets[0])) if self.targets else ""
+        return "" if self.group == "method" and "http" not in found else found
 
 
 @cache
@@ -92,7 +99,7 @@ def miner_of(entry: object) -> str | None:
 def owners() -> dict[str, Choice]:
     """Target -> the choice whose page defines it: the one named like its module, else the first."""
     found: dict[str, Choice] = {}
-    for group in ("loss", "batchminer", "metric"):
+    for group in ("loss", "batchminer", "method", "sampler", "metric"):
         for choice in choices(group):
             for target in choice.targets:
                 if target not in found or target.split(".")[-2] == choice.name:
@@ -131,15 +138,48 @@ def docstring(target: str) -> str:
 
 def required_arguments(target: str) -> list[str]:
     """Names of the arguments that have no default."""
-    node = definition(target)
-    if isinstance(node, ast.ClassDef):
-        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-        if not inits:
-            return []
-        node = inits[0]
-    arguments = node.args.args
-    required = arguments[: len(arguments) - len(node.args.defaults)]
+    arguments = signature(target)
+    required = arguments.args[: len(arguments.args) - len(arguments.defaults)]
     return [argument.arg for argument in required if argument.arg != "self"]
+
+
+def takes(target: str, argument: str) -> bool:
+    """Whether a class or function has an argument of this name."""
+    arguments = signature(target)
+    return any(a.arg == argument for a in (*arguments.args, *arguments.kwonlyargs))
+
+
+def signature(target: str) -> ast.arguments:
+    """The arguments of a function, or of the constructor of a class, which may have none."""
+    node = definition(target)
+    if isinstance(node, ast.FunctionDef):
+        return node.args
+    inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    return inits[0].args if inits else ast.arguments([], [], None, [], [], None, [])
+
+
+def distance_taken(target: str) -> str | None:
+    """What the docstring of a component says of its argument `distance`; None if it has none."""
+    if not takes(target, "distance"):
+        return None
+    said = re.search(r"\n    distance: (.+?)(?=\n    \w|$)", docstring(target), re.DOTALL)
+    return joined(said[1]) if said else ""
+
+
+def no_distance_because(target: str) -> str:
+    """Why a component takes no `distance`, in the words of its docstring; empty if it is silent."""
+    said = re.search(
+        r"takes no `distance`: ([^.]+)|([^.]+), so that no other `distance` can be chosen",
+        joined(docstring(target)),
+    )
+    return (said[1] or said[2]).strip() if said else ""
+
+
+def classes_of(module: str) -> list[str]:
+    """Dotted names of the classes of a module that have a constructor."""
+    nodes = [node for node in parsed(module).body if isinstance(node, ast.ClassDef)]
+    targets = [f"{module}.{node.name}" for node in nodes]
+    return [target for target in targets if signature(target).args]
 
 
 def joined(text: str) -> str:

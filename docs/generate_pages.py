@@ -1,7 +1,8 @@
 """Makes the pages of the site that come from the source, and the navigation: a hook of mkdocs.
 
-One page for each file of conf/loss, conf/batchminer and conf/metric, one for each module of the
-API; the definitions themselves are rendered by mkdocstrings from the docstrings.
+One page for each file of conf/loss, conf/batchminer, conf/method, conf/sampler and conf/metric, one
+for each module of the API; the definitions themselves are rendered by mkdocstrings from the
+docstrings.
 """
 
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ from docs.components import (
     ROOT,
     Choice,
     choices,
+    classes_of,
     differences,
+    distance_taken,
     docstring,
     elsewhere,
     escaped,
     first_paragraph,
     is_owner,
     module_docstring,
+    no_distance_because,
     owners,
     parsed,
     required_arguments,
@@ -38,6 +42,12 @@ class Group(NamedTuple):
     folder: str
     title: str
     intro: str
+    written: bool = False  # whether docs/<folder>.md takes the table, in place of an index
+
+    @property
+    def index_page(self) -> str:
+        """Path of the page that lists the choices."""
+        return f"{self.folder}.md" if self.written else f"{self.folder}/index.md"
 
 
 GROUPS = (
@@ -49,8 +59,15 @@ GROUPS = (
 `loss=margin` chooses a loss and `loss.margin=0.1` changes one of its numbers. Every loss is called
 as `loss(embeddings, labels)` or, with the tuples that a miner chose, as
 `loss(embeddings, labels, miner(embeddings, labels))`, in plain Python as well as in a run. The
-distance and the reducer can be exchanged where a loss lists them as arguments. What other code
-computes under the same name is listed on one page: [differences](differences.md).""",
+distance and the reducer can be exchanged where a loss lists them as arguments.
+
+A loss with prototypes, proxies or centers of the classes also gives `loss.logits(embeddings)`,
+(N, C), whose largest entry predicts the class of an image of a training class. Their start is
+`loss.init`, a function of `torch.nn.init`:
+`'loss.init={_target_: torch.nn.init.normal_, _partial_: true, std: 0.01}'`.
+
+What other code computes under the same name is listed on one page:
+[differences](differences.md).""",
     ),
     Group(
         "batchminer",
@@ -60,6 +77,19 @@ computes under the same name is listed on one page: [differences](differences.md
 `batchminer=semihard` chooses the miner. A miner picks pairs or triplets of the batch and returns
 their indices. Each loss names a default miner, which the command line overrides; with
 `batchminer=none` a loss sees every tuple of the batch.""",
+    ),
+    Group("method", "methods", "Training methods", intro="", written=True),
+    Group(
+        "sampler",
+        "samplers",
+        "Samplers",
+        """\
+`sampler=balance` chooses the sampler and `sampler.batch_size=112` changes one of its numbers. A
+sampler draws the batches, which are lists of image indices. An epoch does not depend on the number
+of devices or workers, nor on interruptions. Some samplers need the super-class of each image, the
+column `category` of the [dataset](../data.md). Others plan their batches from stored embeddings of
+the training images; `sampler.storage.update` and `sampler.storage.refresh_every` say when these
+change.""",
     ),
     Group(
         "metric",
@@ -77,6 +107,7 @@ PACKAGES = {  # package -> what it holds
     "criteria": "Losses",
     "batch_mining": "Miners",
     "datasampler": "Samplers",
+    "methods": "Training methods",
     "architectures": "Backbones",
     "datasets": "Datasets, transforms, validation splits",
     "evaluation": "Metrics, search, clustering",
@@ -86,7 +117,14 @@ PACKAGES = {  # package -> what it holds
     "reporting": "Tables, statistics and figures of many runs",
     "benchmarks": "Speed and memory beside other implementations",
 }
-PAGES_OF = {"criteria": "losses", "batch_mining": "miners", "evaluation": "metrics"}
+PAGES_OF = {
+    "criteria": "losses",
+    "batch_mining": "miners",
+    "methods": "methods",
+    "datasampler": "samplers",
+    "evaluation": "metrics",
+}
+TABLE = "<!-- the table of all choices is here on the site -->"  # in a written page
 API = "api"
 WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
 FIGURES = "results/omniglot/figures"
@@ -97,6 +135,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File
 
     for path, content in pages().items():
+        if written := files.get_file_from_path(path):
+            files.remove(written)
         files.append(File.generated(config, path, content=content))
     for figure in sorted((ROOT / FIGURES).glob("*.png")):
         files.append(File.generated(config, f"assets/{figure.name}", abs_src_path=str(figure)))
@@ -108,10 +148,11 @@ def pages() -> dict[str, str]:
     """Path on the site -> Markdown."""
     made = {}
     for group in GROUPS:
-        made[f"{group.folder}/index.md"] = index(group)
+        made[group.index_page] = with_table(group) if group.written else index(group)
         for choice in choices(group.group):
             made[f"{group.folder}/{choice.name}.md"] = page(choice)
     made["losses/differences.md"] = differences_page()
+    made["distances.md"] = distances_page()
     made |= dict(api_pages())
     return made
 
@@ -119,7 +160,8 @@ def pages() -> dict[str, str]:
 def index(group: Group) -> str:
     """One row for each choice."""
     heads, rows = ["name", "what it does"], []
-    heads += {"loss": ["default miner", "source"], "batchminer": ["source"]}.get(group.group, [])
+    heads += ["default miner"] if group.group == "loss" else []
+    heads += ["source"] if group.group != "metric" else []
     for choice in choices(group.group):
         row = [link(choice), escaped(choice.summary)]
         row += [f"`{choice.default_miner}`"] if group.group == "loss" else []
@@ -130,6 +172,19 @@ def index(group: Group) -> str:
     else:
         parts.insert(0, WIDE)
     return "\n\n".join(parts) + "\n"
+
+
+def with_table(group: Group) -> str:
+    """The written page of a group, with one row for each choice."""
+    rows = [
+        [f"[{choice.name}]({group.folder}/{choice.name}.md)", escaped(choice.summary)]
+        for choice in choices(group.group)
+    ]
+    return (
+        (DOCS / group.index_page)
+        .read_text()
+        .replace(TABLE, table(["method", "what it does"], rows))
+    )
 
 
 def page(choice: Choice) -> str:
@@ -154,6 +209,11 @@ def commands(choice: Choice) -> str:
     if choice.group == "metric":
         beside = "" if choice.name.startswith("recall") else "recall,"  # which selects the epoch
         return f"{run} metric=[{beside}{choice.name}]"
+    if choice.group == "sampler":  # the smallest dataset with categories and many classes
+        return f"python main.py dataset=omniglot_small sampler={choice.name}"
+    if choice.group == "method":  # two streams are the roles of the rows of a table
+        own = run.replace("digits", "csv dataset.path=<table>.csv")
+        return f"{own if choice.name == 'two_stream' else run} loss=triplet method={choice.name}"
     if choice.group == "batchminer":
         loss = "triplet" if choice.name != "multisimilarity" else "multisimilarity"
         return f"{run} loss={loss} batchminer={choice.name}"
@@ -165,8 +225,10 @@ def commands(choice: Choice) -> str:
 
 def python_use(choice: Choice) -> str:
     """The lines that use it without the configuration, where plain numbers build it."""
-    if not is_owner(choice):
+    if not is_owner(choice) or choice.group == "method":
         return ""
+    if choice.group == "sampler":
+        return sampler_use(choice)
     module, _, name = choice.targets[0].rpartition(".")
     sizes = {"num_classes": "num_classes=100", "embedding_dim": "embedding_dim=128"}
     required = required_arguments(choice.targets[0])
@@ -179,6 +241,39 @@ def python_use(choice: Choice) -> str:
         else ("miner = {}\nloss(embeddings, labels, miner(embeddings, labels))")
     )
     return f"```python\nfrom {module} import {name}\n\n{use.format(call)}\n```"
+
+
+def sampler_use(choice: Choice) -> str:
+    """The lines that use a sampler in a training loop of one's own."""
+    module, _, name = choice.targets[0].rpartition(".")
+    values = {"seed": "0"} | {
+        key: repr(value) for key, value in choice.content.items() if "${" not in str(value)
+    }
+    arguments = [
+        f"{argument}={values[argument]}" if argument in values else argument
+        for argument in required_arguments(choice.targets[0])
+    ]
+    lines = [
+        "from torch.utils.data import DataLoader",
+        "",
+        f"from {module} import {name}",
+        "",
+        f"sampler = {name}({', '.join(arguments)})",
+        "loader = DataLoader(images, batch_sampler=sampler)",
+        *storage_use(choice),
+        "sampler.set_epoch(epoch)  # before each epoch",
+    ]
+    return "\n".join(["```python", *lines, "```"])
+
+
+def storage_use(choice: Choice) -> list[str]:
+    """The lines that keep the stored embeddings of a sampler up to date, if it has any."""
+    if "storage" not in choice.content:
+        return []
+    return [
+        "sampler.storage.fill(embeddings)  # of all training images in their order, once",
+        "sampler.storage.update(indices, embeddings)  # of a batch, after each step",
+    ]
 
 
 def numbers(choice: Choice) -> str:
@@ -208,7 +303,7 @@ def differences_page() -> str:
     """Everything that other code computes under the same name, on one page."""
     rows = [
         [f"[{choice.name}](../{folder}/{choice.name}.md)", who, escaped(what)]
-        for group, folder in (("loss", "losses"), ("batchminer", "miners"))
+        for group, folder, *_ in GROUPS
         for choice in choices(group)
         if is_owner(choice)
         for target in choice.targets
@@ -220,9 +315,49 @@ def differences_page() -> str:
             "# Where others compute something else",
             "The paper is the default. What others compute under the same name, and the option "
             "that gives their number here:",
-            table(["loss or miner", "who", "difference"], rows),
+            table(["loss, miner, method or sampler", "who", "difference"], rows),
         ]
     )
+
+
+def distances_page() -> str:
+    """Which components take a distance, with its default, and why the others take none."""
+    parts = [
+        WIDE,
+        "# Which components take a distance",
+        "[Concepts](concepts.md#distances) says what a distance is and how to exchange it. The "
+        "tables are made from the signatures and the docstrings.",
+    ]
+    for title, group, folder in (
+        ("Losses", "loss", "losses"),
+        ("Miners", "batchminer", "miners"),
+    ):
+        components = {
+            target: f"[{choice.name}]({folder}/{choice.name}.md)"
+            for choice in choices(group)
+            if is_owner(choice)
+            for target in choice.targets[:1]
+        }
+        parts += [f"## {title}", distances_table(components)]
+    own = {
+        target: f"[{target.rpartition('.')[2]}]({API}/core/core.regularizer.md)"
+        for target in classes_of("core.regularizer")
+    }
+    return "\n\n".join([*parts, "## Regularizers", distances_table(own)]) + "\n"
+
+
+def distances_table(components: dict[str, str]) -> str:
+    """One row for each target, shown by its link; those that take a distance come first."""
+    rows = {target: distance_taken(target) for target in components}
+    taking = [[components[t], escaped(said)] for t, said in rows.items() if said is not None]
+    others = [
+        [components[t], f"takes none. {reason[:1].upper()}{escaped(reason[1:])}".strip()]
+        for t, said in rows.items()
+        if said is None
+        for reason in [no_distance_because(t)]
+    ]
+    count = f"{len(taking)} of {len(rows)} take a `distance`."
+    return f"{count}\n\n{table(['name', 'distance'], taking + others)}"
 
 
 def same_names() -> str:
@@ -248,8 +383,11 @@ def api_pages() -> Iterator[tuple[str, str]]:
 
 def package_page(package: str) -> str:
     parts = [f"# {package}", f"{PACKAGES[package]}."]
-    if folder := PAGES_OF.get(package):
-        parts.append(f"Each of the [{folder}](../../{folder}/index.md) has its own page.")
+    parts += [
+        f"Each of the [{group.folder}](../../{group.index_page}) has its own page."
+        for group in GROUPS
+        if group.folder == PAGES_OF.get(package)
+    ]
     rows = [
         [f"[{module}]({module}.md)", escaped(first_paragraph(module_docstring(f"{module}.x")))]
         for module in modules_of(package)
@@ -262,7 +400,7 @@ def api_index() -> str:
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
         "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
-        "The components (`criteria`, "
+        "The components (`criteria`, `methods`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)
@@ -287,7 +425,7 @@ def navigation() -> list[Any]:
     groups = [
         {
             group.title: [
-                f"{group.folder}/index.md",
+                group.index_page,
                 *(["losses/differences.md"] if group.group == "loss" else []),
                 *(f"{group.folder}/{choice.name}.md" for choice in choices(group.group)),
             ]
@@ -317,7 +455,16 @@ def navigation() -> list[Any]:
                 "faults.md",
             ]
         },
-        {"Concepts": ["concepts.md", "evaluating.md", "protocols.md", "glossary.md", "faq.md"]},
+        {
+            "Concepts": [
+                "concepts.md",
+                "distances.md",
+                "evaluating.md",
+                "protocols.md",
+                "glossary.md",
+                "faq.md",
+            ]
+        },
         *groups,
         {
             "Results": [

@@ -5,7 +5,8 @@ The results of miners and metrics are checked at every call, in `core.tuples` an
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -66,7 +67,8 @@ def check_sampler(sampler: BatchSampler, num_images: int) -> None:
         raise ComponentError(f"{name}: has no {' and no '.join(missing)}")
     if len(sampler) < 1:
         raise ComponentError(f"{name}: an epoch has no batch of {num_images} images")
-    first, again = (_first_batch(sampler) for _ in range(2))
+    with _embeddings_for_a_check(sampler, num_images):
+        first, again = (_first_batch(sampler) for _ in range(2))
     if not isinstance(first, list) or not first:
         raise ComponentError(f"{name}: must yield lists of indices, got {_short_text(first)}")
     if not all(0 <= index < num_images for index in first):
@@ -83,6 +85,18 @@ def _first_batch(sampler: BatchSampler) -> object:
     assert isinstance(sampler, Iterable)
     batch: Any = next(iter(sampler), None)
     return batch.tolist() if hasattr(batch, "tolist") else batch
+
+
+@contextmanager
+def _embeddings_for_a_check(sampler: BatchSampler, num_images: int) -> Iterator[None]:
+    """Zeros in the place of the stored embeddings, which the run computes later."""
+    stored = getattr(sampler, "storage", None)
+    if stored is None:
+        yield
+        return
+    stored.fill(torch.zeros(num_images, 1))
+    yield
+    stored.clear()
 
 
 def check_table(table: object, name: str) -> None:

@@ -1,12 +1,13 @@
 """Inspection report: writes pictures and a table of the hardest classes of an evaluated split."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from core.files import write_text_atomically
 from core.ranges import NonNegativeInt, PositiveInt, Seed
@@ -31,12 +32,26 @@ MAX_LENGTH = 17  # of a class name above its picture, in characters
 
 
 class InspectionData(NamedTuple):
-    """An evaluated split: its images, embeddings, distance and the results of every query."""
+    """An evaluated split: its images, embeddings, distance and the results of every query.
+
+    Args:
+        embedded: the embeddings and labels that were evaluated, see `Evaluator.prepare`.
+        class_names: name of each label.
+        within_category: whether queries searched their category only.
+    """
 
     images: Images
     embedded: Embedded
     distance: Distance
     queries: PerQuery
+    class_names: Sequence[str]
+    within_category: bool = False
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Label of each image, as it was evaluated."""
+        labels: NDArray[np.int64] = self.embedded.labels.cpu().numpy()
+        return labels
 
     @property
     def with_relevant(self) -> PerQuery:
@@ -88,19 +103,29 @@ def spectrum_of(data: InspectionData) -> Figure:
 
 def class_map_of(data: InspectionData, limit: int, seed: int) -> Figure:
     """t-SNE map of at most `limit` images."""
-    chosen = sample_of_classes(data.images.labels, limit, seed)
+    chosen = sample_of_classes(data.labels, limit, seed)
     points = normalize_for_search(data.embedded.embeddings, data.distance).cpu().numpy()
-    images = data.images
-    return class_map(points[chosen], images.labels[chosen], images.class_names, seed)
+    return class_map(points[chosen], data.labels[chosen], list(data.class_names), seed)
 
 
 def recall_curve_of(data: InspectionData) -> Figure:
     """Curve of Recall@k over k."""
-    with_relevant, images = data.with_relevant, data.images
-    candidates = images.is_gallery.sum() - images.is_gallery[with_relevant["query"]]
+    with_relevant = data.with_relevant
     return recall_curve(
-        with_relevant["first_hit"].to_numpy(), with_relevant["num_relevant"].to_numpy(), candidates
+        with_relevant["first_hit"].to_numpy(),
+        with_relevant["num_relevant"].to_numpy(),
+        num_candidates(data)[with_relevant["query"]],
     )
+
+
+def num_candidates(data: InspectionData) -> NDArray[np.int64]:
+    """Number of gallery images that each image searches as a query, without itself."""
+    images = data.images
+    searched = images.categories if data.within_category else [""] * len(images)
+    group = np.unique(np.asarray(searched), return_inverse=True)[1]
+    sizes = np.bincount(group, weights=images.is_gallery).astype(np.int64)
+    candidates: NDArray[np.int64] = sizes[group] - images.is_gallery
+    return candidates
 
 
 def neighbors_of(data: InspectionData, limit: int, seed: int) -> Figure:
@@ -120,12 +145,12 @@ def answers(data: InspectionData, rows: PerQuery) -> Iterator[Answer]:
     for query, precision, found in zip(
         rows["query"], rows["average_precision"], rows["neighbors"], strict=True
     ):
-        label = images.labels[query]
+        label = data.labels[query]
         yield Answer(
             query=read_image(images.paths[query]),
-            caption=f"{shortened(images.class_names[label])}\nAP {precision:.2f}",
+            caption=f"{shortened(data.class_names[label])}\nAP {precision:.2f}",
             found=[read_image(images.paths[neighbor]) for neighbor in found],
-            is_right=[bool(images.labels[neighbor] == label) for neighbor in found],
+            is_right=[bool(data.labels[neighbor] == label) for neighbor in found],
         )
 
 
@@ -137,14 +162,14 @@ def shortened(name: str) -> str:
 
 def write_class_tables(data: InspectionData, folder: Path, hardest: int) -> None:
     """Write `classes.csv` and `hardest_classes.md`."""
-    with_relevant, labels = data.with_relevant, data.images.labels
+    with_relevant, labels = data.with_relevant, data.labels
     nearest = np.array([neighbors[0] for neighbors in with_relevant["neighbors"]])
     table = class_report(
         labels[with_relevant["query"]],
         with_relevant["first_hit"].to_numpy(),
         with_relevant["average_precision"].to_numpy(),
         labels[nearest],
-        data.images.class_names,
+        list(data.class_names),
     )
     write_text_atomically(folder / "classes.csv", table.to_csv(index=False))
     write_text_atomically(folder / "hardest_classes.md", markdown(table.head(hardest)))

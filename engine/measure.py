@@ -3,14 +3,45 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
 from lightning_fabric import Fabric
 from torch import nn
 
 from datasets.images import Images
 from engine.embed_split import embed_split
-from evaluation.evaluator import Evaluator, Results
+from evaluation.embed import Embedded, embed
+from evaluation.evaluator import Evaluator
+from evaluation.results import Results
+from evaluation.samples import Samples
 
 WHOLE: Mapping[str, slice] = MappingProxyType({})  # no parts of an embedding besides the whole
+
+
+def check_transform(
+    fabric: Fabric,
+    model: nn.Module,
+    splits: Mapping[str, Images],
+    evaluation: Evaluator,
+    parts: Mapping[str, slice] = WHOLE,
+) -> None:
+    """Apply the transform of the evaluation to as many random embeddings as each split has.
+
+    A transform that cannot be applied would otherwise end the run at its first evaluation.
+
+    Raises:
+        TransformError: the transform cannot be fitted on the split.
+        ComponentError: it returns no embeddings.
+    """
+    if evaluation.transform is None:
+        return
+    for images in splits.values():
+        labels = torch.as_tensor(images.labels)
+        (embedding,) = embed(model, [(images[0][0][None], labels[:1])], fabric.device).embeddings
+        generator = torch.Generator().manual_seed(0)
+        embeddings = torch.randn(len(images), len(embedding), generator=generator)
+        for dimensions in {"": slice(None), **parts}.values():
+            placed = embeddings[:, dimensions].to(fabric.device)
+            evaluation.prepare(Samples(placed, labels, *images.roles, images.categories))
 
 
 def measure(
@@ -33,9 +64,19 @@ def measure(
     for split, images in splits.items():
         embedded = embed_split(fabric, model, images, batch_size, num_workers)
         if fabric.is_global_zero:
-            for part, dimensions in {"": slice(None), **parts}.items():
-                embeddings = embedded.embeddings[:, dimensions]
-                measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
-                prefix = f"{split}/{part}/" if part else f"{split}/"
-                results |= {f"{prefix}{name}": value for name, value in measured.items()}
+            measured = evaluation(*embedded, *images.roles, images.categories)
+            measured |= measure_parts(evaluation, embedded, images, parts)
+            results |= {f"{split}/{name}": value for name, value in measured.items()}
     return fabric.broadcast(results)
+
+
+def measure_parts(
+    evaluation: Evaluator, embedded: Embedded, images: Images, parts: Mapping[str, slice]
+) -> Results:
+    """Evaluate parts of embeddings on their own; results are named `<part>/<metric>`."""
+    results: Results = {}
+    for part, dimensions in parts.items():
+        embeddings = embedded.embeddings[:, dimensions]
+        measured = evaluation(embeddings, embedded.labels, *images.roles, images.categories)
+        results |= {f"{part}/{name}": value for name, value in measured.items()}
+    return results

@@ -53,10 +53,13 @@ class MetricAccumulator:
     def close(self, step: int) -> dict[str, float]:
         """Means over the steps up to `step`, and images per second; clears the accumulator.
 
+        A measurement that one of these steps lacks, as a loss of a later phase, is left out.
+
         Raises:
             TrainingError: names the first step whose loss or gradient is not finite.
         """
-        names = list(self.steps[0].measured)
+        first = self.steps[0].measured
+        names = [name for name in first if all(name in one.measured for one in self.steps)]
         table = [torch.stack([result.measured[name] for name in names]) for result in self.steps]
         rows = torch.stack(table).double().tolist()
         for number, row in enumerate(rows, step - len(rows) + 1):

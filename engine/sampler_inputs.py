@@ -33,11 +33,12 @@ def sampler_inputs(factory: Callable[..., object], train: Images) -> dict[str, o
     parameters = inspect.signature(factory).parameters
     given = set(getattr(factory, "keywords", ())) - {"labels"}
     names = ["labels", *(name for name in SAMPLER_INPUTS[1:] if name in set(parameters) - given)]
-    if "categories" in names and (absent := train.categories.count("")):
+    if "categories" in names and (missing := train.categories.count("")):
         if parameters["categories"].default is inspect.Parameter.empty:
             raise DatasetError(
-                f"sampler {factory_name(factory)}: needs the category of every training image; "
-                f"{absent} of {len(train)} have none in the column category of the dataset"
+                f"sampler {factory_name(factory)}: needs the category of every training image, and "
+                f"{missing} of {len(train)} have none; choose a dataset whose column category has "
+                "the super-classes, or another sampler"
             )
         names.remove("categories")
     return {name: getattr(train, name) for name in names}

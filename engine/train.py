@@ -1,6 +1,6 @@
 """Training of one configuration: builds all parts of a run and trains it to its end."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -9,10 +9,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from lightning_fabric import Fabric, seed_everything
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 
 from core.files import write_text_atomically
 from core.types import BatchSampler
 from datasets.images import Images
+from datasets.table import Table
 from engine.build import (
     build_backbone,
     build_fabric,
@@ -22,24 +24,33 @@ from engine.build import (
     load_table,
     sampler_of,
     shutdown,
+    splits_of,
 )
 from engine.checkpoint import Checkpoints
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_patience
+from engine.config.selection import check_categories, check_parts, check_patience
 from engine.data.identity import record_or_check_data
-from engine.data.image_source import SourceConfig, open_or_build_cache, source_of
+from engine.data.image_source import (
+    SourceConfig,
+    open_or_build_cache,
+    select_source,
+    source_of,
+)
 from engine.data.loader import SeededBatches, training_loader, worker_count
+from engine.embed_split import embed_split
+from engine.embedding_storage import storage_of
 from engine.frozen_features import freeze, with_stored_features
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
-from engine.measure import measure
+from engine.measure import check_transform, measure
 from engine.metric_accumulator import IDLE_STEPS, MetricAccumulator
 from engine.progress import Progress
 from engine.run_writer import NullWriter, RunWriter
 from engine.schedule import TrainingSchedule, schedule_from
 from engine.trainer import Trainer
 from engine.validation_feedback import feedback_loop
+from evaluation.results import Results
 from tracking.cost import Cost
 from tracking.environment import device_name, environment
 from tracking.metrics_log import MetricsLog
@@ -64,6 +75,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     check_patience(config, splits)
+    check_categories(config, splits)
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
@@ -78,19 +90,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     learner = build_learner(config, fabric, train, sampler, schedule)
     network = learner.model.module
     train, splits = with_stored_features(config, fabric, network, train, splits, workers)
-    evaluator = instantiate(config.evaluation.measure)
-    directions = with_parts(evaluator.higher_is_better, learner.method.parts)
-    measure_splits = partial(
-        measure,
-        fabric,
-        learner.model,
-        evaluation=evaluator,
-        batch_size=config.evaluation.batch_size,
-        num_workers=workers,
-        parts=learner.method.parts,
-    )
+    measure_splits, directions = build_evaluation(config, fabric, learner, splits, workers)
     feedback = feedback_loop(
-        learner.criterion,
+        nn.ModuleList([learner.criterion, learner.method]),
         splits,
         measure_splits,
         directions,
@@ -99,6 +101,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     batches = SeededBatches(
         sampler, config.seed, fabric.global_rank, fabric.world_size, learner.method.num_views
     )
+    embed_training_images = partial(embed_for_sampler, config, table, fabric, learner.model, source)
     checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
     with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
         Trainer(
@@ -109,9 +112,45 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
             feedback=feedback,
             schedule=schedule,
             checkpoints=checkpoints,
+            storage=storage_of(batches, embed_training_images, fabric.device),
             writer=writer,
         ).fit()
     shutdown(fabric)
+
+
+def build_evaluation(
+    config: DictConfig, fabric: Fabric, learner: Learner, splits: Mapping[str, Images], workers: int
+) -> tuple[Callable[[Mapping[str, Images]], Results], Directions]:
+    """Build the function that evaluates given splits, and the directions of its metrics.
+
+    Raises:
+        ConfigurationError: the run selects by a part that an embedding does not have.
+        ValueError: the transform of the evaluation does not suit the embeddings.
+    """
+    parts = learner.method.parts
+    check_parts(config, parts)
+    evaluator = instantiate(config.evaluation.measure)
+    check_transform(fabric, learner.model, splits, evaluator, parts)
+    measure_splits = partial(
+        measure,
+        fabric,
+        learner.model,
+        evaluation=evaluator,
+        batch_size=config.evaluation.batch_size,
+        num_workers=workers,
+        parts=parts,
+    )
+    return measure_splits, with_parts(evaluator.higher_is_better, parts)
+
+
+def embed_for_sampler(
+    config: DictConfig, table: Table, fabric: Fabric, model: nn.Module, source: SourceConfig
+) -> Tensor:
+    """Embeddings of all training images, in their order, with the transform of the evaluation."""
+    images = splits_of(table, ["train"], instantiate(config.transform).eval)["train"]
+    select_source(source, images)
+    batch_size, workers = config.evaluation.batch_size, source.num_workers
+    return embed_split(fabric, model, images, batch_size, workers).embeddings
 
 
 def with_parts(directions: Directions, parts: Collection[str]) -> Directions:

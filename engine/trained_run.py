@@ -1,7 +1,7 @@
 """Trained run: loads its backbone and the configuration to evaluate it with, from its folder."""
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.files import DamagedFileError
 from engine.build import build_method
 from engine.checkpoint import CheckpointError, read_checkpoint
+from engine.config.added_keys import with_added_keys
 from engine.config.allowed_targets import check_targets
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError, suggestion
@@ -108,7 +109,14 @@ def load_weights(checkpoint: Path) -> Weights:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
 
-def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
+class TrainedModel(NamedTuple):
+    """The embedder of a run, and the dimensions of its embeddings that are also evaluated alone."""
+
+    embedder: nn.Module
+    parts: Mapping[str, slice]
+
+
+def load_model(config: DictConfig, trained: Weights) -> TrainedModel:
     """Build the embedder of a run with its trained weights; downloads no pretrained weights.
 
     Raises:
@@ -118,14 +126,20 @@ def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
     if "pretrained" in settings:
         settings.pretrained = False
     backbone: nn.Module = instantiate(settings)
-    model = build_method(config, backbone).embedder(backbone)
-    if reason := state_mismatch(model, trained.model):
+    method = build_method(config, backbone)
+    embedder = method.embedder(backbone)
+    if reason := state_mismatch(embedder, trained.model):
         checkpoint = f"the checkpoint {trained.checkpoint or ''}".strip()
         raise CheckpointError(
             f"{checkpoint} does not fit {settings._target_} as configured: {reason}"
         )
-    model.load_state_dict(trained.model)
-    return model
+    embedder.load_state_dict(trained.model)
+    return TrainedModel(embedder, method.parts)
+
+
+def load_backbone(config: DictConfig, trained: Weights) -> nn.Module:
+    """The embedder of `load_model`."""
+    return load_model(config, trained).embedder
 
 
 def evaluation_config(
@@ -149,7 +163,7 @@ def evaluation_config(
     lacking = [name for name in GROUPS if name not in config]
     if lacking:
         raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
-    config = _for_this_machine(config, recorded_data)
+    config = _for_this_machine(_with_added_keys(config), recorded_data)
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
@@ -181,6 +195,13 @@ def _set(config: DictConfig, override: Override) -> None:
 
 def _is_choice(override: Override, config: DictConfig) -> bool:
     return override.key_or_group in config and (CONF / override.key_or_group).is_dir()
+
+
+def _with_added_keys(config: DictConfig) -> DictConfig:
+    """The configuration with the keys that were added since the run was recorded."""
+    content = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(content, dict)
+    return OmegaConf.create(with_added_keys({str(key): value for key, value in content.items()}))
 
 
 def _for_this_machine(config: DictConfig, recorded_data: bool) -> DictConfig:

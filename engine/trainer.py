@@ -6,9 +6,10 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from engine.checkpoint import Checkpoints, Position
+from engine.checkpoint import Checkpoints, Position, Stateful
 from engine.data.loader import SeededBatches
 from engine.data.prefetch import Batch
+from engine.embedding_storage import EmbeddingStorage, NoStorage
 from engine.learner import Learner
 from engine.metric_accumulator import HINT, TrainingError
 from engine.run_writer import NullWriter, RunWriter
@@ -28,6 +29,7 @@ class Trainer:
         feedback: passes validation metrics to parts of the criterion, after each step.
         schedule: when to log, evaluate, save and stop.
         checkpoints: restores the last checkpoint.
+        storage: keeps the embeddings up to date from which the sampler plans its batches.
         writer: writes records and checkpoints in the first process, nothing in the others.
     """
 
@@ -38,6 +40,7 @@ class Trainer:
     feedback: Callable[[int], object]
     schedule: TrainingSchedule
     checkpoints: Checkpoints
+    storage: EmbeddingStorage | NoStorage
     writer: RunWriter | NullWriter
 
     def fit(self) -> None:
@@ -58,16 +61,20 @@ class Trainer:
                     self.writer.record_evaluation(step, self.evaluate())
                     self.writer.save_best(step, self.learner.inference_state())
                 if self.schedule.saves(step):
-                    self.writer.save(step, self.learner.state())
+                    self.writer.save(step, self.state())
                 if self.is_done(step):
                     break
         self.writer.finish()
 
     def restore(self) -> int:
         """Load the last checkpoint, if there is one; returns its optimizer step, else 0."""
-        position = self.checkpoints.load(self.learner.state()) or Position()
+        position = self.checkpoints.load(self.state()) or Position()
         self.writer.resume(position)
         return position.step
+
+    def state(self) -> dict[str, Stateful]:
+        """The parts that a resumed run restores."""
+        return {**self.learner.state(), **self.storage.state()}
 
     def evaluate_untrained(self) -> None:
         """Evaluate a run without training steps, unless it was evaluated before."""
@@ -77,6 +84,7 @@ class Trainer:
     def rest_of_epoch(self, step: int) -> Iterable[Batch]:
         """The batches of the current epoch that come after optimizer step `step`."""
         self.batches.epoch, self.batches.start = divmod(step, self.schedule.steps_per_epoch)
+        self.storage.begin_epoch(self.batches.epoch)
         self.learner.train_mode()
         return self.loader
 
@@ -91,6 +99,7 @@ class Trainer:
         except ValueError as error:
             raise TrainingError(f"step {step}: {error}; {HINT}") from error
         self.feedback(step)
+        self.storage.after_step(result.embeddings)
         return result
 
     def is_done(self, step: int) -> bool:

@@ -21,7 +21,8 @@ class Averages:
 
         <metric>                  mean over queries
         <metric>/class_average    mean over classes of the mean over the queries of the class
-        <metric>/<category>       mean over the queries of a category, which search all the gallery
+        <metric>/<category>       mean over the queries of a category, which search all the gallery;
+                                  with `Evaluator(within="category")` their category only
         <metric>/low, /high       bootstrap confidence interval of the mean over queries
 
     Queries without a relevant item are excluded. Elsewhere: the class average is avg_of_avgs in

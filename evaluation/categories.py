@@ -1,53 +1,69 @@
-"""Evaluation within categories: each super-class is evaluated as a dataset of its own."""
+"""Categories of samples, their super-classes: classes of their own, or separate evaluations."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Int
 from torch import Tensor
 
-from core.types import Embeddings, Labels
-from evaluation.evaluator import COUNTS, Evaluator, Results
+from core.errors import UserError
+from core.types import Labels
+from evaluation.results import COUNTS, Results
+from evaluation.samples import Samples
 
 
-def within_categories(
-    evaluator: Evaluator,
-    embeddings: Embeddings,
-    labels: Labels,
-    categories: Sequence[str],
-    is_query: Bool[Tensor, " N"] | None = None,
-    is_gallery: Bool[Tensor, " N"] | None = None,
-) -> dict[str, Results]:
-    """Evaluate each category on its own: queries search only the gallery items of their category.
+class CategoryError(UserError, ValueError):
+    """An evaluation needs the category of every sample, and the dataset does not state it."""
 
-    The `<metric>/<category>` of `evaluation.averages.Averages` differs: its queries search the
-    whole gallery. The mean over categories (`mean_over_categories`) is what the
-    WithSameParentLabelTester of pytorch-metric-learning reports.
+
+def check_categories(categories: Sequence[str] | None, num: int, setting: str) -> None:
+    """Raise a `CategoryError` unless each of `num` samples has a category.
 
     Args:
-        evaluator: metrics to compute.
-        categories: super-class of each sample.
-        is_query: which samples are queries; None means all of them.
-        is_gallery: which samples form the gallery; None means all of them.
+        setting: what needs them, for the message, such as `within=category`.
     """
-    results = {}
-    for category in sorted(set(categories)):
-        in_category = torch.from_numpy(np.asarray(categories) == category).to(labels.device)
-        results[category] = evaluator(
-            embeddings[in_category],
-            labels[in_category],
-            None if is_query is None else is_query.to(labels.device)[in_category],
-            None if is_gallery is None else is_gallery.to(labels.device)[in_category],
+    missing = num if categories is None else sum(not category for category in categories)
+    if missing:
+        raise CategoryError(
+            f"evaluation.measure.{setting} needs the category of every sample, and {missing} of "
+            f"{num} samples have none; sop, inshop and omniglot_small state it, and a CSV file in "
+            "its column `category`"
         )
-    return results
 
 
-def mean_over_categories(results: dict[str, Results]) -> Results:
+def category_names(categories: Sequence[str]) -> list[str]:
+    """The categories that occur, sorted."""
+    return sorted(set(categories))
+
+
+def category_labels(categories: Sequence[str]) -> Labels:
+    """Labels of the samples by their category: its index in `category_names`."""
+    number = {name: index for index, name in enumerate(category_names(categories))}
+    return torch.tensor([number[category] for category in categories])
+
+
+def positions_by_category(samples: Samples) -> dict[str, Int[Tensor, " S"]]:
+    """Positions of the samples of each category that has a query, in the order of its name.
+
+    If no sample is a query, all categories count.
+    """
+    assert samples.categories is not None
+    labels = category_labels(samples.categories)
+    parts = torch.split(labels.argsort(stable=True), torch.bincount(labels).tolist())
+    positions = dict(zip(category_names(samples.categories), parts, strict=True))
+    if samples.is_query is None:
+        return positions
+    is_query = samples.is_query.cpu()
+    return {name: own for name, own in positions.items() if is_query[own].any()} or positions
+
+
+def mean_over_categories(results: Mapping[str, Results]) -> Results:
     """Unweighted mean of every metric over the categories in which it is defined.
 
-    Numbers of queries are summed. Metrics that are lists, such as spectra, are excluded.
+    The WithSameParentLabelTester of pytorch-metric-learning reports this mean. Numbers of queries
+    are summed. Metrics that are lists, such as spectra, are excluded.
     """
     names = [
         name for name, value in next(iter(results.values())).items() if type(value) is not list
@@ -61,3 +77,12 @@ def mean_over_categories(results: dict[str, Results]) -> Results:
         else:
             mean[name] = float(defined.mean()) if len(defined) else math.nan
     return mean
+
+
+def by_category(results: Mapping[str, Results], metrics: Sequence[str]) -> Results:
+    """The results of the metrics in each category, as `<metric>/<category>`."""
+    return {
+        f"{metric}/{category}": own[metric]
+        for metric in metrics
+        for category, own in results.items()
+    }

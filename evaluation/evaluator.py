@@ -1,10 +1,7 @@
-"""Evaluator: scores an embedded set by every metric, with one search and one clustering."""
+"""Evaluator: scores embeddings by every metric, as a whole or within their categories."""
 
-import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Bool
@@ -13,30 +10,31 @@ from torch import Tensor
 from core.ranges import PositiveInt, Seed
 from core.types import Embeddings, Labels
 from evaluation.averages import Averages
+from evaluation.categories import (
+    by_category,
+    category_labels,
+    check_categories,
+    mean_over_categories,
+    positions_by_category,
+)
 from evaluation.clustering.kmeans import kmeans
-from evaluation.embedded_set import Clustering, EmbeddedSet, SearchConfig
-from evaluation.metrics.metric import Metric, compute_metric, depth_of, direction_of, inputs_of
-from evaluation.metrics.undefined import UndefinedError
-from evaluation.per_query import SCORES, PerQuery, query_table
-from evaluation.query_scores import QueryScores, score_queries
+from evaluation.embedded_set import Clustering, SearchConfig, check_embeddings, flagged_indices
+from evaluation.metrics.metric import Metric
+from evaluation.per_query import PerQuery, merge
+from evaluation.results import Results
+from evaluation.samples import Samples
 from evaluation.search.backend import Backend, check_backend
 from evaluation.search.chunks import MEMORY
 from evaluation.search.space import Distance
-
-log = logging.getLogger(__name__)
-
-Results = dict[str, float | list[float]]
-
-COUNTS = ("num_queries", "num_queries_excluded")
+from evaluation.set_evaluator import SetEvaluator
+from evaluation.transforms.transform import Transform, apply_transform
 
 
 class Evaluator:
-    """Evaluator: computes named metrics of an embedded set.
+    """Evaluator: computes named metrics of embeddings.
 
     The parameters of a metric name its inputs (`evaluation.metrics.metric`). Each input is computed
-    once, and only if a metric uses it. Retrieval scores are averaged over queries. Clustering
-    metrics are averaged over restarts, with the standard deviation as `<metric>/std`. A metric that
-    raises `UndefinedError` is NaN, and the reason is logged once.
+    once, and only if a metric uses it; see `evaluation.set_evaluator`.
 
     Args:
         metrics: name -> metric.
@@ -48,9 +46,17 @@ class Evaluator:
         averages: averages of the scores that are computed besides their mean over queries.
         backend: search backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`, the fastest.
         memory: working memory in bytes of search and clustering.
+        within: `category` evaluates each category on its own: queries search only the gallery of
+            their category, clusters are those of its samples, and each metric is the mean over the
+            categories that have a query and in which it is defined. None evaluates the whole set.
+        level: `label`, or `category` to evaluate the super-classes: items of the category of a
+            query are relevant.
+        transform: map of the embeddings before the evaluation, `evaluation.transforms`; None
+            leaves them as they are.
 
     Raises:
-        TypeError, ValueError: a metric has an unknown input, or the backend does not exist.
+        TypeError, ValueError: a metric has an unknown input, the backend does not exist, or
+            `within` goes with neither `level` nor `averages`.
     """
 
     def __init__(
@@ -65,33 +71,33 @@ class Evaluator:
         backend: Backend = "auto",
         memory: PositiveInt = MEMORY,
         averages: Averages | None = None,
+        within: Literal["category"] | None = None,
+        level: Literal["label", "category"] = "label",
+        transform: Transform | None = None,
     ) -> None:
         check_backend(backend, torch.device("cpu"))
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
-        self.metrics = dict(metrics)
-        self.inputs = {name: inputs_of(name, metric) for name, metric in self.metrics.items()}
-        seeds = range(seed, seed + restarts)
-        self.depths = {
-            name: depth_of(name, self.metrics[name])
-            for name, inputs in self.inputs.items()
-            if "neighbors" in inputs
-        }
-        depth = max(self.depths.values(), default=1)
-        self.config = SearchConfig(
-            distance, clustering, num_clusters, seeds, memory, depth, backend
-        )
         self.averages = averages or Averages()
-        self.retrieval = {n: m for n, m in self.metrics.items() if "ranking" in self.inputs[n]}
-        self._warned: set[str] = set()
+        self.metrics, self.within, self.level = dict(metrics), within, level
+        self.transform = transform
+        self._check_within()
+        seeds = range(seed, seed + restarts)
+        config = SearchConfig(distance, clustering, num_clusters, seeds, memory, backend=backend)
+        self.evaluate_set = SetEvaluator(self.metrics, self.averages, config)
+        self.config = self.evaluate_set.config
 
     @property
     def higher_is_better(self) -> dict[str, bool | None]:
         """Whether each number is better when higher; None if neither direction is better."""
-        directions: dict[str, bool | None] = dict.fromkeys(COUNTS)
-        for name, inputs in self.inputs.items():
-            directions |= dict.fromkeys(self._names(name), direction_of(inputs))
-        return directions | {name: None for name in directions if name.endswith("/std")}
+        return self.evaluate_set.higher_is_better
+
+    @property
+    def metrics_by_category(self) -> list[str]:
+        """The metrics that have a number `<metric>/<category>` for each category."""
+        if not self.averages.by_category:
+            return []
+        return list(self.evaluate_set.retrieval if self.within is None else self.metrics)
 
     @torch.no_grad()
     def __call__(
@@ -110,11 +116,20 @@ class Evaluator:
         Args:
             is_query: which samples are queries; None means all of them.
             is_gallery: which samples form the gallery; None means all of them.
-            categories: super-class of each sample; used if `averages` averages by category.
+            categories: super-class of each sample; used if `averages` averages by category, or by
+                `within` and `level`.
+
+        Raises:
+            CategoryError: `within` or `level` needs categories, and a sample has none.
         """
-        embeddings, labels = with_float64(embeddings), with_float64(labels)
-        embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, self.config)
-        return self._results(embedded_set, score_queries(embedded_set, self.retrieval), categories)
+        samples = self.prepare(Samples(embeddings, labels, is_query, is_gallery, categories))
+        if self.within is None:
+            return self.evaluate_set(samples)
+        results = {
+            category: self.evaluate_set(samples.subset(positions), by_category=False)
+            for category, positions in positions_by_category(samples).items()
+        }
+        return mean_over_categories(results) | by_category(results, self.metrics_by_category)
 
     @torch.no_grad()
     def with_queries(
@@ -130,67 +145,51 @@ class Evaluator:
         """Compute every metric and, from the same search, a table of k neighbours per query."""
         if k < 1:
             raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
-        embeddings, labels = with_float64(embeddings), with_float64(labels)
-        config = replace(self.config, depth=max(k, self.config.depth))
-        embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, config)
-        query_scores = score_queries(embedded_set, self.retrieval | SCORES)
-        results = self._results(embedded_set, query_scores, categories)
-        return results, query_table(embedded_set, query_scores, categories, k)
+        samples = self.prepare(Samples(embeddings, labels, is_query, is_gallery, categories))
+        if self.within is None:
+            return self.evaluate_set.with_queries(samples, k)
+        results, tables = {}, []
+        for category, positions in positions_by_category(samples).items():
+            part = samples.subset(positions)
+            results[category], table = self.evaluate_set.with_queries(part, k, by_category=False)
+            tables.append((table, positions.tolist()))
+        mean, single = mean_over_categories(results), by_category(results, self.metrics_by_category)
+        return mean | single, merge(tables)
 
-    def _results(
-        self, embedded_set: EmbeddedSet, query_scores: QueryScores, categories: Sequence[str] | None
-    ) -> Results:
-        averages = cache(partial(self._averages, query_scores, embedded_set.labels, categories))
+    def prepare(self, samples: Samples) -> Samples:
+        """The samples that are evaluated: with labels of the `level`, and transformed embeddings.
 
-        def compute(name: str) -> dict[str, Tensor]:
-            return averages()[name] if name in self.retrieval else self._score(name, embedded_set)
+        Raises:
+            CategoryError: see `check_categories`.
+        """
+        embeddings, labels = with_float64(samples.embeddings), with_float64(samples.labels)
+        self.check_categories(samples.categories, len(labels))
+        if self.level == "category":
+            assert samples.categories is not None
+            labels = category_labels(samples.categories).to(labels.device)
+        if self.transform is not None:
+            check_embeddings(embeddings, labels)
+            gallery = flagged_indices(samples.is_gallery, labels)
+            embeddings = apply_transform(self.transform, embeddings, gallery)
+        return samples._replace(embeddings=embeddings, labels=labels)
 
-        results: Results = {}
-        for name in self.metrics:
-            results |= self._to_floats(name, partial(compute, name))
-        if self.retrieval:
-            excluded = len(embedded_set.queries) - len(query_scores.queries)
-            results |= dict(zip(COUNTS, (len(query_scores.queries), excluded), strict=True))
-        return results
+    def check_categories(self, categories: Sequence[str] | None, num: int) -> None:
+        """Raise a `CategoryError` if the evaluation needs categories and a sample has none."""
+        for setting in ("within", "level"):
+            if getattr(self, setting) == "category":
+                check_categories(categories, num, f"{setting}=category")
 
-    def _averages(
-        self, query_scores: QueryScores, labels: Labels, categories: Sequence[str] | None
-    ) -> dict[str, dict[str, Tensor]]:
-        """Average the scores of every retrieval metric."""
-        if categories is not None:
-            categories = [categories[q] for q in query_scores.queries.tolist()]
-        scores = {name: query_scores.by_metric[name] for name in self.retrieval}
-        return self.averages.compute(scores, labels[query_scores.queries], categories)
-
-    def _score(self, name: str, embedded_set: EmbeddedSet) -> dict[str, Tensor]:
-        """Compute a metric without per-query scores; mean and deviation over clusterings."""
-        inputs = self.inputs[name]
-        arguments = {one: getattr(embedded_set, one) for one in inputs - {"clusters"}}
-        if "neighbors" in inputs:
-            arguments["neighbors"] = arguments["neighbors"].first(self.depths[name])
-        compute = partial(compute_metric, name, self.metrics[name], **arguments)
-        if "clusters" not in inputs:
-            return {name: compute()}
-        per_restart = torch.stack([compute(clusters=c) for c in embedded_set.clusterings])
-        deviation = [per_restart.std(dim=0)] if len(per_restart) > 1 else []
-        return dict(zip(self._names(name), [per_restart.mean(dim=0), *deviation], strict=True))
-
-    def _names(self, name: str) -> list[str]:
-        """Names of the results of one metric, without those of its categories."""
-        if name in self.retrieval:
-            return self.averages.names(name)
-        has_restarts = "clusters" in self.inputs[name] and len(self.config.clustering_seeds) > 1
-        return [name, f"{name}/std"] if has_restarts else [name]
-
-    def _to_floats(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> Results:
-        """Results of a metric as plain floats; NaN and a warning if the metric is undefined."""
-        try:
-            return {number: value.tolist() for number, value in compute().items()}
-        except UndefinedError as reason:
-            if name not in self._warned:
-                log.warning("%s is undefined: %s", name, reason)
-                self._warned.add(name)
-            return dict.fromkeys(self._names(name), math.nan)
+    def _check_within(self) -> None:
+        """Check that the other settings have a meaning in evaluations of single categories."""
+        if self.within not in (None, "category") or self.level not in ("label", "category"):
+            raise ValueError(
+                "within must be category or None and level label or category, "
+                f"got {self.within!r} and {self.level!r}"
+            )
+        if self.within and self.level == "category":
+            raise ValueError("within=category needs level=label: a category has itself as class")
+        if self.within and self.averages.bootstrap:
+            raise ValueError("within=category needs averages.bootstrap=0: it has no interval")
 
 
 def with_float64(values: Tensor) -> Tensor:

@@ -98,6 +98,22 @@ def query_table(
     )
 
 
+def merge(parts: Sequence[tuple[PerQuery, Sequence[int]]]) -> PerQuery:
+    """Merge the tables of parts of a set into one, in the order of the queries.
+
+    Args:
+        parts: table of each part, and the index in the set of each of its samples.
+    """
+    tables = [
+        table.assign(
+            query=[positions[query] for query in table["query"]],
+            neighbors=table["neighbors"].map(lambda row, p=positions: [p[item] for item in row]),
+        )
+        for table, positions in parts
+    ]
+    return pd.concat(tables).sort_values("query", ignore_index=True)
+
+
 def save(table: PerQuery, path: Path) -> None:
     """Write the table to a Parquet file atomically; `pandas.read_parquet` reads it."""
     write_atomically(path, lambda file: table.to_parquet(file, index=False))

@@ -4,7 +4,7 @@ The function names in the configuration of a run are data: they are compared wit
 conf/metric/ and never imported.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ def directions(
         names: the metrics, without their split.
     """
     known = {**measured_alike(configs), **by_name()}
-    return {name: None if name.endswith("/std") else known.get(stem(name)) for name in names}
+    return {
+        name: None if name.endswith("/std") else known.get(metric_in(name, known)) for name in names
+    }
 
 
 def foreign(config: Mapping[str, Any]) -> dict[str, str]:
@@ -38,9 +40,13 @@ def foreign(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: t for name, t in measuring(config).items() if t not in by_target()}
 
 
-def stem(name: str) -> str:
-    """`recall@1/class` -> `recall@1`: averages of a metric have its direction."""
-    return name.split("/")[0]
+def metric_in(name: str, known: Container[str]) -> str:
+    """The metric whose direction a number has: the first part of its name that is a metric.
+
+    Averages have the direction of their metric, as do the metrics of one of several embeddings:
+    `recall@1/class_average` and `slice_1/recall@1` have that of `recall@1`.
+    """
+    return next((part for part in name.split("/") if part in known), name)
 
 
 def measured_alike(configs: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:

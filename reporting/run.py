@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.config.added_keys import without_added_keys
 from engine.config.run_overrides import is_portable
 from tracking.console import READINGS
 from tracking.metrics_log import Record
@@ -129,10 +130,14 @@ def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
 
 
 def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that can change a result, without seeds: `a.b.c` -> value."""
+    """Settings that can change a result, without seeds: `a.b.c` -> value.
+
+    A run of an earlier version lacks the keys that were added since, which are left out while they
+    change nothing.
+    """
     return {
         key: value
-        for key, value in flat(config)
+        for key, value in flat(without_added_keys(config))
         if is_portable(key, value)
         and not f"{key}.".startswith(REPEATED)
         and not key.endswith(".seed")

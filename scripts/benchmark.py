@@ -8,7 +8,7 @@ hardware, the versions and the load of the machine.
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import criteria, evaluation, evaluation_warm, scaling, start, training
+from benchmarks import criteria, evaluation, evaluation_warm, samplers, scaling, start, training
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training.add_to(subjects)
     scaling.add_to(subjects)
     start.add_to(subjects)
+    samplers.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 

@@ -42,19 +42,23 @@ from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
 from engine.inspection import InspectionData, write_inspection_report
+from engine.measure import measure_parts
 from engine.progress import progress_bar, spinner
 from engine.trained_run import (
     NEEDED_GROUPS,
     TrainedRun,
     evaluation_config,
     find_run,
-    load_backbone,
     load_config,
+    load_model,
     load_weights,
 )
+from evaluation.categories import category_names
 from evaluation.embed import Embedded, embed
-from evaluation.evaluator import Evaluator, Results
-from evaluation.per_query import save
+from evaluation.evaluator import Evaluator
+from evaluation.per_query import PerQuery, save
+from evaluation.results import Results
+from evaluation.samples import Samples
 from tracking.console import format_value
 from tracking.metrics_log import finite
 from tracking.run_folder import RunFolder
@@ -89,16 +93,19 @@ def evaluate(arguments: Sequence[str]) -> None:
     folder = trained.folder / "evaluation" / name
     learned = load_weights(trained.checkpoint)
     images = images_of(config, None if other_data(arguments) else trained.folder)
-    model = load_backbone(config, learned)
+    evaluation: Evaluator = instantiate(config.evaluation.measure)
+    evaluation.check_categories(images.categories, len(images))
+    model, parts = load_model(config, learned)
     check_size(model, images[0][0])
     embedded = embed_images(config, model, images)
 
-    evaluation: Evaluator = instantiate(config.evaluation.measure)
     with spinner("measuring"):
         results, queries = evaluation.with_queries(
             *embedded, *images.roles, images.categories, k=config.neighbors
         )
-    queries.insert(2, "class", [images.class_names[label] for label in queries["label"]])
+        results |= measure_parts(evaluation, embedded, images, parts)
+    names = class_names(evaluation, images)
+    queries.insert(2, "class", [names[label] for label in queries["label"]])
 
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {f"{config.split}/{metric}": value for metric, value in results.items()}
@@ -115,7 +122,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     save(queries, folder / "queries.parquet")
     pictures = {}
     if config.draw:
-        data = InspectionData(images, embedded, evaluation.config.distance, queries)
+        data = inspection_data(evaluation, images, embedded, queries)
         pictures = write_inspection_report(data, folder, **config.pictures)
     mirror(config, trained.folder, name, learned.step, numbers, pictures)
     report(numbers)
@@ -214,6 +221,26 @@ def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedd
     model.to(memory_format=torch.channels_last)  # as it was trained
     return embed(
         fabric.setup_module(model), progress_bar(loader, len(loader), "embedding"), fabric.device
+    )
+
+
+def class_names(evaluation: Evaluator, images: Images) -> list[str]:
+    """The names of the labels that are evaluated: classes, or categories."""
+    return images.class_names if evaluation.level == "label" else category_names(images.categories)
+
+
+def inspection_data(
+    evaluation: Evaluator, images: Images, embedded: Embedded, queries: PerQuery
+) -> InspectionData:
+    """What the pictures show: embeddings and labels as they were evaluated."""
+    samples = evaluation.prepare(Samples(*embedded, *images.roles, images.categories))
+    return InspectionData(
+        images,
+        Embedded(samples.embeddings, samples.labels),
+        evaluation.config.distance,
+        queries,
+        class_names(evaluation, images),
+        within_category=evaluation.within == "category",
     )
 
 

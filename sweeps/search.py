@@ -23,6 +23,7 @@ from sweeps.run_config import Composed, compose
 from sweeps.search_space import Space, overrides, require_spaces, space_of
 from sweeps.study import Study, digest, diverged
 from tracking.run_folder import RunFolder
+from tracking.summary import direction_of
 
 log = logging.getLogger(__name__)
 RENAMED_KEYS = {"at_once": "parallel_trials", "repeats": "average_over"}  # old: new
@@ -110,7 +111,7 @@ def open_study(base: list[str], job: Composed, space: Space, config: StudyConfig
         base,
         space,
         metric,
-        directions.get(metric.split("/", 1)[1]) is not False,
+        direction_of(metric, directions) is not False,
         config.sampler_seed,
     )
 

@@ -16,6 +16,7 @@ PACKAGE_OF = {  # config group -> package that implements it
     "loss": "criteria",
     "batchminer": "batch_mining",
     "sampler": "datasampler",
+    "method": "methods",
     "backbone": "architectures",
     "dataset": "datasets",
     "metric": "evaluation",
@@ -83,7 +84,7 @@ def test_a_component_sits_where_its_name_says(group: str, subtests: pytest.Subte
                 assert own.startswith(f"{PACKAGE_OF[group]}.{config.stem}.")
             else:
                 packages = {target.split(".")[0] for target in targets(content)}
-                assert packages <= {PACKAGE_OF[group], "types"}
+                assert packages <= {PACKAGE_OF[group], "torch", "types"}
 
 
 @pytest.mark.parametrize("group", ONE_TO_ONE)
@@ -143,10 +144,10 @@ def test_packages_export_nothing_by_themselves() -> None:
             assert not (ROOT / name).read_text().strip(), name
 
 
-def test_criteria_and_miners_never_leave_the_device() -> None:
+def test_losses_miners_and_methods_never_leave_the_device() -> None:
     """No .item(), .cpu(), .numpy() or .tolist() where a training step would wait for it."""
     for path in COMPONENTS:
-        if path.parent.name in ("criteria", "batch_mining"):
+        if path.parent.name in ("criteria", "batch_mining", "methods"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                     assert node.func.attr not in ("item", "cpu", "numpy", "tolist"), name_of(path)

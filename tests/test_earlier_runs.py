@@ -63,3 +63,12 @@ def test_it_evaluates_to_the_numbers_it_had(runs: Path) -> None:
     for name, value in again.items():
         if f"test/{name}" in summary:
             assert value == pytest.approx(summary[f"test/{name}"], abs=2e-3), name
+
+
+def test_it_is_evaluated_with_keys_that_were_added_since(runs: Path) -> None:
+    folder = runs / GROUP / "seed0"
+    truncate = "{_target_: evaluation.transforms.truncate.Truncate, dim: 2}"
+    options = ["name=short", "draw=false", "metric=[rho_spectrum]"]
+    evaluate([f"run={folder}", *options, f"evaluation.measure.transform={truncate}"])
+    short = json.loads((folder / "evaluation" / "short" / "metrics.json").read_text())
+    assert len(short["metrics"]["test/rho_spectrum@0"]) == 2

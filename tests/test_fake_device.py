@@ -7,6 +7,7 @@ a backward pass as a whole is not among it: the project's own slopes are called 
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ import core.kernels.logsumexp
 import core.kernels.smooth_ranks
 import engine.grad_cache
 import evaluation.embed
+from batch_mining.distance import DistanceWeightedMiner
 from core.distance import SNR, Cosine, DotProduct, Lp
 from core.kernels.pack_positives import pack_indices
 from core.kernels.soft_histogram import soft_histogram
@@ -41,7 +43,15 @@ from core.reducer import (
 )
 from core.regularizer import CenterInvariant, LpNorm, RegularFace, SparseCenters, ZeroMean
 from core.tuples import all_pairs, to_pairs, to_triplets
-from core.types import Pairs, Triplets
+from core.types import Outputs, Pairs, Triplets
+from engine.build import build_method
+from evaluation.evaluator import Evaluator
+from evaluation.metrics.nmi import nmi
+from evaluation.metrics.recall import recall_at_k
+from evaluation.transforms.pca import PCA
+from evaluation.transforms.standardize import Standardize
+from evaluation.transforms.truncate import Truncate
+from methods.method import Batch, Method
 from tests.batches import LABELS, batch, listed
 from tests.configured import build_loss, build_miner, choices, composed, default_miner
 from tests.fake_device import FakeDevice, move
@@ -80,8 +90,8 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/metrics/dists.py intra": "whether any class has two samples, and which",
     "evaluation/metrics/dists.py ratio": "whether the classes have different means",
     "evaluation/metrics/effective_rank.py effective_rank": "whether all are zero",
-    "evaluation/evaluator.py Evaluator._averages": "the categories of the queries are on the host",
-    "evaluation/evaluator.py Evaluator._to_floats": "the results are numbers on the host",
+    "evaluation/set_evaluator.py SetEvaluator._averages": "the categories are on the host",
+    "evaluation/set_evaluator.py SetEvaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
     "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
     "evaluation/metrics/fnmr.py pair_histograms": "similarities are counted by their bits",
@@ -97,6 +107,11 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
     "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
+}
+WAITS_OF_OTHER_SETTINGS = {  # where: why
+    "evaluation/categories.py positions_by_category": "which categories have a query",
+    "evaluation/evaluator.py Evaluator.prepare": "the categories come from the host",
+    "evaluation/samples.py Samples.subset": "the positions of a category come from the host",
 }
 
 OPERATORS = {
@@ -149,6 +164,20 @@ def test_a_loss_with_its_default_miner(loss: str, device: FakeDevice) -> None:
     assert device.waits == expected_of(f"loss {loss}")
 
 
+@pytest.mark.parametrize(
+    "options", [{"swap": True}, {"smooth": True, "swap": True}, {"triplets_per_anchor": 3}], ids=str
+)
+def test_a_loss_with_an_option(options: dict[str, Any], device: FakeDevice) -> None:
+    placed, own = (build_loss("triplet", **options) for _ in range(2))
+    move(device, placed)
+    embeddings, labels = batch(LABELS["unbalanced"])
+    x = embeddings.detach().float()
+    with device:
+        value = placed(device.placed(x), device.placed(labels))
+    same(device, value, own(x, labels))
+    assert not device.waits
+
+
 @pytest.mark.parametrize("with_references", [False, True], ids=["batch", "references"])
 @pytest.mark.parametrize("miner", [name for name in choices("batchminer") if name != "none"])
 def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
@@ -176,7 +205,25 @@ def test_a_miner(miner: str, with_references: bool, device: FakeDevice) -> None:
         assert listed(numbers) == listed(expected)
 
 
+@pytest.mark.parametrize("triplets_per_anchor", [3, "all_positives"])
+def test_a_miner_of_several_triplets_per_anchor(
+    triplets_per_anchor: int | str, device: FakeDevice
+) -> None:
+    miner = DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)
+    placed = move(device, miner)
+    x, labels = batch(LABELS["unbalanced"])[0].detach().float(), torch.tensor(LABELS["unbalanced"])
+    with device:
+        found = placed(device.placed(x), device.placed(labels))
+    numbers = Triplets(*map(device.value, found))
+    expected = listed(DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)(x, labels))
+    if triplets_per_anchor == 3:
+        assert listed(numbers) == expected
+    assert sorted((a, p) for a, p, _ in listed(numbers)) == sorted((a, p) for a, p, _ in expected)
+    assert not device.waits
+
+
 PENALTIES = [LpNorm(), LpNorm(p=1, power=2), ZeroMean(), RegularFace(), CenterInvariant()]
+PENALTIES += [RegularFace(distance=SNR()), SparseCenters(2, distance=Lp(p=1))]
 
 
 @pytest.mark.parametrize("penalty", [*PENALTIES, SparseCenters(2)], ids=lambda x: type(x).__name__)
@@ -266,6 +313,35 @@ def test_the_forward_pass_of_a_step(chunk_size: int | None, device: FakeDevice) 
     assert not device.waits
 
 
+@pytest.mark.parametrize("choice", choices("method"))
+def test_the_losses_of_a_method(choice: str, device: FakeDevice) -> None:
+    images = torch.randint(256, (12, 3, 28, 28), dtype=torch.uint8)
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0, 1])  # as triplets, or as pairs, too
+    placed, own = (seeded(method_and_embedder, choice) for _ in range(2))
+    for module in placed:
+        move(device, module)
+    criterion = build_loss("triplet")
+    with device, torch.backends.cudnn.flags(enabled=False):
+        given = Batch(device.placed(images), device.placed(labels), 0)
+        losses = placed[0](given, partial(outputs, *placed), criterion)
+    expected = own[0](Batch(images, labels, 0), partial(outputs, *own), criterion)
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        same(device, loss, expected[name])
+    assert not device.waits
+
+
+def method_and_embedder(choice: str) -> tuple[Method, nn.Module]:
+    config = composed(f"method={choice}", "backbone=convnet", "backbone.batchnorm=frozen")
+    backbone = instantiate(config.backbone)
+    method = build_method(config, backbone)
+    return method, method.embedder(backbone)
+
+
+def outputs(method: Method, embedder: nn.Module, images: Tensor) -> Outputs:
+    return embedder(images, detailed=True) if method.details else Outputs(embedder(images))
+
+
 def test_all_that_is_measured(device: FakeDevice) -> None:
     """Every metric of every kind, by every way to search and to average."""
     for distance in ("cosine", "euclidean"):
@@ -280,6 +356,31 @@ def test_all_that_is_measured(device: FakeDevice) -> None:
         expected = measure(x, labels, is_query, categories=categories)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
     assert device.waits == set(WAITS_OF_AN_EVALUATION)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"within": "category"},
+        {"level": "category"},
+        {"transform": PCA(4, fit_on="gallery")},
+        {"transform": Standardize()},
+        {"transform": Truncate(4)},
+    ],
+    ids=str,
+)
+def test_categories_and_transforms(changed: dict[str, Any], device: FakeDevice) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(40, 8, generator=generator), torch.arange(40) // 4
+    is_query, categories = torch.arange(40) % 3 > 0, ["a"] * 16 + ["b"] * 24
+    metrics = {"recall@1": partial(recall_at_k, k=1), "nmi": nmi}
+    measure = Evaluator(metrics, backend="torch", **changed)
+    with device:
+        placed = device.placed(x), device.placed(labels)
+        found = measure(*placed, device.placed(is_query), categories=categories)
+    expected = measure(x, labels, is_query, categories=categories)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert device.waits <= {*WAITS_OF_AN_EVALUATION, *WAITS_OF_OTHER_SETTINGS}
 
 
 def everything(distance: str) -> Any:  # noqa: ANN401

@@ -18,6 +18,7 @@ EXAMPLES = {  # page -> the group and the class or function of its component
     "add_a_metric": ("metric", "my_code.minp.inverse_negative_penalty"),
     "add_a_dataset": ("dataset", "my_code.image_folder.image_folder"),
     "add_a_backbone": ("backbone", "my_code.shufflenet.shufflenet"),
+    "add_a_method": ("method", "my_code.class_mixup.ClassMixup"),
 }
 HERE = "/path/to/this/repository"  # stands for it on the pages
 
@@ -105,6 +106,7 @@ def test_what_the_command_line_says_arrives(page: str, followed: Followed) -> No
         "add_a_metric": lambda: 0 < followed.last["test/minp"] < 1,
         "add_a_dataset": lambda: followed.last["test/num_queries"] == 5 * 20,
         "add_a_backbone": lambda: config.backbone.embedding_dim == 64,
+        "add_a_method": lambda: config.method.weight == 0.5,
     }
     assert said[page]()
 

@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+import torch
+
 ROOT = Path(__file__).parents[1]
 SHORT = (
     "dataset=digits",
@@ -90,3 +93,26 @@ def test_a_batch_that_cannot_be_shared_out_is_an_error(tmp_path: Path) -> None:
     said = process.communicate(timeout=300)[0]
     assert process.returncode != 0
     assert "the batch size must be a multiple of the 2 devices, got 33" in said
+
+
+def test_stored_embeddings_are_the_same_in_all_processes(tmp_path: Path) -> None:
+    """One process and two plan the same batches from them, in the second epoch, too."""
+    frozen = ("backbone.batchnorm=frozen", "trainer.log_every=1", "trainer.iterations=16")
+    slow = "optimizer.lr=1e-5"  # rounding errors grow slowly
+    sampler = ("sampler=fid_match", "sampler.batch_size=50", "sampler.samples_per_class=10")
+    found = []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        process = start(folder, f"trainer.devices={devices}", *sampler, *frozen, slow)
+        said = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, said
+        (run,) = folder.glob("digits/*/seed0")
+        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        parts = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["parts"]
+        losses = [record["train/loss"] for record in records if "train/loss" in record]
+        found.append((losses, parts["storage"]))
+    (losses, stored), (others, other) = found
+    assert losses == pytest.approx(others, rel=1e-3)
+    assert stored["epoch"] == other["epoch"] == 1
+    torch.testing.assert_close(stored["visible"], other["visible"], rtol=0, atol=1e-3)
+    torch.testing.assert_close(stored["pending"], other["pending"], rtol=0, atol=1e-3)

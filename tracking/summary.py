@@ -23,7 +23,7 @@ def summarise(records: Sequence[Record], select_on: str, higher_is_better: Direc
     Args:
         records: the records of one run, in order.
         select_on: the selecting metric, such as `val/recall@1`.
-        higher_is_better: direction of every metric.
+        higher_is_better: direction of every metric, see `direction_of`.
     """
     measured = evaluations(records)
     if not measured:
@@ -66,7 +66,7 @@ def oracle(measured: Sequence[Record], select_on: str, higher_is_better: Directi
     names = [name for name in measured[-1] if name.startswith("test/")]
     values, steps = {}, {}
     for name in names:
-        directed = higher_is_better.get(metric_of(name)) is not None
+        directed = direction_of(name, higher_is_better) is not None
         chosen = best_of(measured, name, higher_is_better) if directed else best_selected
         values[name], steps[name] = chosen.get(name), chosen["step"]
     return values | {"steps": steps}
@@ -77,8 +77,20 @@ def best_of(measured: Sequence[Record], name: str, higher_is_better: Directions)
     valued = [record for record in measured if record.get(name) is not None]
     if not valued:
         return measured[-1]
-    sign = -1 if higher_is_better.get(metric_of(name)) is False else 1
+    sign = -1 if direction_of(name, higher_is_better) is False else 1
     return max(valued, key=lambda record: sign * record[name])
+
+
+def direction_of(name: str, higher_is_better: Directions) -> bool | None:
+    """The direction of `<split>/<metric>`, or of `<split>/<part>/<metric>`.
+
+    A part is one of several embeddings of a network; its metrics have the direction that they have
+    elsewhere: `test/slice_1/recall@1` that of `recall@1`.
+    """
+    metric = metric_of(name)
+    while metric not in higher_is_better and "/" in metric:
+        metric = metric.partition("/")[2]
+    return higher_is_better.get(metric)
 
 
 def metric_of(name: str) -> str:

@@ -2,8 +2,8 @@
 
 A run folder can come from anybody, and a `_target_` can name anything that Python can import.
 Therefore the `config.yaml` of a run builds only the targets that conf/ names, other classes of the
-same modules, and the optimizers and schedulers of torch. The option `trust=[mypackage]` of the
-command line allows a package of the user.
+same modules, and the optimizers, schedulers and initializers of torch. The option
+`trust=[mypackage]` of the command line allows a package of the user.
 """
 
 import inspect
@@ -19,6 +19,7 @@ from engine.config.run_name import CONF
 
 ROOT = CONF.parent
 TARGET = re.compile(r"\b_target_: *([\w.]+)")
+INITIALIZERS = "torch.nn.init"  # its functions that end with _ fill a tensor
 TORCH_BASES = {
     "torch.optim": torch.optim.Optimizer,
     "torch.optim.lr_scheduler": torch.optim.lr_scheduler.LRScheduler,
@@ -60,6 +61,8 @@ def is_allowed(target: object, trusted: Sequence[str] = ()) -> bool:
     if module in TORCH_BASES:
         found = getattr(import_module(module), name, None)
         return inspect.isclass(found) and issubclass(found, TORCH_BASES[module])
+    if module == INITIALIZERS and not name.startswith("_"):
+        return name.endswith("_") and inspect.isfunction(getattr(torch.nn.init, name, None))
     return target in targets_in_conf() or (
         module in component_modules() and _is_class(module, name)
     )

@@ -71,8 +71,10 @@ def described_in_words(annotation: object) -> str:
         return f"one of {', '.join(map(str, arguments))}" if arguments[1:] else str(arguments[0])
     if origin in (Union, types.UnionType):
         return _alternatives(arguments)
-    if origin in (Callable, Mapping, dict) or annotation is Callable:
-        return "a node with _target_ and _partial_: true" if origin is Callable else "a mapping"
+    if origin is Callable or annotation is Callable:
+        return "a node with _target_ and _partial_: true"
+    if origin in (Mapping, dict):
+        return f"a mapping, each {described_in_words(arguments[1])}"
     if inspect.isclass(origin) and issubclass(origin, Iterable):
         fixed = issubclass(origin, tuple) and Ellipsis not in arguments
         number = f" of {len(arguments)}" if fixed else ""

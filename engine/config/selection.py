@@ -1,15 +1,17 @@
 """Selection check: the metrics that select an epoch and store weights must be measured."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from datasets.images import Images
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
 from engine.config.values import resolved_content
-from evaluation.evaluator import COUNTS, Evaluator
+from evaluation.evaluator import Evaluator
+from evaluation.results import COUNTS
 
 SPLITS = ("train", "val", "test")
 
@@ -54,13 +56,57 @@ def check_patience(config: DictConfig, splits: Collection[str]) -> None:
         )
 
 
+def check_categories(config: DictConfig, splits: Mapping[str, Images]) -> None:
+    """Check that the images of every split have a category, if the evaluation needs categories.
+
+    Raises:
+        CategoryError: an image has none.
+    """
+    evaluation = _evaluator(config)
+    for images in splits.values():
+        evaluation.check_categories(images.categories, len(images))
+
+
+def check_parts(config: DictConfig, parts: Collection[str]) -> None:
+    """Check that the metrics of parts of an embedding, `<split>/<part>/<metric>`, name its parts.
+
+    Args:
+        parts: names of the parts that the method of the run evaluates.
+
+    Raises:
+        ConfigurationError: `evaluation.select_on` or `trainer.storage_metrics` name another part.
+    """
+    metrics = metric_names(config) if has_parts(config) else []
+    names = dict.fromkeys(config.trainer.storage_metrics, "trainer.storage_metrics")
+    for name, key in {**names, config.evaluation.select_on: "evaluation.select_on"}.items():
+        part, _, metric = name.partition("/")[2].partition("/")
+        if part not in parts and _is_measured(metric, metrics):
+            there = f"the parts {', '.join(parts)}" if parts else "no parts"
+            raise ConfigurationError(
+                f"{key}={name}: the embedding of this run has {there}{suggestion(part, parts)}"
+            )
+
+
+def has_parts(config: DictConfig) -> bool:
+    """Whether the method of the run may evaluate parts of an embedding on their own."""
+    plain = "methods.plain.Plain"  # also the method of earlier runs, which do not name it
+    return bool(OmegaConf.select(config, "method._target_", default=plain) != plain)
+
+
 def metric_names(config: DictConfig) -> list[str]:
     """Names of all metrics of a split; those per category, named by the data, end in `*`."""
-    evaluation: Evaluator = instantiate(resolved_content(config)["evaluation"]["measure"])
+    evaluation = _evaluator(config)
     names = [name for name in evaluation.higher_is_better if name not in COUNTS]
-    if evaluation.averages.by_category:
-        names += [f"{metric}/*" for metric in evaluation.retrieval]
-    return names
+    return names + [f"{metric}/*" for metric in evaluation.metrics_by_category]
+
+
+def _evaluator(config: DictConfig) -> Evaluator:
+    evaluation: Evaluator = instantiate(resolved_content(config)["evaluation"]["measure"])
+    return evaluation
+
+
+def _is_measured(metric: str, metrics: Sequence[str]) -> bool:
+    return any(fnmatchcase(metric, known.replace("[", "[[]")) for known in metrics)
 
 
 def _default(group: str, key: str) -> list[str]:
@@ -84,7 +130,9 @@ def _check_name(
         raise ConfigurationError(
             f"{key}={name}: training images are measured with evaluation.train_metrics=true only"
         )
-    if not any(fnmatchcase(metric, known.replace("[", "[[]")) for known in metrics):
+    if has_parts(config) and _is_measured(metric.partition("/")[2], metrics):
+        return  # see `check_parts`
+    if not _is_measured(metric, metrics):
         raise ConfigurationError(
             f"{key}={name}: {metric} is not measured{suggestion(metric, metrics)}; "
             f"metric=[...] measures {', '.join(metrics)}"

@@ -62,15 +62,25 @@ def replace_old_targets(config: DictConfig) -> None:
 
 
 def check_positives(content: Content) -> None:
-    """Check that batches have two samples of a class if the loss needs positives."""
+    """Check that batches have two samples of a class, or views of an image, for a loss's positives.
+
+    A sampler without `samples_per_class`, such as `random`, is not checked: it may draw positives.
+    """
     sampler = content["sampler"]
     if sampler.get("samples_per_class") != 1 or sampler.get("replacement"):
         return
-    if needs_positives(content["loss"]):
+    if needs_positives(content["loss"]) and not has_views(content["method"]):
         raise ConfigurationError(
             f"sampler.samples_per_class=1: {content['loss']['_target_']} needs positives, "
             "samples of one class in the same batch; choose at least 2"
         )
+
+
+def has_views(method: Content) -> bool:
+    """Whether a training method has several views of each image, which are positives."""
+    declared = getattr(resolve(method["_target_"]), "num_views", 1)
+    views = method.get("num_views", declared)
+    return not isinstance(views, int) or views > 1
 
 
 def needs_positives(node: object) -> bool:

@@ -1,6 +1,7 @@
 """Loaders of image batches, which do not depend on the number of workers nor on a resumption."""
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ class SeededBatches(Sampler[list[SeededIndex]]):
     image that occurs twice in a batch (its class is too small) gets two different augmentations.
 
     Set `epoch` and `start` before iterating; the first `start` batches are skipped without reading
-    their images.
+    their images. With `keeps_images`, `next_images` gives the images of the whole batches in their
+    order, one batch at each call; a loader may have taken later batches already.
 
     Args:
         sampler: yields batches of indices, the same in every process.
@@ -48,6 +50,12 @@ class SeededBatches(Sampler[list[SeededIndex]]):
         self.sampler, self.seed, self.num_views = sampler, seed, num_views
         self.rank, self.world_size = rank, world_size
         self.epoch = self.start = 0
+        self.keeps_images = False
+        self._images: deque[list[int]] = deque()
+
+    def next_images(self) -> list[int]:
+        """The images of the next batch of all processes; each as often as it has views."""
+        return self._images.popleft()
 
     def __len__(self) -> int:
         return len(self.sampler) - self.start
@@ -55,12 +63,15 @@ class SeededBatches(Sampler[list[SeededIndex]]):
     def __iter__(self) -> Iterator[list[SeededIndex]]:
         self.sampler.set_epoch(self.epoch)
         rng = np.random.default_rng((self.seed, self.epoch, AUGMENTATION))
+        self._images.clear()
         drawn = 0
         for number, batch in enumerate(self.sampler):  # type: ignore[arg-type, var-annotated]
             drawn = number + 1
             views = [index for index in batch for _ in range(self.num_views)]
             seeds = rng.integers(2**63, size=len(views)).tolist()
             if number >= self.start:
+                if self.keeps_images:
+                    self._images.append(views)
                 yield self._own_part(list(zip(views, seeds, strict=True)))
 
         if drawn != len(self.sampler):  # otherwise the epochs would shift

@@ -53,13 +53,15 @@ class Pairs:
     def each(
         self, compute: Callable[[Float[Tensor, "q M"], Relations], Part], extra: int = 0
     ) -> Iterator[Part]:
-        """Yield `compute(similarities, relations)` for each chunk of queries.
+        """Yield `compute(similarities, relations)` for each chunk of queries, if there are pairs.
 
         Args:
             compute: called with the similarities (q, M) and the relations (q, M) of q queries and
                 the whole gallery; may overwrite both.
             extra: bytes per pair that `compute` allocates.
         """
+        if len(self.gallery) == 0:
+            return
         gallery_points, gallery_labels = self.points[self.gallery], self.labels[self.gallery]
         position = torch.full_like(self.labels, -1, dtype=torch.int64)
         position[self.gallery] = torch.arange(len(self.gallery), device=self.labels.device)
@@ -80,7 +82,7 @@ class Pairs:
         parts = in_chunks(
             compute_rows,
             len(self.queries),
-            width=max(1, len(self.gallery)),
+            width=len(self.gallery),
             like=self.points,
             memory=self.memory,
             extra=len(self.gallery) * (extra + 1),

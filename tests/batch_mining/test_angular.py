@@ -6,6 +6,8 @@ import pytest
 
 import core.kernels.triplets_where
 from batch_mining.angular import AngularMiner
+from core.distance import Cosine, Lp
+from core.types import Distance
 from tests.batches import LABELS, all_triplets, batch, listed, unit
 
 
@@ -27,6 +29,22 @@ def test_lists_exactly_the_wide_triplets(
     triplets = AngularMiner(degrees)(embeddings, targets)
     wide = [t for t in all_triplets(labels) if angle(*(x[i] for i in t)) > degrees]
     assert sorted(listed(triplets)) == sorted(wide)
+
+
+def test_angles_of_embeddings_as_they_are() -> None:
+    embeddings, targets = batch(LABELS["unbalanced"], dim=3)
+    x = embeddings.tolist()
+    miner = AngularMiner(35, distance=Lp(power=2, normalize=False))
+    wide = [t for t in all_triplets(LABELS["unbalanced"]) if angle(*(x[i] for i in t)) > 35]
+    assert sorted(listed(miner(embeddings, targets))) == sorted(wide)
+    of_unit_vectors = AngularMiner(35)(embeddings, targets)
+    assert sorted(listed(of_unit_vectors)) != sorted(wide)
+
+
+@pytest.mark.parametrize("distance", [Cosine(), Lp(), Lp(p=1, power=2)])
+def test_sides_that_are_not_euclidean_are_an_error(distance: Distance) -> None:
+    with pytest.raises(ValueError, match=r"^distance must be squared Euclidean"):
+        AngularMiner(distance=distance)
 
 
 def test_a_negative_beside_the_centre_is_wide_and_an_opposite_one_is_not() -> None:

@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 
 from batch_mining.distance import DistanceWeightedMiner, log_density
-from tests.batches import batch, chi_square_p, euclidean, unit
+from tests.batches import LABELS, all_triplets, batch, chi_square_p, euclidean, listed, unit
 
 
 def odds_by_definition(distance: float, dim: int, lower: float, upper: float | None) -> float:
@@ -76,3 +77,42 @@ def test_high_dimensions_and_antipodes_do_not_overflow() -> None:
 def test_cutoffs_out_of_order_are_an_error(cutoffs: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="lower_cutoff and upper_cutoff"):
         DistanceWeightedMiner(*cutoffs)
+
+
+@pytest.mark.parametrize("triplets_per_anchor", [3, "all_positives"])
+def test_several_negatives_of_an_anchor_follow_the_inverse_density(
+    triplets_per_anchor: Any,  # noqa: ANN401
+) -> None:
+    labels = [0, 0, 0, *[1] * 13]
+    embeddings, targets = batch(labels, dim=4, seed=3)
+    x = embeddings.tolist()
+    odds = [odds_by_definition(euclidean(x[0], x[j]), 4, 0.5, 1.4) for j in range(3, 16)]
+    miner = DistanceWeightedMiner(triplets_per_anchor=triplets_per_anchor)
+    drawn: Counter[int] = Counter()
+    for _ in range(1000):
+        drawn.update(n for a, _, n in listed(miner(embeddings, targets)) if a == 0)
+    probabilities = [value / sum(odds) for value in odds]
+    assert chi_square_p([drawn[j] for j in range(3, 16)], probabilities) > 0.001
+    assert 0 in odds
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_all_positives_are_those_of_each_anchor_once(labels: list[int]) -> None:
+    miner = DistanceWeightedMiner(triplets_per_anchor="all_positives")
+    found = listed(miner(*batch(labels)))
+    complete = sorted({(a, p) for a, p, _ in all_triplets(labels)})
+    assert sorted((a, p) for a, p, _ in found) == complete
+    assert all(labels[n] != labels[a] for a, _, n in found)
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
+def test_a_number_of_triplets_is_that_of_each_anchor(labels: list[int]) -> None:
+    found = listed(DistanceWeightedMiner(triplets_per_anchor=4)(*batch(labels)))
+    possible = all_triplets(labels)
+    assert set(found) <= set(possible)
+    assert Counter(a for a, *_ in found) == dict.fromkeys({a for a, *_ in possible}, 4)
+
+
+def test_no_triplet_of_an_anchor_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r'^triplets_per_anchor must be "all_positives" or'):
+        DistanceWeightedMiner(triplets_per_anchor=0)

@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
-from batch_mining.hdc import HDCMiner, hardest
+from batch_mining.hdc import HDCMiner
 from batch_mining.pair_margin import PairMarginMiner
 from batch_mining.random import RandomMiner
+from core.kernels.hardest_pairs import hardest
 from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
 
 
@@ -67,6 +68,6 @@ def test_of_equally_hard_pairs_the_first_are_kept_sorted_for_or_not(
     candidates = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.bool)
     kept = hardest(hardness, candidates, 0.5)  # of 7
     assert kept.nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    monkeypatch.setattr("batch_mining.hdc.can_read_without_sync", lambda _: False)
+    monkeypatch.setattr("core.kernels.hardest_pairs.can_read_without_sync", lambda _: False)
     assert hardest(hardness, candidates, 0.5).equal(kept)
     assert not hardest(hardness, torch.zeros_like(candidates), 0.5).any()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from batch_mining.pads import PADSMiner
 from batch_mining.parametric import ParametricMiner
+from core.distance import DotProduct
 from tests.batches import batch
 from tests.configured import build_miner
 
@@ -128,3 +129,16 @@ def test_impossible_settings_are_an_error(numbers: dict[str, object]) -> None:
     (name,) = numbers
     with pytest.raises(ValueError, match=f"^{name} must"):
         scripted(**numbers)
+
+
+def test_the_distance_is_that_of_the_draws() -> None:
+    embeddings, labels = batch([0, 1, 2, 3] * 4)
+    numbers = {"limits": (-5.0, 0.0), "distance": DotProduct()}
+    drawn = scripted(**numbers)(embeddings, labels)
+    fixed = ParametricMiner("uniform", num_bins=4, **numbers)(embeddings, labels)
+    assert drawn.negatives.equal(fixed.negatives)
+    products = embeddings @ embeddings.T
+    within = (products >= 0) & (products <= 5)
+    possible = (within & (labels[:, None] != labels)).any(dim=1)
+    assert possible.sum() > 8
+    assert within[drawn.anchors, drawn.negatives].equal(possible)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from batch_mining.parametric import ParametricMiner
+from core.distance import DotProduct, Lp
 from tests.batches import batch, chi_square_p
 
 INTERVALS = {
@@ -50,6 +51,19 @@ def test_odds_belong_to_bins() -> None:
     miner.log_odds.copy_(torch.tensor([1.0, 2.0, 5.0]).log())
     counts = drawn_negatives(miner, *at_distances(0.1, 0.39, 0.41, 0.79, 0.81, 1.19, 1.3))
     assert chi_square_p(counts, [p / 16 for p in (1, 1, 2, 2, 5, 5, 0)]) > 0.001
+
+
+def test_bins_are_in_units_of_the_distance() -> None:
+    """Squared distances of 0.81, 1.69 and 3.24; minus the dot product is -cos and ascends alike."""
+    embeddings, labels = at_distances(0.3, 0.9, 1.3, 1.8)
+    squared = ParametricMiner("uniform", num_bins=2, limits=(0.5, 4.0), distance=Lp(power=2))
+    squared.log_odds.copy_(torch.tensor([1.0, 6.0]).log())
+    assert chi_square_p(drawn_negatives(squared, embeddings, labels), [0, 1 / 8, 1 / 8, 6 / 8]) > (
+        0.001
+    )
+    opposite = ParametricMiner("hards", num_bins=4, limits=(-1.0, 1.0), distance=DotProduct())
+    counts = drawn_negatives(opposite, embeddings, labels)  # -0.955, -0.595, -0.155, 0.62
+    assert chi_square_p(counts, [1 / 3, 1 / 3, 1 / 3, 0]) > 0.001
 
 
 def test_without_a_favoured_negative_it_draws_another_within_the_limits() -> None:

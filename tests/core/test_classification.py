@@ -1,6 +1,7 @@
 """What class objectives share, against plain Python."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from core.classification import (
     ClassifierHead,
     choose_scale,
     class_cosines,
+    class_similarities,
     init_prototypes,
     loss_over_samples,
     with_margin,
 )
+from core.distance import Lp
 from core.reducer import Mean
 from core.regularizer import LpNorm
 from core.types import Triplets
@@ -121,3 +124,20 @@ def test_the_margin_is_for_training_only() -> None:
     torch.testing.assert_close(layer(embeddings, labels), plain)
     with pytest.raises(ValueError, match=r"^labels must"):
         layer(embeddings, labels + 1)
+
+
+def test_the_similarity_with_a_class_is_the_largest_over_its_prototypes() -> None:
+    embeddings, _ = batch([0] * 5)
+    prototypes = batch([0] * 6, seed=1)[0]
+    got = class_similarities(embeddings, prototypes, 3, Lp(normalize=False)).tolist()
+    for x, row in zip(embeddings.tolist(), got, strict=True):
+        own = [-math.dist(x, w) for w in prototypes.tolist()]
+        assert row == pytest.approx([max(own[2 * c : 2 * c + 2]) for c in range(3)])
+
+
+def test_an_initializer_sees_all_prototypes_as_rows() -> None:
+    filled = init_prototypes(4, 8, 3, init=partial(torch.nn.init.constant_, val=2))
+    assert filled.equal(torch.full((12, 8), 2.0))
+    assert isinstance(filled, torch.nn.Parameter)
+    directions = init_prototypes(2, 8, init=torch.nn.init.orthogonal_)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(2))

@@ -45,3 +45,27 @@ def test_uniform_numbers_fill_the_unit_interval() -> None:
     tenths = (numbers * 10).long().flatten().bincount(minlength=10).tolist()
     assert chi_square_p(tenths, [0.1] * 10) > 0.001
     assert not numbers.equal(draw.uniform(50, 80, like=like))
+
+
+def test_several_draws_follow_the_odds_of_their_row() -> None:
+    logits = torch.tensor([ODDS, ODDS[::-1]]).log() + torch.tensor([[1000.0], [-1000.0]])
+    drawn = SeededRandom(seed=0).several(logits, 4000)
+    assert drawn.shape == (2, 4000)
+    for row, odds in zip(drawn, (ODDS, ODDS[::-1]), strict=True):
+        counts = row.bincount(minlength=4).tolist()
+        assert chi_square_p(counts, [value / sum(odds) for value in odds]) > 0.001
+
+
+def test_several_draws_never_leave_the_marked_columns() -> None:
+    """Even if the uniform number is the largest below 1, whose product is rounded."""
+
+    class Largest(SeededRandom):
+        def uniform(self, *shape: int, like: torch.Tensor) -> torch.Tensor:
+            return torch.ones(shape, dtype=torch.float64, device=like.device) - 2**-53
+
+    marked = torch.tensor([[False, True, True, True, False], [True, False, False, False, False]])
+    for draw, expected in ((Largest(seed=0), [[3], [0]]), (SeededRandom(seed=0), None)):
+        columns = draw.several(marked.log(), 1)
+        assert marked.gather(1, columns).all()
+        assert expected is None or columns.tolist() == expected
+    assert SeededRandom(seed=0).several(marked[:, 4:].log(), 2).tolist() == [[0, 0], [0, 0]]

@@ -1,11 +1,14 @@
 """Regularizers against their formulas and pytorch-metric-learning."""
 
 import math
+import statistics
 
 import pytest
 import torch
 from pytorch_metric_learning import distances, regularizers
 
+import core.regularizer
+from core.distance import SNR, Cosine, DotProduct, Lp
 from core.regularizer import (
     CenterInvariant,
     LpNorm,
@@ -40,6 +43,18 @@ def test_regular_face_equals_the_formula() -> None:
 
 def test_regular_face_of_one_is_zero() -> None:
     assert RegularFace()(EMBEDDINGS[:1]) == 0
+    assert RegularFace(distance=Lp())(EMBEDDINGS[:1]) == 0
+
+
+def test_regular_face_of_another_similarity() -> None:
+    """Minus the distance of the nearest other prototype; the cosine is the default."""
+    x = EMBEDDINGS.tolist()
+    nearest = [min(math.dist(a, b) for b in x if b is not a) for a in x]
+    value = RegularFace(weight=2, distance=Lp(normalize=False))(EMBEDDINGS)
+    assert value.item() == pytest.approx(-2 * math.fsum(nearest) / len(x))
+    torch.testing.assert_close(
+        RegularFace(distance=Cosine())(EMBEDDINGS), RegularFace()(EMBEDDINGS)
+    )
 
 
 def test_center_invariant_equals_the_formula() -> None:
@@ -57,6 +72,28 @@ def test_sparse_centers_equals_the_formula(k: int) -> None:
     ]
     expected = 0.2 * math.fsum(distances) / max(6 * (k - 1), 1)
     assert SparseCenters(k, weight=0.2)(EMBEDDINGS).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("block", [1, 4, 1024])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_sparse_centers_of_another_distance(
+    k: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both directions of the signal-to-noise ratio, whose noise is that of one center only."""
+    monkeypatch.setattr(core.regularizer, "BLOCK", block)
+    x = EMBEDDINGS.tolist()
+    ratios = [
+        statistics.pvariance([a - b for a, b in zip(x[i], x[j], strict=True)])
+        / statistics.pvariance(x[i])
+        for i in range(6)
+        for j in range(6)
+        if i != j and i // k == j // k
+    ]
+    expected = 0.2 * math.fsum(ratios) / 2 / max(6 * (k - 1), 1)
+    value = SparseCenters(k, weight=0.2, distance=SNR())(EMBEDDINGS)
+    assert value.item() == pytest.approx(expected)
+    euclid = SparseCenters(k, distance=Lp())(EMBEDDINGS)
+    torch.testing.assert_close(euclid, SparseCenters(k)(EMBEDDINGS))
 
 
 def test_sparse_centers_of_no_number() -> None:
@@ -78,10 +115,16 @@ def test_sparse_centers_of_no_number() -> None:
             ),
         ),
         (RegularFace(), regularizers.RegularFaceRegularizer()),
+        (
+            RegularFace(distance=DotProduct()),
+            regularizers.RegularFaceRegularizer(
+                distance=distances.DotProductSimilarity(normalize_embeddings=False)
+            ),
+        ),
         (CenterInvariant(), regularizers.CenterInvariantRegularizer()),
         (SparseCenters(3), regularizers.SparseCentersRegularizer(2, 3)),
     ],
-    ids=["norm", "zero mean", "regular face", "center invariant", "sparse centers"],
+    ids=["norm", "zero mean", "regular face", "dot product", "center invariant", "sparse centers"],
 )
 def test_equals_pytorch_metric_learning(
     ours: Regularizer, theirs: regularizers.BaseRegularizer
@@ -89,7 +132,13 @@ def test_equals_pytorch_metric_learning(
     torch.testing.assert_close(ours(EMBEDDINGS.float()), theirs(EMBEDDINGS.float()))
 
 
-OF_PROTOTYPES = [RegularFace(), CenterInvariant(), SparseCenters(3)]
+OF_PROTOTYPES = [
+    RegularFace(),
+    RegularFace(distance=Lp()),
+    CenterInvariant(),
+    SparseCenters(3),
+    SparseCenters(3, distance=Lp(p=1)),
+]
 
 
 @pytest.mark.parametrize("regularizer", OF_PROTOTYPES)

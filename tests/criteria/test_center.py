@@ -44,6 +44,14 @@ def test_evaluation_leaves_the_centers() -> None:
     assert criterion.prototypes.equal(before)
 
 
+def test_logits_are_half_the_squared_distances() -> None:
+    embeddings, _ = batch([0, 1])
+    criterion = Center(3, 8).double()
+    centers = criterion.prototypes.tolist()
+    expected = [[-(math.dist(x, c) ** 2) / 2 for c in centers] for x in embeddings.tolist()]
+    torch.testing.assert_close(criterion.logits(embeddings), torch.tensor(expected).double())
+
+
 def test_rate_out_of_range() -> None:
     with pytest.raises(ValueError, match="rate"):
         Center(2, 8, rate=1.5)

@@ -7,10 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.distance import DotProduct, Lp
 from criteria.circle import Circle
-from tests.batches import LABELS, batch, cosine, negative_pairs, positive_pairs
+from tests.batches import LABELS, Vector, batch, cosine, negative_pairs, positive_pairs
 
 Vectors = list[list[float]]
+
+
+def dot(x: Vector, y: Vector) -> float:
+    return math.fsum(a * b for a, b in zip(x, y, strict=True))
 
 
 def by_definition(
@@ -19,6 +24,7 @@ def by_definition(
     margin: float,
     scale: float,
     weights_at: Vectors | None = None,
+    similarity: Callable[[Vector, Vector], float] = cosine,
 ) -> float:
     """The weights at other embeddings, if given."""
     y = weights_at or x
@@ -27,14 +33,18 @@ def by_definition(
         pull = [
             math.exp(
                 -scale
-                * max(0.0, 1 + margin - cosine(y[i], y[j]))
-                * (cosine(x[i], x[j]) - 1 + margin)
+                * max(0.0, 1 + margin - similarity(y[i], y[j]))
+                * (similarity(x[i], x[j]) - 1 + margin)
             )
             for a, j in positive_pairs(labels)
             if a == i
         ]
         push = [
-            math.exp(scale * max(0.0, cosine(y[i], y[j]) + margin) * (cosine(x[i], x[j]) - margin))
+            math.exp(
+                scale
+                * max(0.0, similarity(y[i], y[j]) + margin)
+                * (similarity(x[i], x[j]) - margin)
+            )
             for a, j in negative_pairs(labels)
             if a == i
         ]
@@ -72,6 +82,20 @@ def differences(function: Callable[[Vectors], float], x: Vectors, step: float = 
             values.append(function(moved))
         gradient[i, k] = (values[0] - values[1]) / (2 * step)
     return gradient
+
+
+def test_value_with_the_dot_product_equals_the_definition() -> None:
+    embeddings, targets = batch(LABELS["unbalanced"])
+    x = embeddings.detach() / 4
+    expected = by_definition(x.tolist(), LABELS["unbalanced"], 0.25, 10.0, similarity=dot)
+    value = Circle(margin=0.25, scale=10.0, distance=DotProduct())(x, targets)
+    assert value.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_distance_without_a_similarity_of_one_is_an_error() -> None:
+    message = r"^distance must be Cosine or DotProduct.*got Lp\(p=1, power=1, normalize=True\)$"
+    with pytest.raises(ValueError, match=message):
+        Circle(distance=Lp(p=1))
 
 
 def test_extreme_scale_in_float32_stays_finite() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pytorch_metric_learning import losses as pml
 
+from core.distance import DotProduct, Lp
 from core.tuples import all_pairs, to_triplets
 from criteria.dynamic_soft_margin import DynamicSoftMargin
 from tests.batches import LABELS, all_triplets, batch, euclidean, negative_pairs, positive_pairs
@@ -16,23 +17,24 @@ BINS = 21
 class ByDefinition:
     """The histogram and the loss of one batch after another."""
 
-    def __init__(self, momentum: float) -> None:
-        self.momentum, self.shares = momentum, [0.0] * BINS
+    def __init__(self, momentum: float, widest: float = 2) -> None:
+        self.momentum, self.shares, self.widest = momentum, [0.0] * BINS, widest
 
     def __call__(self, gaps: list[float]) -> float:
         if not gaps:
             return 0.0
-        width, newest = 4 / (BINS - 1), [0.0] * BINS
+        width, newest = 2 * self.widest / (BINS - 1), [0.0] * BINS
         for gap in gaps:
-            lower = math.floor((gap + 2) / width)
-            upper_share = (gap + 2) / width - lower
+            lower = math.floor((gap + self.widest) / width)
+            upper_share = (gap + self.widest) / width - lower
             newest[lower] += (1 - upper_share) / len(gaps)
             newest[min(lower + 1, BINS - 1)] += upper_share / len(gaps)
         keep = 1 - self.momentum if any(self.shares) else 0.0
         self.shares = [
             keep * old + (1 - keep) * new for old, new in zip(self.shares, newest, strict=True)
         ]
-        easier = [sum(self.shares[: math.floor((gap + 2) / width) + 1]) for gap in gaps]
+        nodes = [math.floor((gap + self.widest) / width) for gap in gaps]
+        easier = [sum(self.shares[: node + 1]) for node in nodes]
         return sum(c * gap for c, gap in zip(easier, gaps, strict=True)) / len(gaps)
 
 
@@ -62,6 +64,28 @@ def test_values_of_three_batches_equal_the_definition(labels: list[int], listed:
             gaps = hardest_gaps(x, labels)
             value = criterion(embeddings, targets)
         assert value.item() == pytest.approx(definition(gaps), rel=1e-9, abs=1e-12)
+
+
+def test_the_histogram_covers_the_range_of_another_distance() -> None:
+    """Squared distances of unit vectors differ by -4 to 4."""
+    labels = LABELS["unbalanced"]
+    criterion = DynamicSoftMargin(bins=BINS, momentum=0.3, distance=Lp(power=2)).double()
+    definition = ByDefinition(momentum=0.3, widest=4)
+    for seed in range(2):
+        embeddings, targets = batch(labels, seed=seed)
+        x = embeddings.tolist()
+        gaps = [
+            euclidean(x[a], x[p]) ** 2 - euclidean(x[a], x[n]) ** 2
+            for a, p, n in all_triplets(labels)
+        ]
+        value = criterion(embeddings, targets, to_triplets(all_pairs(targets)))
+        assert value.item() == pytest.approx(definition(gaps), rel=1e-9)
+    assert max(map(abs, gaps)) > 2
+
+
+def test_a_distance_without_a_range_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^distance must be bounded.*DotProduct\(\)$"):
+        DynamicSoftMargin(distance=DotProduct())
 
 
 def test_only_training_changes_the_histogram() -> None:

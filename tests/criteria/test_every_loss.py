@@ -32,11 +32,20 @@ from tests.configured import (
 LOSSES = choices("loss")
 TUPLE_LOSSES = [loss for loss in LOSSES if takes_tuples(loss)]
 CLASS_LOSSES = [loss for loss in LOSSES if any("num_classes" in part for part in with_parts(loss))]
-CLASSIFIERS = [
+PREDICTING = [
     loss
     for loss in CLASS_LOSSES
     if hasattr(get_class(next(with_parts(loss))["_target_"]), "logits")
 ]
+NO_CROSS_ENTROPY = {  # loss: what it computes instead of the cross-entropy of its logits
+    "center": "the distance to one center",
+    "p2sgrad": "squares",
+    "partial_fc": "the cross-entropy over a part of the classes",
+    "proxy_anchor": "a sum over the samples of each proxy",
+    "proxynca": "a denominator without the own class",
+    "proxynca_pp": "the cross-entropy, but not of soft labels",
+}
+CLASSIFIERS = [loss for loss in PREDICTING if loss not in NO_CROSS_ENTROPY]
 NO_PROTOTYPES = {"manifold": "its proxies are of no class"}
 WITH_PROTOTYPES = [
     loss
@@ -44,6 +53,7 @@ WITH_PROTOTYPES = [
     if {"num_classes", "embedding_dim"} <= next(with_parts(loss)).keys()
     and loss not in NO_PROTOTYPES
 ]
+WITH_INITIALIZER = [loss for loss in LOSSES if "init" in next(with_parts(loss))]
 PENALIZED = [loss for loss in WITH_PROTOTYPES if "regularizer" in next(with_parts(loss))]
 FOLLOWS_THE_BATCHES = {  # what every batch in training changes, so that no two calls are equal
     "adacos": "the scale",
@@ -93,8 +103,10 @@ def test_the_lists_that_the_yaml_gives_are_those_of_the_losses() -> None:
     assert [
         loss for loss in LOSSES if any(hasattr(module, "num_classes") for module in modules[loss])
     ] == CLASS_LOSSES
-    assert [loss for loss in CLASS_LOSSES if hasattr(built[loss], "logits")] == CLASSIFIERS
+    assert [loss for loss in CLASS_LOSSES if hasattr(built[loss], "logits")] == PREDICTING
+    assert {*prototypes, "partial_fc"} == {*PREDICTING}
     assert prototypes == WITH_PROTOTYPES
+    assert {*WITH_INITIALIZER} == {*WITH_PROTOTYPES, *NO_PROTOTYPES} - {"deepncm"}  # it starts at 0
     assert len(TUPLE_LOSSES) >= 4
     assert len(CLASS_LOSSES) >= 4
 
@@ -390,6 +402,57 @@ def test_label_without_a_class_is_an_error(loss: str, subtests: pytest.Subtests)
             pytest.raises(ValueError, match=r"^labels must be in 0\.\.5"),
         ):
             build_loss(loss).double()(embeddings, labels)
+
+
+@pytest.mark.parametrize("loss", PREDICTING)
+def test_logits_predict_the_class(loss: str) -> None:
+    """Embeddings near the prototypes of a class belong to it; more in this direction, even more."""
+    criterion = settled(loss)
+    owner = criterion.objective if loss == "partial_fc" else criterion
+    classes = torch.eye(6, 8, dtype=torch.float64)
+    owner.prototypes.data = classes.repeat_interleave(len(owner.prototypes) // 6, dim=0)
+    noise = 0.1 * torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    order = torch.tensor([3, 0, 5, 1, 1, 4])
+    logits = criterion.logits(classes[order] + noise)
+    assert logits.shape == (6, 6)
+    assert logits.argmax(dim=1).equal(order)
+    torch.testing.assert_close(criterion.eval().logits(classes[order] + noise, order), logits)
+
+
+TIMES_THEIR_LOGITS = {"proxy_anchor": 32, "proxynca": -9, "proxynca_pp": -9, "softtriple": 20}
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # in their large margin
+@pytest.mark.parametrize("loss", [loss for loss in PREDICTING if loss in PML_LOSSES])
+def test_logits_equal_those_of_pytorch_metric_learning(loss: str) -> None:
+    """Theirs lack the scale in two losses, and are distances in another."""
+    embeddings, _ = batch(LABELS["balanced"])
+    ours = build_loss(loss, **PML_LOSSES[loss].options)
+    theirs = PML_LOSSES[loss].build(num_classes=6, embedding_dim=8)
+    if not hasattr(theirs, "get_logits"):
+        assert loss == "p2sgrad"
+        return
+    share_parameters(ours, theirs)
+    expected = TIMES_THEIR_LOGITS.get(loss, 1) * theirs.get_logits(embeddings.float())
+    torch.testing.assert_close(ours.logits(embeddings.float()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", WITH_INITIALIZER)
+def test_an_initializer_fills_the_prototypes(loss: str) -> None:
+    """So does each one of torch.nn.init; without one, nothing has changed."""
+    constant = {"_target_": "torch.nn.init.constant_", "_partial_": True, "val": 0.25}
+    prototypes = own_prototypes(build_loss(loss, init=constant))
+    assert prototypes.eq(0.25).all()
+    torch.manual_seed(0)
+    xavier = {"_target_": "torch.nn.init.xavier_normal_", "_partial_": True}
+    filled = own_prototypes(build_loss(loss, init=xavier))
+    torch.manual_seed(0)
+    assert filled.equal(nn.init.xavier_normal_(torch.empty_like(prototypes)))
+
+
+def own_prototypes(criterion: nn.Module) -> Tensor:
+    state = criterion.state_dict()
+    return state["proxies" if "proxies" in state else "prototypes"]
 
 
 @pytest.mark.parametrize("loss", CLASSIFIERS)

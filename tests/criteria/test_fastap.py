@@ -1,26 +1,50 @@
 """FastAP against its definition, anchor by anchor and node by node."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from core.distance import SNR, Cosine, DotProduct, Lp
+from core.types import Distance
 from criteria.fastap import FastAP
-from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
+from tests.batches import (
+    LABELS,
+    Vector,
+    batch,
+    cosine,
+    euclidean,
+    negative_pairs,
+    positive_pairs,
+)
+
+Between = Callable[[Vector, Vector], float]
 
 
-def histogram(distances: list[float], num_bins: int) -> list[float]:
-    width = 4 / num_bins
+def squared(x: Vector, y: Vector) -> float:
+    return euclidean(x, y) ** 2
+
+
+def histogram(distances: list[float], num_bins: int, greatest: float) -> list[float]:
+    width = greatest / num_bins
     nodes = [j * width for j in range(num_bins + 1)]
     return [sum(max(0.0, 1 - abs(d - t) / width) for d in distances) for t in nodes]
 
 
-def by_definition(x: list[list[float]], labels: list[int], num_bins: int) -> float:
+def by_definition(
+    x: list[list[float]],
+    labels: list[int],
+    num_bins: int,
+    distance: Between = squared,
+    greatest: float = 4,
+) -> float:
     losses = []
     for i in range(len(labels)):
         near, far = (
-            [euclidean(x[i], x[j]) ** 2 for a, j in pairs(labels) if a == i]
+            [distance(x[i], x[j]) for a, j in pairs(labels) if a == i]
             for pairs in (positive_pairs, negative_pairs)
         )
-        hits, misses = histogram(near, num_bins), histogram(far, num_bins)
+        hits, misses = (histogram(found, num_bins, greatest) for found in (near, far))
         precisions = 0.0
         for j, hit in enumerate(hits):
             found = sum(hits[: j + 1])
@@ -37,6 +61,26 @@ def test_value_equals_the_definition(labels: list[int], num_bins: int) -> None:
     expected = by_definition(embeddings.tolist(), labels, num_bins)
     criterion = FastAP(num_bins=num_bins)
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("distance", "by_pair"),
+    [(Lp(), euclidean), (Cosine(), lambda x, y: 1 - cosine(x, y))],
+    ids=["euclidean", "cosine"],
+)
+def test_another_distance_has_a_histogram_of_its_own_range(
+    distance: Distance, by_pair: Between
+) -> None:
+    embeddings, targets = batch(LABELS["unbalanced"])
+    expected = by_definition(embeddings.tolist(), LABELS["unbalanced"], 7, by_pair, greatest=2)
+    value = FastAP(num_bins=7, distance=distance)(embeddings, targets)
+    assert value.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("distance", [SNR(), DotProduct(), Lp(normalize=False), Lp(p=1)])
+def test_a_distance_without_a_greatest_value_is_an_error(distance: Distance) -> None:
+    with pytest.raises(ValueError, match=r"^distance must be bounded"):
+        FastAP(distance=distance)
 
 
 def test_a_list_in_order_is_perfect_and_one_in_reverse_is_not() -> None:

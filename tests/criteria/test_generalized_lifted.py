@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pytorch_metric_learning import losses
 
 from core.distance import Lp
 from core.regularizer import LpNorm
@@ -12,10 +13,14 @@ from criteria.generalized_lifted import GeneralizedLifted
 from tests.batches import LABELS, batch, negative_pairs, positive_pairs, unit
 
 
-def by_definition(x: list[list[float]], labels: list[int], margin: float) -> float:
+def by_definition(
+    x: list[list[float]], labels: list[int], margin: float, positive: float = 0.0
+) -> float:
     losses = []
     for i in range(len(labels)):
-        pull = sum(math.exp(math.dist(x[i], x[p])) for a, p in positive_pairs(labels) if a == i)
+        pull = sum(
+            math.exp(math.dist(x[i], x[p]) - positive) for a, p in positive_pairs(labels) if a == i
+        )
         push = sum(
             math.exp(margin - math.dist(x[i], x[n])) for a, n in negative_pairs(labels) if a == i
         )
@@ -25,13 +30,17 @@ def by_definition(x: list[list[float]], labels: list[int], margin: float) -> flo
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("margin", [-3.0, 1.0, 5.0])
+@pytest.mark.parametrize(("margin", "positive"), [(-3.0, 0.0), (1.0, 0.5), (5.0, -1.0)])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
-def test_value_equals_the_definition(labels: list[int], margin: float, normalize: bool) -> None:
+def test_value_equals_the_definition(
+    labels: list[int], margin: float, positive: float, normalize: bool
+) -> None:
     embeddings, targets = batch(labels)
     x = [unit(v) if normalize else v for v in embeddings.tolist()]
-    criterion = GeneralizedLifted(margin=margin, distance=Lp() if normalize else None)
-    expected = by_definition(x, labels, margin)
+    criterion = GeneralizedLifted(
+        margin=margin, positive_margin=positive, distance=Lp() if normalize else None
+    )
+    expected = by_definition(x, labels, margin, positive)
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -66,3 +75,12 @@ def test_one_of_each_is_a_triplet_hinge() -> None:
     assert loss.item() == pytest.approx(sum(hinges) / 2)
     assert embeddings.grad is not None
     assert embeddings.grad.isfinite().all()
+
+
+def test_margins_equal_those_of_pytorch_metric_learning() -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    theirs = losses.GeneralizedLiftedStructureLoss(neg_margin=0.7, pos_margin=0.4)(
+        embeddings, labels
+    )
+    ours = GeneralizedLifted(margin=0.7, positive_margin=0.4, distance=Lp())
+    torch.testing.assert_close(ours(embeddings, labels), theirs)

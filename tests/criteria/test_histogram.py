@@ -1,22 +1,43 @@
 """Histogram against its definition, node by node."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from core.distance import SNR, Lp
 from criteria.histogram import Histogram
-from tests.batches import LABELS, batch, cosine, negative_pairs, positive_pairs
+from tests.batches import (
+    LABELS,
+    Vector,
+    batch,
+    cosine,
+    euclidean,
+    negative_pairs,
+    positive_pairs,
+)
 
 
-def distribution(similarities: list[float], num_nodes: int) -> list[float]:
-    width = 2 / (num_nodes - 1)
-    nodes = [-1 + r * width for r in range(num_nodes)]
+def distribution(
+    similarities: list[float], num_nodes: int, least: float, greatest: float
+) -> list[float]:
+    width = (greatest - least) / (num_nodes - 1)
+    nodes = [least + r * width for r in range(num_nodes)]
     count = max(len(similarities), 1)
     return [sum(max(0.0, 1 - abs(s - t) / width) for s in similarities) / count for t in nodes]
 
 
-def by_definition(x: list[list[float]], labels: list[int], num_nodes: int) -> float:
-    of_positives = distribution([cosine(x[i], x[j]) for i, j in positive_pairs(labels)], num_nodes)
-    of_negatives = distribution([cosine(x[i], x[j]) for i, j in negative_pairs(labels)], num_nodes)
+def by_definition(
+    x: list[list[float]],
+    labels: list[int],
+    num_nodes: int,
+    similarity: Callable[[Vector, Vector], float] = cosine,
+    limits: tuple[float, float] = (-1, 1),
+) -> float:
+    of_positives, of_negatives = (
+        distribution([similarity(x[i], x[j]) for i, j in pairs(labels)], num_nodes, *limits)
+        for pairs in (positive_pairs, negative_pairs)
+    )
     return sum(h * sum(of_positives[: r + 1]) for r, h in enumerate(of_negatives))
 
 
@@ -27,6 +48,25 @@ def test_value_equals_the_definition(labels: list[int], num_nodes: int) -> None:
     expected = by_definition(embeddings.tolist(), labels, num_nodes)
     criterion = Histogram(num_nodes=num_nodes)
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_minus_the_distance_of_unit_vectors_is_a_similarity_too(power: int) -> None:
+    embeddings, targets = batch(LABELS["unbalanced"])
+    expected = by_definition(
+        embeddings.tolist(),
+        LABELS["unbalanced"],
+        12,
+        lambda x, y: -(euclidean(x, y) ** power),
+        (-(2**power), 0),
+    )
+    value = Histogram(num_nodes=12, distance=Lp(power=power))(embeddings, targets)
+    assert value.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_similarity_without_bounds_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^distance must be bounded.*SNR\(normalize=False\)$"):
+        Histogram(distance=SNR())
 
 
 @pytest.mark.parametrize("num_nodes", [11, 64, 65])

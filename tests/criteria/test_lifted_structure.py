@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pytorch_metric_learning import losses
 
 from core.distance import Lp
 from core.types import Pairs
@@ -11,7 +12,7 @@ from criteria.lifted_structure import LiftedStructure
 from tests.batches import LABELS, batch, negative_pairs, positive_pairs, unit
 
 
-def by_definition(x: list[list[float]], labels: list[int], margin: float) -> float:
+def by_definition(x: list[list[float]], labels: list[int], margin: float, positive: float) -> float:
     losses = []
     for i, j in positive_pairs(labels):
         push = sum(
@@ -19,19 +20,23 @@ def by_definition(x: list[list[float]], labels: list[int], margin: float) -> flo
             for a, n in negative_pairs(labels)
             if a in (i, j)
         )
-        structured = math.dist(x[i], x[j]) + math.log(push) if push else 0.0
+        structured = math.dist(x[i], x[j]) - positive + math.log(push) if push else 0.0
         losses.append(max(0.0, structured) ** 2 / 2)
     return sum(losses) / max(len(losses), 1)
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("margin", [-3.0, 1.0, 5.0])
+@pytest.mark.parametrize(("margin", "positive"), [(-3.0, 0.0), (1.0, 0.5), (5.0, -1.0)])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
-def test_value_equals_the_definition(labels: list[int], margin: float, normalize: bool) -> None:
+def test_value_equals_the_definition(
+    labels: list[int], margin: float, positive: float, normalize: bool
+) -> None:
     embeddings, targets = batch(labels)
     x = [unit(v) if normalize else v for v in embeddings.tolist()]
-    criterion = LiftedStructure(margin=margin, distance=Lp() if normalize else None)
-    expected = by_definition(x, labels, margin)
+    criterion = LiftedStructure(
+        margin=margin, positive_margin=positive, distance=Lp() if normalize else None
+    )
+    expected = by_definition(x, labels, margin, positive)
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -66,3 +71,10 @@ def test_far_samples_in_float32_stay_exact() -> None:
     assert loss.item() == pytest.approx((3000 + 1 - 1000) ** 2 / 2, rel=1e-6)
     assert embeddings.grad is not None
     assert embeddings.grad.isfinite().all()
+
+
+def test_margins_equal_those_of_pytorch_metric_learning() -> None:
+    embeddings, labels = batch(LABELS["balanced"])
+    theirs = losses.LiftedStructureLoss(neg_margin=0.7, pos_margin=0.4)(embeddings, labels)
+    ours = LiftedStructure(margin=0.7, positive_margin=0.4, distance=Lp())
+    torch.testing.assert_close(ours(embeddings, labels), theirs)

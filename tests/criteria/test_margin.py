@@ -4,6 +4,8 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import MarginLoss
 
+from core.random_triplets import RandomTriplets
+from core.tuples import all_pairs, drop_invalid
 from core.types import Triplets
 from criteria.margin import Margin
 from tests.batches import LABELS, batch, euclidean, negative_pairs, positive_pairs
@@ -65,3 +67,16 @@ def test_beta_learns_only_if_asked() -> None:
     assert learned.beta.grad is not None
     assert learned.beta.grad[:4].ne(0).all()
     assert fixed.beta.grad is None
+
+
+def test_random_triplets_give_their_pairs() -> None:
+    """Of 100 triplets of each anchor, with 6 negatives, none is missing; of one, most are."""
+    embeddings, targets = batch(LABELS["balanced"])
+    draws = [Margin(triplets_per_anchor=k, seed=3).double() for k in (1, 100)]
+    few, many = (criterion(embeddings, targets) for criterion in draws)
+    torch.testing.assert_close(many, Margin().double()(embeddings, targets))
+    assert few != many
+    triplets = drop_invalid(RandomTriplets(1, seed=3)(embeddings, targets))
+    torch.testing.assert_close(few, Margin().double()(embeddings, targets, triplets))
+    given = Margin(triplets_per_anchor=1).double()(embeddings, targets, all_pairs(targets))
+    torch.testing.assert_close(given, many)

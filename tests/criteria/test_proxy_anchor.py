@@ -1,16 +1,19 @@
 """ProxyAnchor against its definition, proxy by proxy."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import pvariance
 
 import pytest
 import torch
+from torch import nn
 
+from core.distance import SNR, DotProduct
 from core.reducer import Sum
 from core.regularizer import LpNorm
-from core.types import Pairs, Triplets
+from core.types import Distance, Pairs, Triplets
 from criteria.proxy_anchor import ProxyAnchor
-from tests.batches import LABELS, batch, cosine
+from tests.batches import LABELS, Vector, batch, cosine
 
 
 def by_definition(
@@ -19,10 +22,11 @@ def by_definition(
     proxies: list[list[float]],
     weights: Sequence[float],
     alpha: float,
+    similarity: Callable[[Vector, Vector], float] = cosine,
 ) -> tuple[list[float], list[float]]:
     own, others = [], []
     for c, proxy in enumerate(proxies):
-        samples = list(zip((cosine(proxy, a) for a in x), labels, weights, strict=True))
+        samples = list(zip((similarity(proxy, a) for a in x), labels, weights, strict=True))
         close = [w * math.exp(-alpha * (s - 0.1)) for s, y, w in samples if y == c]
         far = [w * math.exp(alpha * (s + 0.1)) for s, y, w in samples if y != c]
         if sum(close):
@@ -45,6 +49,30 @@ def test_value_equals_the_definition(labels: list[int], alpha: float) -> None:
     summed = ProxyAnchor(6, 8, alpha=alpha, reducer=Sum()).double()
     summed.load_state_dict(criterion.state_dict())
     assert summed(embeddings, targets).item() == pytest.approx(sum(own) + sum(others), rel=1e-9)
+
+
+def dot(x: Vector, y: Vector) -> float:
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+def snr(x: Vector, y: Vector) -> float:
+    """Minus the variance of the difference from x, by that of x."""
+    return -pvariance([a - b for a, b in zip(x, y, strict=True)]) / pvariance(x)
+
+
+@pytest.mark.parametrize(("distance", "similarity"), [(DotProduct(), dot), (SNR(), snr)])
+def test_a_proxy_is_the_anchor_of_another_distance(
+    distance: Distance, similarity: Callable[[Vector, Vector], float]
+) -> None:
+    labels = LABELS["unbalanced"]
+    embeddings, targets = batch(labels)
+    criterion = ProxyAnchor(6, 8, alpha=0.5, distance=distance, init=nn.init.normal_).double()
+    x, proxies = embeddings.tolist(), criterion.prototypes.tolist()
+    own, others = by_definition(x, labels, proxies, [1] * len(labels), 0.5, similarity)
+    expected = sum(own) / len(own) + sum(others) / 6
+    assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+    logits = torch.tensor([[0.5 * similarity(p, a) for p in proxies] for a in x])
+    torch.testing.assert_close(criterion.logits(embeddings).float(), logits)
 
 
 def test_tuples_weigh_each_sample_by_how_often_they_name_it() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from core.distance import Lp
 from core.reducer import NonZeroMean
 from criteria.proxynca import ProxyNCA
 from tests.batches import LABELS, batch, euclidean
@@ -23,6 +24,25 @@ def test_value_equals_the_definition(labels: list[int], length: float, include_o
         total -= math.log(odds[label] / others)
     expected = total / len(labels)
     assert criterion(embeddings, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("length", [1.0, 0.5])
+def test_another_distance_takes_the_place_of_the_squared_one(length: float) -> None:
+    labels = [0, 1, 2, 1]
+    embeddings, targets = batch(labels)
+    criterion = ProxyNCA(6, 8, length, distance=Lp(normalize=False)).double()
+    total = 0.0
+    for x, label in zip(embeddings.tolist(), labels, strict=True):
+        odds = [math.exp(-(length**2) * math.dist(x, p)) for p in criterion.prototypes.tolist()]
+        total -= math.log(odds[label] / (sum(odds) - odds[label]))
+    assert criterion(embeddings, targets).item() == pytest.approx(total / 4, rel=1e-9)
+
+
+def test_proxies_start_as_those_of_roth_et_al() -> None:
+    torch.manual_seed(0)
+    proxies = ProxyNCA(6, 8).prototypes
+    torch.manual_seed(0)
+    assert proxies.equal(torch.randn(6, 8) / 8)
 
 
 def test_needs_two_classes() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.classification import ClassifierHead
+from core.distance import Lp
 from core.types import Triplets
 from criteria.softmax import NormalizedSoftmax
 from tests.batches import LABELS, batch, cosine
@@ -63,3 +64,14 @@ def test_logits_equal_those_of_metric_learning_layers(
 def test_no_temperature_is_an_error_unless_none() -> None:
     with pytest.raises(ValueError, match="temperature"):
         NormalizedSoftmax(6, 8, temperature=0)
+
+
+def test_another_distance_gives_the_similarities() -> None:
+    """Its similarity is the negative distance."""
+    embeddings, targets = batch([0, 1, 2])
+    criterion = NormalizedSoftmax(3, 8, temperature=0.5, distance=Lp(normalize=False)).double()
+    losses = []
+    for x, label in zip(embeddings.tolist(), [0, 1, 2], strict=True):
+        odds = [math.exp(-math.dist(x, w) / 0.5) for w in criterion.prototypes.tolist()]
+        losses.append(-math.log(odds[label] / sum(odds)))
+    assert criterion(embeddings, targets).item() == pytest.approx(sum(losses) / 3, rel=1e-9)

@@ -6,7 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datasampler.class_random import ClassRandom, distinct
+from core.grouping import distinct
+from datasampler.class_random import ClassRandom
 
 LABELS = np.array([3] * 10 + [7] * 10 + [5] * 10 + [0] * 10 + [9] * 2)  # class 9 is small
 np.random.default_rng(0).shuffle(LABELS)

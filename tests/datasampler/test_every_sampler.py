@@ -13,7 +13,7 @@ from engine.contracts import check_sampler, check_sampler_call
 from tests.configured import choices, composed
 from tests.samplers import build_sampler
 
-LABELS = np.repeat(np.arange(105), 12)
+LABELS = np.repeat(np.arange(140), 12)
 every_sampler = pytest.mark.parametrize("choice", choices("sampler"))
 
 

@@ -1,4 +1,4 @@
-"""Pairs of two streams: sketches and photographs of the same classes."""
+"""Pairs of two streams: sketches and others of the same classes."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ SKETCH = np.array([1, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1], bool)  # class 3 has 
 
 
 def sampler(seed: int = 0, batch_size: int = 8, pairs: int = 2, both: bool = False) -> TwoStream:
-    photographs = ~SKETCH | both
-    return TwoStream(LABELS, SKETCH, photographs, batch_size, pairs, seed)
+    others = ~SKETCH | both
+    return TwoStream(LABELS, SKETCH, others, batch_size, pairs, seed)
 
 
 def epoch(sampler: TwoStream, number: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.config import added_keys
-from engine.config.added_keys import without_added_keys
+from engine.config.added_keys import with_added_keys, without_added_keys
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,15 @@ def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
 def test_values_that_change_nothing_are_left_out_at_any_depth() -> None:
     loss = {"_target_": "criteria.x.X", "margin": 0.2}
     assert without_added_keys(config()) == {"trainer": {"epochs": 1}, "loss": {"part": [loss]}}
+
+
+def test_an_earlier_configuration_gets_what_was_added() -> None:
+    later = config()
+    earlier = without_added_keys(later)
+    assert with_added_keys(earlier) == {k: v for k, v in later.items() if k != "hooks"}
+    chosen = config(loss={"swap": True}, trainer={"features": "frozen"})
+    assert with_added_keys(chosen) == chosen
+    assert without_added_keys(with_added_keys(earlier)) == earlier
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_value_is_of_the_type_and_in_the_range(
         (tuple[int, int], "a list of 2, each a whole number"),
         (Annotated[str, MinLen(1)], "text, not empty"),
         (float | Tensor, "a number"),
-        (Mapping[str, int], "a mapping"),
+        (Mapping[str, int], "a mapping, each a whole number"),
         (Distance | None, "a node whose _target_ is a Distance or null"),
     ],
 )

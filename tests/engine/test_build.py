@@ -7,9 +7,10 @@ from omegaconf import OmegaConf
 from architectures.convnet import convnet
 from datasets.digits import digits
 from datasets.table import DatasetError
-from engine.build import build_images, check_size
+from engine.build import build_images, check_size, sampler_of
 from engine.config.errors import ConfigurationError
-from engine.config.selection import check_patience
+from engine.config.selection import check_categories, check_parts, check_patience
+from evaluation.categories import CategoryError
 from tests.engine.test_configuration import composed
 
 
@@ -47,6 +48,34 @@ def test_patience_needs_the_split_that_it_waits_for() -> None:
         check_patience(config, ["test"])
 
 
+@pytest.mark.parametrize("setting", ["within", "level"])
+def test_categories_are_missed_before_the_first_step(setting: str) -> None:
+    config = composed("dataset=digits", f"evaluation.measure.{setting}=category")
+    _, splits = build_images(config, digits())
+    with pytest.raises(CategoryError, match=f"{setting}=category needs .* 896 of 896 samples"):
+        check_categories(config, splits)
+    _, stated = build_images(config, digits().assign(category="digit"))
+    check_categories(config, stated)
+    check_categories(composed("dataset=digits"), splits)
+
+
+def test_a_part_that_the_embedding_does_not_have_is_named_before_the_first_step() -> None:
+    config = composed("method._target_=methods.method.Method")
+    config.evaluation.select_on = "val/slice_9/recall@1"
+    check_parts(config, ["slice_9"])
+    with pytest.raises(
+        ConfigurationError, match=r"evaluation\.select_on=.*the parts slice_1, "
+    ) as e:
+        check_parts(config, ["slice_1", "slice_2"])
+    assert "did you mean" in str(e.value)
+    config.trainer.storage_metrics, config.evaluation.select_on = ["test/a/map@r"], "val/recall@1"
+    with pytest.raises(
+        ConfigurationError, match=r"trainer\.storage_metrics=test/a/map@r: .* no parts"
+    ):
+        check_parts(config, [])
+    check_parts(composed(), [])
+
+
 @pytest.mark.parametrize(("only", "absent"), [("train", "test"), ("test", "train")])
 def test_a_table_without_a_split_is_named(only: str, absent: str) -> None:
     """A user's CSV file had rows of one split: an IndexError came after the first epoch."""
@@ -54,3 +83,17 @@ def test_a_table_without_a_split_is_named(only: str, absent: str) -> None:
     table = digits().query(f"split == '{only}'")
     with pytest.raises(DatasetError, match=rf"/some/mine\.csv has no images of split {absent}; "):
         build_images(config, table)
+
+
+def test_a_sampler_of_categories_needs_a_dataset_that_has_them() -> None:
+    """The digits have none; half of these have one."""
+    changes = ("batch_size=8", "samples_per_class=2", "categories_per_batch=2")
+    changes = tuple(f"sampler.{change}" for change in changes)
+    config = composed("dataset=digits", "sampler=category_balance", *changes)
+    table = digits()
+    with pytest.raises(DatasetError, match="CategoryBalance: needs the category of every training"):
+        sampler_of(config, build_images(config, table)[0])
+    table["category"] = table["label"].map(lambda label: "odd" if int(label) % 2 else "even")
+    train = build_images(config, table)[0]
+    (batch, *_) = sampler_of(config, train)
+    assert {train.categories[index] for index in batch} == {"odd", "even"}

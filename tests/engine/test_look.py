@@ -37,7 +37,8 @@ def looked(is_query: object = True) -> InspectionData:
     embeddings = torch.tensor(PLACES)[:, None] * torch.tensor([[1.0, 0.0, 0.0]])
     labels = torch.from_numpy(images.labels)
     found = per_query(embeddings, labels, *images.roles, k=2, distance="euclidean")
-    return InspectionData(images, Embedded(embeddings, labels), "euclidean", found)
+    embedded = Embedded(embeddings, labels)
+    return InspectionData(images, embedded, "euclidean", found, images.class_names)
 
 
 def brightness(image: Image.Image) -> int:

@@ -19,6 +19,7 @@ LABELS = np.array([2, 0, 1, 3, 2])
 @pytest.fixture
 def train() -> Images:
     images = training_images(LABELS)
+    images.is_query[:] = images.is_gallery[:] = True
     images.is_query[1] = images.is_gallery[0] = False
     return images
 
@@ -27,7 +28,12 @@ def labels_only(labels: object, seed: int = 0) -> None: ...
 
 
 def everything(
-    labels: object, paths: object, is_gallery: object, is_query: object, categories: object
+    labels: object,
+    rows: object,
+    paths: object,
+    is_gallery: object,
+    is_query: object,
+    categories: object,
 ) -> None: ...
 
 
@@ -54,7 +60,8 @@ def test_a_sampler_receives_each_input_that_it_names(train: Images) -> None:
     check_sampler_call(everything)
     given = sampler_inputs(everything, train)
     assert set(given) == set(SAMPLER_INPUTS)
-    assert given["categories"] == [f"category {label % 3}" for label in LABELS]
+    assert given["categories"] == [f"category {label % 4}" for label in LABELS]
+    assert np.asarray(given["rows"]).tolist() == [0, 1, 2, 3, 4]
     assert given["paths"] == [f"{index}.png" for index in range(5)]
     assert np.asarray(given["is_query"]).tolist() == [True, False, True, True, True]
     assert np.asarray(given["is_gallery"]).tolist() == [False, True, True, True, True]
@@ -69,7 +76,7 @@ def test_a_dataset_without_categories_is_one_line(train: Images) -> None:
     train.categories[3] = train.categories[4] = ""
     with pytest.raises(
         DatasetError,
-        match="sampler everything: needs the category of every training image; 2 of 5 have none",
+        match="everything: needs the category of every training image, and 2 of 5 have none;",
     ) as error:
         sampler_inputs(partial(everything, paths=[]), train)
     assert "\n" not in str(error.value)

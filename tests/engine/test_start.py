@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from engine.config.error_line import explain
@@ -14,6 +15,9 @@ from engine.config.start import check_start
 from sweeps.run_config import run_folder
 
 PAIRS = "sampler.batch_size=4 sampler.samples_per_class=1"
+METHOD = "method._target_=methods.method.Method"
+WITHIN = "evaluation.measure.within=category"
+BY_CATEGORY = "evaluation.measure.averages.by_category=true"
 
 
 def start(*overrides: str) -> None:
@@ -86,6 +90,7 @@ def test_a_value_that_was_left_empty(key: str, right: str) -> None:
         ("loss=recall_at_k loss.k=[1,x]", "must be a list, each a whole number >= 1"),
         ("loss=triplet loss.distance=core.distance.Lp", "must be a node whose _target_ is a Dist"),
         ("loss=triplet ++loss.distance._target_=core.reducer.Mean", "core.reducer.Mean takes no"),
+        ("loss=circle loss.distance._target_=core.distance.SNR", "whose _target_ is a Cosine"),
         ("++loss._partial_=true", "must be a node whose _target_ is a Module"),
         ("++loss._partial_=abc", "must be true or false"),
         ("trainer.storage_metrics=test/map@r", "must be a list, each text"),
@@ -165,6 +170,9 @@ def test_a_target_that_is_no_component(target: str, message: str) -> None:
         ("evaluation.select_on=val/nmi/std", "nmi/std is not measured"),
         ("evaluation.select_on=val/recall@1/low", "recall@1/low is not measured"),
         ("metric=[nmi]", "evaluation.select_on=val/recall@1: recall@1 is not measured"),
+        ("evaluation.select_on=val/slice_1/recall@1", "slice_1/recall@1 is not measured"),
+        (f"{METHOD} evaluation.select_on=val/slice_1/nope", "slice_1/nope is not measured"),
+        ("trainer.storage_metrics=[test/nmi/birds]", "nmi/birds is not measured"),
         ("trainer.storage_metrics=[nope]", "must be <split>/<metric>"),
         ("trainer.storage_metrics=[test/map@R]", "did you mean 'map@r'?"),
         ("trainer.storage_metrics=[train/recall@1]", "evaluation.train_metrics=true"),
@@ -184,18 +192,47 @@ def test_a_selection_that_is_not_measured(line: str, message: str) -> None:
         "evaluation.select_on=val/nmi/std evaluation.measure.restarts=2",
         "evaluation.select_on=val/recall@1/low evaluation.measure.averages.bootstrap=9",
         "trainer.storage_metrics=[test/map@r/birds] evaluation.measure.averages.by_category=true",
+        f"{WITHIN} {BY_CATEGORY} trainer.storage_metrics=[test/nmi/birds]",
+        f"{METHOD} evaluation.select_on=val/slice_1/map@r",
+        "evaluation=pca evaluation.measure.transform.num_components=16",
         "evaluation.select_on=train/map@r evaluation.train_metrics=true trainer.storage_metrics=[]",
         "trainer.iterations=5 trainer.workers=0 trainer.chunk_size=2 group=mine optimizer.lr=1",
         f"{PAIRS} loss=arcface",
         f"{PAIRS} loss=triplet sampler.replacement=true",
         f"{PAIRS} loss=cross_batch_memory",
         f"{PAIRS} loss=partial_fc",
+        f"{PAIRS} loss=triplet method=augmentations sampler=class_random",
         "++optimizer.betas=[0.9,0.99]",
         "loss=triplet loss.distance=null",
     ],
 )
 def test_what_a_run_can_do_passes(line: str) -> None:
     start(*line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("evaluation.measure.within=label", "within=label: must be category or null"),
+        ("evaluation.measure.level=class", "level=class: must be one of label, category"),
+        ("evaluation=pca evaluation.measure.transform.num_components=0", "a whole number >= 1"),
+        ("evaluation=pca evaluation.measure.transform.fit_on=train", "one of all, gallery"),
+        ("evaluation.measure.transform=pca", "transform=pca: must be"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_made(line: str, message: str) -> None:
+    assert message in refused(line)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("level=category", "needs level=label"), ("averages.bootstrap=9", "averages.bootstrap=0")],
+)
+def test_settings_that_mean_nothing_within_categories(option: str, message: str) -> None:
+    with pytest.raises(InstantiationException) as raised:
+        start(WITHIN, f"evaluation.measure.{option}")
+    assert explain(raised.value).startswith("within=category needs ")
+    assert message in explain(raised.value)
 
 
 EXPERIMENTS = [

@@ -70,3 +70,16 @@ def test_a_loss_or_a_gradient_that_is_there_is_no_reason_to_warn(
         window.add(taken(loss, grad_norm))
         window.close(step)
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_loss_of_one_phase_is_left_out_of_a_record_of_two(later: bool) -> None:
+    """A training method starts or ends one of its losses between two records."""
+    more = taken(3.0)
+    more.measured["train/loss/hard"] = torch.tensor(1.0)
+    window = MetricAccumulator()
+    for step in (taken(1.0), more) if later else (more, taken(1.0)):
+        window.add(step)
+    means = window.close(step=2)
+    assert means["train/loss"] == 2
+    assert "train/loss/hard" not in means

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from evaluation.averages import Averages
 from evaluation.bootstrap import MAX_DRAWS, bootstrap_intervals
-from evaluation.categories import mean_over_categories, within_categories
 from evaluation.evaluator import Evaluator
 from evaluation.metrics.map_at_r import map_at_r
 from evaluation.metrics.nmi import nmi
 from evaluation.metrics.recall import recall_at_k
-from evaluation.metrics.rho_spectrum import rho_spectrum
 from evaluation.search.ranks import relevant_ranks
 
 
@@ -178,35 +176,3 @@ def test_the_order_of_the_samples_does_not_move_averages(
     tight = Evaluator(METRICS, averages=EVERYTHING, memory=3000)(embeddings, labels)
     roomy = Evaluator(METRICS, averages=EVERYTHING)(embeddings, labels)
     assert tight == pytest.approx(roomy, abs=1e-12)
-
-
-def test_within_categories_the_others_are_not_in_the_way(
-    blobs: tuple[Tensor, Tensor, list[str]],
-) -> None:
-    embeddings, labels, categories = blobs
-    is_query = torch.arange(62) % 3 > 0
-    metrics = {**METRICS, "nmi": nmi, "rho@0": lambda spectrum: rho_spectrum(spectrum, 0)}
-    evaluation = Evaluator(metrics)
-    found = within_categories(evaluation, embeddings, labels, categories, is_query)
-    assert list(found) == ["chair", "sofa"]
-    for category, results in found.items():
-        chosen = torch.tensor([c == category for c in categories])
-        alone = evaluation(embeddings[chosen], labels[chosen], is_query[chosen])
-        assert results == alone
-        roles = evaluation(embeddings, labels, is_query & chosen, chosen)  # in the whole set
-        for name in (*METRICS, "num_queries", "num_queries_excluded"):
-            assert results[name] == pytest.approx(roles[name], abs=1e-12)
-    mean = mean_over_categories(found)
-    assert set(mean) == {"recall@1", "map@r", "nmi", "num_queries", "num_queries_excluded"}
-    both = found["chair"]["map@r"], found["sofa"]["map@r"]
-    assert mean["map@r"] == pytest.approx(sum(both) / 2, abs=1e-12)
-    assert mean["num_queries"] + mean["num_queries_excluded"] == int(is_query.sum())
-    whole = evaluation(embeddings, labels, is_query)
-    assert mean["recall@1"] > whole["recall@1"]
-
-
-def test_a_category_without_a_number_does_not_spoil_the_mean() -> None:
-    results = {"a": {"m": 0.5, "x": math.nan}, "b": {"m": math.nan, "x": math.nan}}
-    mean = mean_over_categories(results)
-    assert mean["m"] == 0.5
-    assert math.isnan(mean["x"])

@@ -98,6 +98,8 @@ def test_the_metric_of_a_stranger_has_no_direction() -> None:
         "odd": "text",
     }
     names = ["recall@7", "recall@7/class_average", "recall@7/std", "fnmr@x", *metric]
+    of_parts = ["slice_1/recall@7", "slice_1/fnmr@x/low", "slice_1/nmi/std", "slice_1/mine"]
+    assert list(directions([{"metric": metric}], of_parts).values()) == [True, False, None, None]
     assert directions([{}, {"metric": metric}], names) == {
         "recall@7": True,
         "recall@7/class_average": True,
@@ -127,6 +129,7 @@ TARGETS = (
     *("types.FunctionType", "evaluation.per_query.save", "criteria.margin.torch.load"),
     *("torch.optim.Optimizer.register_step_pre_hook", "torch.load", "antigravity", "this", "", 5),
     *(None, {"a": "b"}, ["os.system"], "architectures.pretrained.unavailable"),
+    *("torch.nn.init._no_grad_fill_", "torch.nn.init.calculate_gain", "torch.nn.init.none_"),
 )
 
 
@@ -181,6 +184,7 @@ def test_the_runs_of_this_project_are_rebuilt(tmp_path: Path) -> None:
 
     def change(config: dict[str, Any]) -> None:
         config["loss"]["reducer"] = {"_target_": "core.reducer.PerAnchor"}
+        config["loss"]["init"] = {"_target_": "torch.nn.init.normal_", "_partial_": True}
         config["scheduler"] = {"_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True}
         config["optimizer"]["_target_"] = "torch.optim.NAdam"
 

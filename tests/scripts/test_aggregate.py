@@ -82,6 +82,34 @@ def test_the_csv_holds_the_numbers_unrounded(
     assert (row["n"], row["best"], row["second"]) == ("3", "True", "False")
 
 
+@pytest.mark.parametrize("reading", ["last", "oracle"])
+def test_each_of_several_embeddings_has_its_columns(
+    reading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network with several embeddings is measured part by part: test/<part>/<metric>."""
+    for method, value in (("margin_00000000", 0.5), ("triplet_00000001", 0.25)):
+        for seed in (0, 1):
+            measured = {
+                "test/recall@1": value,
+                "test/slice_1/recall@1": value + 0.1 * seed,
+                "test/slice_1/fnmr@0.1": value,
+                "test/slice_1/dists@intra": value,
+            }
+            write_run(tmp_path, f"cub200/{method}/seed{seed}", measured)
+    metrics = ["slice_1/recall@1", "slice_1/fnmr@0.1", "slice_1/dists@intra"]
+    for run in (tmp_path / "cub200").glob("*/seed0/summary.json"):
+        run.unlink()  # a run without a summary is summarised from its records
+    command = [tmp_path, "--unfinished", "--reading", reading, "--metrics", *metrics]
+    table = printed(capsys, *command)
+    assert "slice_1/recall@1" in table
+    best, second = (
+        "**55.0** ± 7.1 | <ins>50.0</ins> ± 0.0",
+        "<ins>30.0</ins> ± 7.1 | **25.0** ± 0.0",
+    )
+    assert f"| margin | {best} | 0.500 ± 0.000 |" in table
+    assert f"| triplet | {second} | 0.250 ± 0.000 |" in table
+
+
 def test_the_caption_says_what_the_numbers_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

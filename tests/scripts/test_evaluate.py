@@ -146,6 +146,54 @@ def test_another_dataset_with_query_and_gallery(run: Path, inshop_tree: Path) ->
     assert set(FILES) == {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("setting", "first_class"),
+    [("within=category", "id_00000005"), ("level=category", "WOMEN/Dresses")],
+)
+def test_super_classes_on_their_own_and_as_classes(
+    setting: str, first_class: str, run: Path, inshop_tree: Path
+) -> None:
+    other = ("dataset=inshop", "dataset.counts=null", f"paths.data={inshop_tree}", "draw=true")
+    by_category = "evaluation.measure.averages.by_category=true"
+    content = evaluate(
+        run, *other, "metric=[recall_inshop,nmi]", f"evaluation.measure.{setting}", by_category
+    )
+    assert content["metrics"]["test/num_queries"] == 8
+    both = [content["metrics"][f"test/recall@1/{kind}"] for kind in ("MEN/Denim", "WOMEN/Dresses")]
+    assert content["metrics"]["test/recall@1"] == pytest.approx(np.mean(both))
+    assert ("test/nmi/MEN/Denim" in content["metrics"]) == setting.startswith("within")
+    folder = run / "evaluation" / "again"
+    assert set(FILES) == {path.name for path in folder.iterdir()}
+    queries = pd.read_parquet(folder / "queries.parquet")
+    assert queries["class"][0] == first_class
+    classes = pd.read_csv(folder / "classes.csv")
+    assert set(classes["class"]) == set(queries["class"])
+    if setting.startswith("within"):
+        assert {len(row) for row in queries["neighbors"]} == {4}  # the gallery of a category
+        assert content["metrics"]["test/recall@20"] == 1
+
+
+@pytest.mark.parametrize("setting", ["within", "level"])
+def test_a_dataset_without_categories_is_one_line(setting: str, run: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        evaluate(run, f"evaluation.measure.{setting}=category")
+    assert str(ended.value).startswith(
+        f"error: evaluation.measure.{setting}=category needs the category of every sample, and "
+        "896 of 896 samples have none"
+    )
+
+
+def test_transformed_embeddings_are_measured_and_drawn(run: Path) -> None:
+    metrics = "metric=[recall,rho_spectrum]"
+    plain = evaluate(run, metrics)["metrics"]
+    truncated = "evaluation.measure.transform={_target_: evaluation.transforms.truncate.Truncate, "
+    cut = evaluate(run, metrics, truncated + "dim: 4}", "draw=true")["metrics"]
+    assert len(cut["test/rho_spectrum@0"]) == 4 < len(plain["test/rho_spectrum@0"])
+    assert cut["test/recall@1"] != plain["test/recall@1"]
+    components = "evaluation.measure.transform.num_components=4"
+    assert len(evaluate(run, metrics, "evaluation=pca", components)["metrics"]) == len(cut)
+
+
 def test_where_nothing_can_be_found_there_is_still_a_space(
     run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +232,11 @@ def test_where_nothing_can_be_found_there_is_still_a_space(
         ("run={run} pictures.map_images=x", "pictures.map_images=x: must be a whole number >= 1"),
         ("run={run} metric=[]", "metric=[]: choose at least one of conf/metric/"),
         ("run={run} evaluation.batch_size=null", "evaluation.batch_size=null: must be"),
+        (
+            "run={run} evaluation=pca evaluation.measure.transform.num_components=2000",
+            "PCA of 896 embeddings of",
+        ),
+        ("run={run} evaluation.measure.within=label", "within=label: must be category or null"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: str, message: str, run: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tracking.summary import best_of, summarise
+from tracking.summary import best_of, direction_of, summarise
 
 DIRECTIONS = {"recall@1": True, "nmi": True, "loss": False, "dists": None, "rho": None}
 
@@ -46,6 +46,30 @@ def test_three_readings_by_hand() -> None:
         "test/dists": 30,
         "test/rho": 30,
     }
+
+
+def test_the_metrics_of_one_of_several_embeddings_have_their_direction() -> None:
+    run = [
+        {"step": step, "epoch": step, "val/slice_1/loss": loss, **test}
+        for step, loss, test in (
+            (1, 0.3, {"test/slice_1/loss": 2.0, "test/slice_1/recall@1": 0.4}),
+            (2, 0.1, {"test/slice_1/loss": 1.0, "test/slice_1/recall@1": 0.2}),
+            (3, 0.2, {"test/slice_1/loss": 3.0, "test/slice_1/recall@1": 0.3}),
+        )
+    ]
+    summary = summarise(run, "val/slice_1/loss", DIRECTIONS)
+    assert summary["selected"]["step"] == 2
+    assert summary["oracle"]["steps"] == {"test/slice_1/loss": 2, "test/slice_1/recall@1": 1}
+
+
+def test_the_whole_name_of_a_metric_comes_before_its_last_part() -> None:
+    directions = {"recall@1": True, "nmi": True, "nmi/std": None, "loss/low": False}
+    assert direction_of("test/recall@1", directions) is True
+    assert direction_of("test/nmi/std", directions) is None
+    assert direction_of("val/slice_1/nmi/std", directions) is None
+    assert direction_of("val/slice_1/loss/low", directions) is False
+    assert direction_of("test/recall@1/WOMEN/Dresses", directions) is None  # as in earlier runs
+    assert direction_of("recall@1", directions) is True
 
 
 def test_the_oracle_never_looks_at_validation() -> None:

@@ -1,0 +1,36 @@
+"""Samples of an evaluation: embeddings with their labels, roles and categories."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from core.types import Embeddings, Labels
+
+
+class Samples(NamedTuple):
+    """Samples: N embeddings, their labels, which are queries and gallery items, and categories.
+
+    Roles may be None, which means all samples, and so may categories, if there are none.
+    """
+
+    embeddings: Embeddings
+    labels: Labels
+    is_query: Bool[Tensor, " N"] | None = None
+    is_gallery: Bool[Tensor, " N"] | None = None
+    categories: Sequence[str] | None = None
+
+    def subset(self, positions: Int[Tensor, " S"]) -> "Samples":
+        """The samples at these positions, a tensor on the CPU."""
+
+        def chosen(values: Tensor) -> Tensor:
+            return values[positions.to(values.device)]
+
+        return Samples(
+            chosen(self.embeddings),
+            chosen(self.labels),
+            None if self.is_query is None else chosen(self.is_query),
+            None if self.is_gallery is None else chosen(self.is_gallery),
+            self.categories and [self.categories[position] for position in positions.tolist()],
+        )
