@@ -41,6 +41,7 @@ from engine.data.image_source import (
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.embed_split import embed_split
 from engine.embedding_storage import storage_of
+from engine.frozen_features import freeze, with_stored_features
 from engine.hooks.hook import Hook, HookContext
 from engine.hooks.run_hooks import RunHooks
 from engine.learner import Learner, set_up
@@ -91,6 +92,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
+    train, splits = with_stored_features(
+        config, fabric, learner.model.module, train, splits, workers
+    )
     measure_splits, own_directions = build_evaluation(config, fabric, learner, splits, workers)
     directions = with_weights_beside(own_directions, hooks)
     feedback = feedback_loop(
@@ -198,9 +202,12 @@ def build_learner(
     criterion = instantiate(config.loss)
     method = build_method(config, backbone, criterion)
     check_method(config, method, backbone, sampler, criterion)
+    embedder = method.embedder(backbone)
+    if trainer.features == "frozen":
+        freeze(embedder, trainer)
     return set_up(
         fabric,
-        model=method.embedder(backbone),
+        model=embedder,
         criterion=criterion,
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),

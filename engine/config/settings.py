@@ -38,6 +38,8 @@ class TrainerSettings(Settings):
     source: ImageSource
     cache_gib: NonNegativeFloat | None
     compile: bool
+    features: Literal["trained", "frozen"]
+    feature_views: NonNegativeInt
     head_lr: NonNegativeFloat | None
     max_grad_norm: PositiveFloat | None
     evaluate_every_epochs: PositiveInt
