@@ -16,8 +16,9 @@ from tracking.summary import best_of, evaluations
 DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it has changed
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
-MOST = 3  # most keys in a name that distinguishes two configurations
-REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # of other keys
+TARGET = "._target_"
+MOST = 4  # most keys in a name that distinguishes two configurations
+REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.", "sampler.miner.")
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,51 @@ def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tu
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
-    keys = differing(groups)
-    label = {
-        group: ", ".join(f"{key.rpartition('.')[2]}={config.get(key)}" for key in keys)
-        for group, config in groups.items()
-    }
-    unique = len({(dataset, label[dataset, group]) for dataset, group in groups}) == len(groups)
-    if unique and len(keys) <= MOST:
-        return label
+    parts = {group: distinguishing(group, groups) for group in groups}
+    suffixes = {group: ", ".join(found) for group, found in parts.items()}
+    unique = len({(dataset, suffixes[dataset, group]) for dataset, group in groups}) == len(groups)
+    if unique and max(map(len, parts.values())) <= MOST:
+        return suffixes
     return {(dataset, group): group[-8:] for dataset, group in groups}
+
+
+def distinguishing(
+    group: tuple[str, str], groups: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> list[str]:
+    """What distinguishes a group from the others of its dataset: `key=value`, one text each.
+
+    Where the others have another component, such as another sampler, `sampler=balance` names it,
+    and its numbers are compared with those of the groups that have the same one.
+    """
+    dataset, config = group[0], groups[group]
+    others = {own: other for own, other in groups.items() if own[0] == dataset}
+    keys = differing(others)
+    targets = [key for key in keys if key.endswith(TARGET)]
+    outer = [key for key in targets if not key.startswith(tuple(prefixes(targets, but=key)))]
+    own = prefixes(outer)
+    alike = [c for c in others.values() if all(c.get(k) == config.get(k) for k in outer)]
+    found = [f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}" for key in outer]
+    for key in keys:
+        inside = key.startswith(tuple(own))
+        if key in outer or (inside and len({str(c.get(key)) for c in alike}) == 1):
+            continue
+        found.append(f"{name_of(key)}={config.get(key)}")
+    return found
+
+
+def prefixes(targets: Sequence[str], but: str = "") -> list[str]:
+    """The beginnings of all keys of the components whose `_target_` are given."""
+    return [key.removesuffix(TARGET) + "." for key in targets if key != but]
+
+
+def name_of(key: str) -> str:
+    """The last part of a key, which a reader knows it by."""
+    return key.rpartition(".")[2]
+
+
+def component(target: object) -> str:
+    """The module of a component, which is named like the choice: `balance`."""
+    return str(target).split(".")[-2] if "." in str(target) else str(target)
 
 
 def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
