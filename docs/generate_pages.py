@@ -451,6 +451,7 @@ def navigation() -> list[Any]:
                 "sweeps.md",
                 "results.md",
                 "evaluation.md",
+                "hooks.md",
                 "devices.md",
                 "faults.md",
             ]

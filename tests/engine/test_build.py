@@ -9,6 +9,7 @@ from datasets.digits import digits
 from datasets.table import DatasetError
 from engine.build import build_images, check_size, sampler_of
 from engine.config.errors import ConfigurationError
+from engine.config.hooks import build_hooks
 from engine.config.selection import check_categories, check_parts, check_patience
 from evaluation.categories import CategoryError
 from tests.engine.test_configuration import composed
@@ -43,9 +44,10 @@ def test_patience_needs_the_split_that_it_waits_for() -> None:
     config = OmegaConf.create(
         {"evaluation": {"select_on": "val/recall@1"}, "trainer": {"patience": 5}}
     )
-    check_patience(config, ["val", "test"])
+    hooks = build_hooks(config)
+    check_patience(hooks, ["val", "test"])
     with pytest.raises(ConfigurationError, match=r"trainer\.patience=5: waits for val/recall@1"):
-        check_patience(config, ["test"])
+        check_patience(hooks, ["test"])
 
 
 @pytest.mark.parametrize("setting", ["within", "level"])
