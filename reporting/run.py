@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it 
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 TARGET = "._target_"
-MOST = 4  # most keys in a name that distinguishes two configurations
+MOST = 3  # most numbers in a name that distinguishes two configurations
 REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.", "sampler.miner.")
 
 
@@ -110,35 +111,36 @@ def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tu
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
     parts = {group: distinguishing(group, groups) for group in groups}
-    suffixes = {group: ", ".join(found) for group, found in parts.items()}
+    suffixes = {group: ", ".join(chain(*found)) for group, found in parts.items()}
     unique = len({(dataset, suffixes[dataset, group]) for dataset, group in groups}) == len(groups)
-    if unique and max(map(len, parts.values())) <= MOST:
+    if unique and max(len(numbers) for _, numbers in parts.values()) <= MOST:
         return suffixes
     return {(dataset, group): group[-8:] for dataset, group in groups}
 
 
 def distinguishing(
     group: tuple[str, str], groups: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> list[str]:
-    """What distinguishes a group from the others of its dataset: `key=value`, one text each.
+) -> tuple[list[str], list[str]]:
+    """What distinguishes a group from others: components and numbers.
 
     Where the others have another component, such as another sampler, `sampler=balance` names it,
     and its numbers are compared with those of the groups that have the same one.
     """
-    dataset, config = group[0], groups[group]
-    others = {own: other for own, other in groups.items() if own[0] == dataset}
-    keys = differing(others)
+    config, keys = groups[group], differing(groups)
     targets = [key for key in keys if key.endswith(TARGET)]
     outer = [key for key in targets if not key.startswith(tuple(prefixes(targets, but=key)))]
     own = prefixes(outer)
-    alike = [c for c in others.values() if all(c.get(k) == config.get(k) for k in outer)]
-    found = [f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}" for key in outer]
-    for key in keys:
-        inside = key.startswith(tuple(own))
-        if key in outer or (inside and len({str(c.get(key)) for c in alike}) == 1):
-            continue
-        found.append(f"{name_of(key)}={config.get(key)}")
-    return found
+    alike = [c for c in groups.values() if all(c.get(k) == config.get(k) for k in outer)]
+    numbers = [
+        f"{name_of(key)}={config.get(key)}"
+        for key in keys
+        if key not in outer
+        and not (key.startswith(tuple(own)) and len({str(c.get(key)) for c in alike}) == 1)
+    ]
+    components = [
+        f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}" for key in outer
+    ]
+    return components, numbers
 
 
 def prefixes(targets: Sequence[str], but: str = "") -> list[str]:
