@@ -1,14 +1,16 @@
-"""Draw the figures of Roth et al. 2020 for any runs:  python -m scripts.plot runs/ --out figures/
+"""Draw figures of runs for a paper:  python -m scripts.plot runs/ --out figures/
 
-Each metric against Recall@1 with a fitted line, correlations between metrics, Recall@1 against ρ,
-bars of Recall@1, and mean ranks over datasets with their critical difference; each as PDF and PNG.
-A figure whose numbers are missing is left out, with the reason. docs/results.md explains them.
+Curves over epochs, Recall@1 against ρ, bars of Recall@1, each metric against Recall@1 with a fitted
+line, correlations between metrics, and mean ranks over datasets with their critical difference;
+each as PDF and PNG, in the width of one or two columns. A figure whose numbers are missing is left
+out, with the reason. docs/results.md explains them.
 """
 
 import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +18,12 @@ from matplotlib.figure import Figure
 
 from core.errors import UserError
 from engine.config.error_line import user_errors_as_one_line
-from evaluation.figures.style import save
+from evaluation.figures.style import MARKERS, TWO_COLUMNS, WIDTHS, save
 from reporting.figures.correlations import correlations
 from reporting.figures.critical_difference import critical_difference
+from reporting.figures.curves import curves, history
 from reporting.figures.means import means
+from reporting.figures.method_styles import BEST, MethodStyles, method_styles
 from reporting.figures.ranking import ranking
 from reporting.figures.recall_rho import recall_rho
 from reporting.figures.relations import RECALL, relations
@@ -32,12 +36,20 @@ KINDS = ("pdf", "png")
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
+        if not 0 < arguments.best <= len(MARKERS):
+            raise UserError(f"--best is 1 to {len(MARKERS)}, got {arguments.best}")
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
-        table = means([run for run in runs if run.state == "finished"], arguments.reading)
+        finished = [run for run in runs if run.state == "finished"]
+        table = means(finished, arguments.reading)
         if (RECALL, "mean") not in table:
             raise UserError(f"no finished run has {RECALL} in the reading {arguments.reading}")
         arguments.out.mkdir(parents=True, exist_ok=True)
-        for name, draw in figures(table):
+        width = WIDTHS[arguments.columns]
+        drawings = chain(
+            figures(table, arguments.best, width),
+            epochs(history(finished), table, arguments.metrics, arguments.best, width),
+        )
+        for name, draw in drawings:
             try:
                 figure = draw()
             except ValueError as reason:
@@ -54,15 +66,35 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.@+=-]", "_", name)
 
 
-def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    """Name and how to draw it."""
+def figures(
+    table: pd.DataFrame, best: int = BEST, width: float = TWO_COLUMNS
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Name of each figure of one epoch, and how to draw it."""
     yield "metric_relations", partial(relations, table)
     yield "metric_correlations", partial(correlations, table)
-    for dataset in table.index.get_level_values("dataset").unique():
-        yield f"recall_rho_{dataset}", partial(recall_rho, table, dataset)
-        yield f"ranking_{dataset}", partial(ranking, table, dataset)
+    for dataset, own in styles_by_dataset(table, best).items():
+        yield f"recall_rho_{dataset}", partial(recall_rho, table, dataset, own, width)
+        yield f"ranking_{dataset}", partial(ranking, table, dataset, own, width)
     over_datasets = pd.DataFrame(table[RECALL, "mean"].unstack("method"))
     yield "critical_difference", partial(critical_difference, over_datasets, "Recall@1")
+
+
+def epochs(
+    measured: pd.DataFrame, table: pd.DataFrame, metrics: Sequence[str], best: int, width: float
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Name of each figure over epochs, and how to draw it."""
+    for dataset, own in styles_by_dataset(table, best).items():
+        for metric in metrics:
+            draw = partial(curves, measured, dataset, f"test/{metric}", own, width)
+            yield f"curves_{metric}_{dataset}", draw
+
+
+def styles_by_dataset(table: pd.DataFrame, best: int) -> dict[str, MethodStyles]:
+    """Styles of the methods of each dataset: a method has one style in all of its figures."""
+    return {
+        str(dataset): method_styles(own.droplevel("dataset"), best=best)
+        for dataset, own in table[RECALL, "mean"].groupby("dataset")
+    }
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,6 +106,9 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
     add("--out", type=Path, default=Path("figures"), help="folder of the figures")
+    add("--columns", type=int, choices=WIDTHS, default=2, help="width, in columns of a page")
+    add("--metrics", nargs="+", default=["recall@1", "map@r"], help="of the curves over epochs")
+    add("--best", type=int, default=BEST, help="number of highlighted methods; the others are grey")
     add("--reading", choices=READINGS, default="last", help="which epoch; Roth et al.: oracle")
     add("--cache", type=Path, default=CACHE, help="folder that keeps downloads")
     add("--refresh", action="store_true", help="download again what may have changed")

@@ -5,11 +5,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from evaluation.figures.style import COLOURS, styled
+from evaluation.figures.style import MARKERS, TWO_COLUMNS, styled
 
-SHAPES = ("o", "^", "s", "D", "v", "P")
-# 7 and 6 are coprime: all 42 pairs occur, and consecutive pairs differ in colour and shape
-MARKERS = tuple(zip(COLOURS * len(SHAPES), SHAPES * len(COLOURS), strict=True))
 MAX_LEGEND_CLASSES = 12  # largest number of classes for which a legend is drawn
 PER_CLASS = 20  # images per class, if available; with fewer, the map shows fewer classes
 PERPLEXITY = 30.0  # van der Maaten & Hinton 2008: 5 to 50
@@ -21,7 +18,7 @@ Labels = Int[np.ndarray, " N"]
 def class_map(points: Points, labels: Labels, class_names: list[str], seed: int = 0) -> Figure:
     """Class map: t-SNE of the points, which shows neighbourhoods but not distances.
 
-    Each class has a colour and a marker; they repeat from the 43rd class on.
+    Each class has a colour and a marker; they repeat from the 57th class on.
 
     Args:
         points: embeddings, compared by Euclidean distance; unit vectors for cosine.
@@ -32,13 +29,13 @@ def class_map(points: Points, labels: Labels, class_names: list[str], seed: int 
     coordinates = layout(points, seed)
     present = np.unique(labels)
     with styled():
-        figure = Figure(figsize=(7, 6), layout="constrained")
+        figure = Figure(figsize=(TWO_COLUMNS, 5), layout="constrained")
         axes = figure.add_subplot(xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
         for index, label in enumerate(present):
             colour, shape = MARKERS[index % len(MARKERS)]
             x, y = coordinates[labels == label].T
-            axes.scatter(x, y, s=12, c=colour, marker=shape, lw=0)
+            axes.scatter(x, y, s=10, c=colour, marker=shape, lw=0)
         repeated = f"; looks repeat after {len(MARKERS)}" if len(present) > len(MARKERS) else ""
         axes.set_title(f"t-SNE of {len(labels):,} images of {len(present):,} classes{repeated}")
         axes.spines[:].set_visible(False)

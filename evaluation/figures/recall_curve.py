@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
+from evaluation.figures.style import BLUE, GREY, ONE_COLUMN, plain_numbers, styled
 
 MAX_DEPTH = 1000
 LABELLED_DEPTHS = (1, 10, 100)  # depths at which the curve is annotated with its value
@@ -26,9 +26,9 @@ def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Count
     recall = np.searchsorted(np.sort(first_hits), depths, side="right") / len(first_hits)
     random_order = random_recall(num_relevant, num_candidates, depths)
     with styled():
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(ONE_COLUMN, 2.4), layout="constrained")
         axes = figure.add_subplot(xscale="log", xlabel="k", ylabel="Recall@k", ylim=(-0.02, 1.05))
-        axes.plot(depths, recall, color=BLUE, linewidth=2, label="embeddings")
+        axes.plot(depths, recall, color=BLUE, label="embeddings")
         axes.plot(depths, random_order, color=GREY, linestyle="--", label="random order")
         for k in LABELLED_DEPTHS:
             if k < len(depths):

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import BLUE, GREY, plain_numbers, styled
+from evaluation.figures.style import BLUE, GREY, ONE_COLUMN, plain_numbers, styled
 
 
 def spectrum_picture(singular_values: Float[np.ndarray, " S"]) -> Figure:
@@ -18,7 +18,7 @@ def spectrum_picture(singular_values: Float[np.ndarray, " S"]) -> Figure:
     unused = len(shares) - len(used)
     flat = 1 / len(shares)
     with styled():
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(ONE_COLUMN, 2.4), layout="constrained")
         axes = figure.add_subplot(yscale="log", xlabel="direction", ylabel="share of the sum")
         axes.plot(np.arange(1, len(used) + 1), used, ".-", color=BLUE, label="embeddings")
         axes.axhline(flat, color=GREY, linestyle="--", label="all directions alike")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import styled
+from evaluation.figures.style import ONE_COLUMN, SMALL, styled
 from reporting.figures.means import NAMES, correlation, named
 
 METRICS = ("recall@1", "recall@2", "recall@4", "nmi", "f1", "map_c", "map@r")
@@ -25,10 +25,11 @@ def correlations(table: pd.DataFrame) -> Figure:
     if not matrices:
         raise ValueError("a correlation needs three methods that differ, on one dataset")
     with styled():
-        width = 1.2 + 0.62 * len(columns)
-        figure = Figure(figsize=(width * len(matrices), width), layout="constrained")
-        grid = figure.subplots(1, len(matrices), squeeze=False)[0]
-        for axes, (dataset, values) in zip(grid, matrices.items(), strict=True):
+        rows = -(-len(matrices) // 2)
+        size = (ONE_COLUMN * min(2, len(matrices)), ONE_COLUMN * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        for place, (dataset, values) in enumerate(matrices.items(), start=1):
+            axes = figure.add_subplot(rows, min(2, len(matrices)), place)
             axes.imshow(values, cmap="cividis", vmin=-1, vmax=1)  # alike for every colour vision
             axes.grid(visible=False)
             axes.set_title(dataset)
@@ -38,7 +39,7 @@ def correlations(table: pd.DataFrame) -> Figure:
             for (row, column), value in np.ndenumerate(values):
                 text = "" if np.isnan(value) else f"{value:.2f}"
                 colour = "black" if value > 0.2 else "white"
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL)
     return figure
 
 

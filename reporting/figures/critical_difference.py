@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import BLUE, GREY, styled
+from evaluation.figures.style import BLUE, GREY, TWO_COLUMNS, styled
 from reporting.statistics import Ranks, ranks
 
 
@@ -14,7 +14,9 @@ def critical_difference(means: pd.DataFrame, metric: str, higher_is_better: bool
     half = (len(names) + 1) // 2
     bars = groups(found)
     with styled():
-        figure = Figure(figsize=(8, 1.6 + 0.24 * half + 0.12 * len(bars)), layout="constrained")
+        figure = Figure(
+            figsize=(TWO_COLUMNS, 1.4 + 0.2 * half + 0.1 * len(bars)), layout="constrained"
+        )
         axes = figure.add_subplot()
         axes.set_axis_off()
         last, depth = len(names), 1 + 0.35 * len(bars)

@@ -1,80 +1,68 @@
-"""Recall@1 against ρ, every method by its name, as in the supplement of Roth et al. 2020."""
-
-from collections.abc import Sequence
+"""Recall@1 against ρ, methods by their names, as in the supplement of Roth et al. 2020."""
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
+from matplotlib.lines import Line2D
 
-from evaluation.figures.style import BLUE, VERMILLION, styled
+from evaluation.figures.style import GREY, TWO_COLUMNS, styled
 from reporting.figures.means import named, regularised, structure
+from reporting.figures.method_styles import MethodStyle, MethodStyles, drawn
+from reporting.figures.placement import Name, name_points
 from reporting.figures.relations import RECALL
 
-OFFSETS = ((7, 0), (-7, 0), (0, 9), (0, -9), (7, 9), (-7, 9), (7, -9), (-7, -9), (0, 20), (0, -20))
-COVERED = 0.25  # share of a name that may lie on others or outside; beyond it is left out
-KINDS = ((False, BLUE, "o", "plain"), (True, VERMILLION, "^", "ρ-regularised"))
 
+def recall_rho(
+    table: pd.DataFrame, dataset: str, styles: MethodStyles, width: float = TWO_COLUMNS
+) -> Figure:
+    """One dataset; bars are standard deviations over seeds, hollow points ρ-regularised methods.
 
-def recall_rho(table: pd.DataFrame, dataset: str) -> Figure:
-    """One dataset; bars are standard deviations over seeds. Not every name has room among many."""
+    Each name is beside its point; of the methods that are not highlighted, those are named for which
+    there is room.
+
+    Raises:
+        ValueError: no run measured ρ.
+    """
     column = structure(table, "rho_spectrum@2")
     if column is None:
         raise ValueError("no run measured rho_spectrum@2")
-    own = table.loc[dataset]
+    own = pd.DataFrame(table.loc[dataset]).dropna(subset=[(column, "mean"), (RECALL, "mean")])
+    if own.empty:
+        raise ValueError(f"no run on {dataset} measured rho_spectrum@2")
+    rho, recall = own[column, "mean"], 100 * own[RECALL, "mean"]
     with styled():
-        figure = Figure(figsize=(7.5, 5.2), layout="constrained")
+        figure = Figure(figsize=(width, max(2.6, 0.6 * width)), layout="constrained")
         axes = figure.add_subplot(xlabel=named(column), ylabel="Recall@1 in percent", title=dataset)
-        for kind, colour, marker, name in KINDS:
-            chosen = own[[regularised(str(method)) is kind for method in own.index]]
-            if len(chosen):
-                axes.errorbar(
-                    chosen[column, "mean"],
-                    100 * chosen[RECALL, "mean"],
-                    yerr=100 * chosen[RECALL, "std"],
-                    fmt=marker,
-                    color=colour,
-                    elinewidth=0.8,
-                    label=name,
-                )
-        axes.margins(0.12)
-        if any(regularised(str(method)) for method in own.index):
-            axes.legend(loc="best")
-        places = list(zip(own[column, "mean"], 100 * own[RECALL, "mean"], strict=True))
-        write_names(axes, [str(method) for method in own.index], places)
+        names, bars = [], []
+        for method, style in drawn(styles, own.index):
+            point = (float(rho[method]), float(recall[method]))
+            std = 100 * float(own[RECALL, "std"][method])
+            draw_point(axes, point, std, style, regularised(method))
+            bars.append([(point[0], point[1] - std), (point[0], point[1] + std)])
+            names.append(Name(style.name, point, style))
+        axes.margins(0.1, 0.16)  # the names need room
+        if any(map(regularised, own.index)):
+            axes.legend(handles=[kind("plain", GREY), kind("ρ-regularised", "white")], loc="best")
+        name_points(axes, names, bars)
     return figure
 
 
-def write_names(axes: Axes, names: Sequence[str], places: Sequence[tuple[float, float]]) -> None:
-    """Each name beside its point, where it covers the fewest others; none without room for it."""
-    assert isinstance(axes.figure, Figure)
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[no-untyped-call]
-    axes.figure.draw_without_rendering()
-    points = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axes.transData.transform(places)]
-    taken: list[Bbox] = list(points)
-    for name, place in zip(names, places, strict=True):
-        tried: list[tuple[float, int, Annotation, Bbox]] = []
-        for x, y in OFFSETS:
-            align = "left" if x > 0 else "right" if x < 0 else "center"
-            text = axes.annotate(
-                name, place, (x, y), textcoords="offset points", ha=align, va="center", fontsize=8
-            )
-            box = text.get_window_extent(renderer)
-            outside = box.width * box.height - overlap(box, axes.bbox)
-            covered = outside + sum(overlap(box, other) for other in taken)
-            tried.append((covered, len(tried), text, box))
-        covered, _, best, box = min(tried, key=lambda entry: entry[:2])
-        room = covered < COVERED * box.width * box.height
-        for _, _, text, _ in tried:
-            if text is not best or not room:
-                text.remove()
-        if room:
-            taken.append(box)
+def draw_point(
+    axes: Axes, point: tuple[float, float], std: float, style: MethodStyle, hollow: bool
+) -> None:
+    axes.errorbar(
+        *point,
+        yerr=std,
+        fmt=style.marker,
+        color=style.colour,
+        markerfacecolor="white" if hollow else style.colour,
+        markersize=5 if style.highlighted else 6,  # of the second, a dot fills half
+        elinewidth=0.7,
+        zorder=style.order,
+        label=style.name,
+    )
 
 
-def overlap(first: Bbox, second: Bbox) -> float:
-    """The area that both cover, in pixels."""
-    both = Bbox.intersection(first, second)
-    return 0.0 if both is None else both.width * both.height
+def kind(label: str, face: str) -> Line2D:
+    """An entry of the legend."""
+    return Line2D([], [], linestyle="", marker="o", color=GREY, markerfacecolor=face, label=label)

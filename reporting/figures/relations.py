@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.figures.style import BLUE, GREY, VERMILLION, styled
+from evaluation.figures.style import BLUE, GREY, TWO_COLUMNS, VERMILLION, styled
 from reporting.figures.means import correlation, named, regularised, structure
 
 RECALL = "test/recall@1"
@@ -23,7 +23,7 @@ def relations(table: pd.DataFrame) -> Figure:
         raise ValueError(f"no run measured any of {', '.join(STRUCTURE)}")
     datasets = list(table.index.get_level_values("dataset").unique())
     with styled():
-        size = (3.2 * len(columns), 2.9 * len(datasets))
+        size = (TWO_COLUMNS * len(columns) / len(STRUCTURE), 1.8 * len(datasets))
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(datasets), len(columns), squeeze=False, sharey="row")
         for row, dataset in zip(grid, datasets, strict=True):
@@ -45,8 +45,7 @@ def relation(axes: Axes, table: pd.DataFrame, column: str) -> None:
             yerr=100 * chosen[RECALL, "std"],
             fmt=marker,
             color=colour,
-            elinewidth=0.8,
-            markersize=5,
+            elinewidth=0.7,
         )
     plain = table[[not k for k in kind]]
     known = plain.dropna(subset=[(column, "mean"), (RECALL, "mean")])  # a collapsed space has no ρ

@@ -8,11 +8,11 @@ from matplotlib import colors, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evaluation.figures.class_map import MARKERS, class_map, layout, sample_of_classes
+from evaluation.figures.class_map import class_map, layout, sample_of_classes
 from evaluation.figures.neighbor_grid import Answer, neighbor_grid
 from evaluation.figures.recall_curve import random_recall, recall_curve
 from evaluation.figures.spectrum import spectrum_picture
-from evaluation.figures.style import COLOURS, GREEN, VERMILLION, save
+from evaluation.figures.style import COLOURS, GREEN, MARKERS, VERMILLION, save
 
 
 def line(figure: Figure, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def test_the_spectrum_is_shares_and_zeros_are_counted() -> None:
 
 
 def test_classes_of_the_map_have_their_own_looks() -> None:
-    assert len(set(MARKERS)) == len(MARKERS) == 42
+    assert len(set(MARKERS)) == len(MARKERS) == 56
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 2, 3], 8)
     points = rng.normal(size=(24, 5)) + 20 * labels[:, None]
