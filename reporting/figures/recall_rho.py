@@ -17,8 +17,7 @@ def recall_rho(
 ) -> Figure:
     """One dataset; bars are standard deviations over seeds, hollow points ρ-regularised methods.
 
-    Each name is beside its point; of the methods that are not highlighted, those are named for which
-    there is room.
+    Each name is beside its point. Methods that are not highlighted are named where there is room.
 
     Raises:
         ValueError: no run measured ρ.
