@@ -50,6 +50,20 @@ def test_patience_needs_the_split_that_it_waits_for() -> None:
         check_patience(hooks, ["test"])
 
 
+@pytest.mark.parametrize("asked", ["false", "true"])
+def test_training_images_are_measured_if_asked(asked: str) -> None:
+    """Roth et al. have a flag against it that their code never reads."""
+    config = composed("dataset=digits", f"evaluation.train_metrics={asked}")
+    table = digits()
+    table.loc[table.index[table.split == "train"][::5], "split"] = "val"
+    train, splits = build_images(config, table)
+    assert list(splits) == ["train", "val", "test"][asked == "false" :]
+    assert {name: len(split) for name, split in splits.items()} == {
+        name: int((table.split == name).sum()) for name in splits
+    }
+    assert len(train) == int((table.split == "train").sum())
+
+
 @pytest.mark.parametrize("setting", ["within", "level"])
 def test_categories_are_missed_before_the_first_step(setting: str) -> None:
     config = composed("dataset=digits", f"evaluation.measure.{setting}=category")
