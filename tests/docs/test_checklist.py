@@ -10,14 +10,14 @@ from functools import cache
 
 import pytest
 
-from docs.checklist import claims, page
+from docs.checklist import page, rows
 from docs.components import ROOT
 from engine.config.compose import compose_run
 from engine.config.start import check_start
 
 TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)(?:\[(.+)\])?")
-TESTS = sorted({test for claim in claims() for test in claim.tests})
-COMMANDS = sorted({command for claim in claims() for command in claim.commands})
+TESTS = sorted({test for row in rows() for test in row.tests})
+COMMANDS = sorted({command for row in rows() for command in row.commands})
 WITH_CASE = [test for test in TESTS if test.endswith("]")]
 
 
@@ -41,15 +41,15 @@ def words(command: str) -> list[str]:
     return [part for i, part in enumerate(parts) if i or not re.match(r"[A-Z_]+=", part)]
 
 
-def test_every_claim_is_shown_or_says_why_it_is_not_built() -> None:
-    assert len(claims()) > 250
-    for claim in claims():
-        shown = bool(claim.tests or claim.commands)
-        assert shown != bool(claim.not_built), claim.text
+def test_every_row_is_shown_or_says_why_it_is_not_built() -> None:
+    assert len(rows()) > 250
+    for row in rows():
+        shown = bool(row.tests or row.commands)
+        assert shown != bool(row.not_built), row.offered
 
 
 def test_the_flags_of_roth_et_al_are_all_there() -> None:
-    flags = [claim.text for claim in claims() if claim.document.endswith("parameters.py")]
+    flags = [row.offered for row in rows() if row.document.endswith("parameters.py")]
     assert len(set(flags)) == len(flags) == 87
     assert all(re.fullmatch(r"--[a-z0-9_]+", flag) for flag in flags)
 
@@ -99,9 +99,9 @@ def test_every_case_is_one_that_pytest_collects() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_page_has_a_row_for_every_claim() -> None:
+def test_the_page_has_every_row() -> None:
     text = page()
-    assert text.count("\n| ") == len(claims()) + text.count("| offered | shown by |")
-    for claim in claims():
-        for shown in (*claim.tests, *claim.commands, claim.not_built or ""):
+    assert text.count("\n| ") == len(rows()) + text.count("| offered | shown by |")
+    for row in rows():
+        for shown in (*row.tests, *row.commands, row.not_built or ""):
             assert shown in text

@@ -1,4 +1,4 @@
-"""The lines of Python that pages show work as they stand there."""
+"""The lines of Python that pages show work without a change."""
 
 import re
 from pathlib import Path
