@@ -20,8 +20,8 @@ from core.types import BatchSampler
 from datasets.table import SPLITS, TEXT, DatasetError
 from engine.config.errors import suggestion
 from engine.hooks.hook import Hook
-from engine.sampler_inputs import SAMPLER_INPUTS, factory_name
 
+SAMPLER_INPUTS = ("labels", "categories", "is_query", "is_gallery", "paths", "rows")
 REFERENCES = ("embeddings", "labels", "references", "reference_labels")
 COLUMNS = (*TEXT, "is_query", "is_gallery")
 HOOK_METHODS = tuple(name for name in vars(Hook) if inspect.isfunction(getattr(Hook, name)))
@@ -161,6 +161,11 @@ def check_hook_state(state: object, name: str) -> None:
             f"{name}.state_dict() holds {_short_text(state)}; a checkpoint holds tensors, numbers, "
             "text, lists and dictionaries"
         )
+
+
+def factory_name(factory: Callable[..., object]) -> str:
+    """The name of the class or function, of a partial too."""
+    return str(getattr(factory, "func", factory).__qualname__)
 
 
 def check_table(table: object, name: str) -> None:

@@ -79,7 +79,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     train, splits = build_images(config, table)
     hooks = build_hooks(config)
     check_patience(hooks, splits)
-    check_categories(config, splits)
+    check_categories(config, {name: images.categories for name, images in splits.items()})
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)

@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from datasets.images import Images
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.hooks import PATIENCE, build_hooks, without_weights
 from engine.config.run_name import CONF
@@ -63,15 +62,18 @@ def check_patience(hooks: Mapping[str, Hook], splits: Collection[str]) -> None:
             )
 
 
-def check_categories(config: DictConfig, splits: Mapping[str, Images]) -> None:
+def check_categories(config: DictConfig, categories: Mapping[str, Sequence[str]]) -> None:
     """Check that the images of every split have a category, if the evaluation needs categories.
+
+    Args:
+        categories: name of a split -> the category of each of its images, "" for none.
 
     Raises:
         CategoryError: an image has none.
     """
     evaluation = _evaluator(config)
-    for images in splits.values():
-        evaluation.check_categories(images.categories, len(images))
+    for of_images in categories.values():
+        evaluation.check_categories(of_images, len(of_images))
 
 
 def check_parts(config: DictConfig, parts: Collection[str]) -> None:
