@@ -44,7 +44,7 @@ def test_the_best_weights_of_each_storage_metric_are_kept(
         nn.init.constant_(model.weight, step)
         results = {name: values[step - 1] for name, values in VALUES.items()}
         writer.logger.record(step, step / 4, results)
-        writer.save_best(step, {"model": model})
+        writer.save_best(step, lambda _metric: {"model": model})
     files = {name: f"best_{name.replace('/', '_')}.pt" for name in VALUES}
     assert {file.name for file in (tmp_path / "checkpoints").iterdir()} == set(files.values())
     for name, file in files.items():

@@ -95,6 +95,7 @@ def test_a_value_that_was_left_empty(key: str, right: str) -> None:
         ("++loss._partial_=abc", "must be true or false"),
         ("trainer.storage_metrics=test/map@r", "must be a list, each text"),
         ("paths=5", "must hold the keys data, runs, cache"),
+        ("++loss.distance.p=1 loss.distance=5", "must be a node whose _target_ is a Distance"),
     ],
 )
 def test_a_value_of_another_type_or_out_of_range(line: str, message: str) -> None:
