@@ -99,20 +99,27 @@ def freeze(embedder: nn.Module, trainer: DictConfig) -> Embedder:
     """Freeze all parameters of an embedder except those of its head.
 
     Raises:
-        ConfigurationError: the backbone has no pooled features or no head, or the run has several
+        ConfigurationError: the network is no embedder or has no head, or the run has several
             devices.
     """
-    if not isinstance(embedder, Embedder) or isinstance(embedder.head, nn.Identity):
+    if not isinstance(embedder, Embedder):
         raise ConfigurationError(
             "trainer.features=frozen trains the head of an architectures.embedder.Embedder, and "
-            "this backbone has none; choose backbone.embedding_dim=128 or trainer.features=trained"
+            f"the network of this run is a {type(embedder).__qualname__}; choose another backbone "
+            "or method, or trainer.features=trained"
+        )
+    if isinstance(embedder.head, nn.Identity):
+        raise ConfigurationError(
+            "trainer.features=frozen trains the head of the backbone, and this backbone has none; "
+            "choose backbone.embedding_dim=128 or trainer.features=trained"
         )
     if trainer.devices * trainer.num_nodes > 1:
         raise ConfigurationError(
             "trainer.features=frozen trains a head, which one device does; choose trainer.devices=1"
         )
-    embedder.requires_grad_(False)
-    embedder.head.requires_grad_(True)
+    for name, part in embedder.named_children():
+        if name != "head":
+            part.requires_grad_(False)
     return embedder
 
 

@@ -74,12 +74,19 @@ def test_views_are_augmentations_that_differ_and_are_the_same_in_every_run(tmp_p
 
 def test_what_has_no_head_is_refused() -> None:
     trainer = OmegaConf.create({"devices": 1, "num_nodes": 1})
-    with pytest.raises(ConfigurationError, match="this backbone has none"):
+    with pytest.raises(ConfigurationError, match="the network of this run is a Linear; choose"):
         freeze(torch.nn.Linear(2, 2), trainer)
     with pytest.raises(ConfigurationError, match="this backbone has none"):
         freeze(convnet(embedding_dim=None), trainer)
     with pytest.raises(ConfigurationError, match=r"choose trainer\.devices=1"):
         freeze(convnet(), OmegaConf.create({"devices": 2, "num_nodes": 1}))
+
+
+def test_the_parameters_that_a_head_does_not_train_stay_frozen() -> None:
+    trainer = OmegaConf.create({"devices": 1, "num_nodes": 1})
+    frozen = freeze(convnet(head="bnneck", pooling="gem"), trainer)
+    trained = {name for name, value in frozen.named_parameters() if value.requires_grad}
+    assert trained == {"head.linear.weight", "head.linear.bias", "head.norm.weight"}
 
 
 def test_a_run_trains_the_head_alone_and_is_evaluated_as_any_other(
