@@ -78,6 +78,24 @@ def test_a_row_is_named_by_what_tells_it_apart(tmp_path: Path) -> None:
     }
 
 
+def test_a_row_is_named_by_its_component_and_what_tells_equal_ones_apart(tmp_path: Path) -> None:
+    samplers = {
+        "0": {"_target_": "datasampler.balance.Balance", "batch_size": 8, "samples_per_class": 4},
+        "1": {"_target_": "datasampler.greedy_coreset.GreedyCoreset", "softened": False, "m": 5},
+        "2": {"_target_": "datasampler.greedy_coreset.GreedyCoreset", "softened": True, "m": 5},
+    }
+    for name, sampler in samplers.items():
+        config = {**CONFIG, "sampler": sampler}
+        write_run(
+            tmp_path, f"sop/margin_0000000{name}/seed0", {"test/recall@1": 0.5}, config=config
+        )
+    assert sorted(labels(read_folders(tmp_path)).values()) == [
+        "margin [sampler=balance]",
+        "margin [sampler=greedy_coreset, softened=False]",
+        "margin [sampler=greedy_coreset, softened=True]",
+    ]
+
+
 def test_sources_that_hold_nothing_or_the_same_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a folder; give a folder of runs or wandb="):
         read_all([str(tmp_path / "nowhere")])
