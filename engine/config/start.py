@@ -93,8 +93,9 @@ def check_features(content: Content) -> None:
         )
     if frozen and views < 2 and has_views(content["method"]):
         raise ConfigurationError(
-            f"trainer.features=frozen trainer.feature_views={views}: {content['method']['_target_']}"
-            " compares views of an image, and these would be equal; choose trainer.feature_views=8"
+            f"trainer.features=frozen trainer.feature_views={views}: the views of an image that "
+            f"{content['method']['_target_']} compares would be equal; choose "
+            "trainer.feature_views=8"
         )
 
 
