@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.kernels.l2_normalize import l2_normalize
 from core.parameter_groups import Groups
@@ -145,11 +146,18 @@ class Adversarial(Method):
         return distance(anchors, positives), distance(anchors, negatives)
 
     def check(self, sampler: Any, criterion: nn.Module) -> None:  # noqa: ANN401, ARG002
-        """Check that a batch has triplets.
+        """Check that a batch has triplets, and that the head embeds each image by itself.
 
         Raises:
-            ValueError: the sampler draws one image of each class.
+            ValueError: the sampler draws one image of each class; or the head has BatchNorm, whose
+                statistics would be those of synthetic features, too.
         """
+        (head,) = self._head
+        if any(isinstance(layer, _BatchNorm) for layer in head.embedder.head.modules()):
+            raise ValueError(
+                "embeds synthetic features, which would change the statistics of BatchNorm in the "
+                "head; choose another backbone.head, such as linear+layernorm"
+            )
         replaced = getattr(sampler, "replacement", False)
         if getattr(sampler, "samples_per_class", None) == 1 and not replaced:
             raise ValueError(
