@@ -92,6 +92,7 @@ def with_stored_features(
         return store.augmented(train, config.trainer.feature_views), evaluated
     unaugmented = copy(train)
     unaugmented.transform = instantiate(config.transform).eval
+    unaugmented.cache = None  # which holds images for the transform of training
     return store.evaluated(unaugmented), evaluated
 
 
@@ -181,6 +182,7 @@ class FeatureStore:
         parts = [
             cache_name(images.paths, [*transform.deterministic, *transform.random]),
             kind,
+            "decoded on the device" if images.on_device else "decoded on the host",
             str(self.fabric.strategy.precision),
             str(self.batch_size),
             weights_hash(self.embedder),

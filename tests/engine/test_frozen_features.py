@@ -16,7 +16,8 @@ from datasets.transforms import Transforms, small
 from engine.checkpoint import read_checkpoint
 from engine.config.errors import ConfigurationError
 from engine.embed_split import embed_split
-from engine.frozen_features import AugmentedOnce, FeatureStore, freeze
+from engine.frozen_features import AugmentedOnce, FeatureStore, freeze, with_stored_features
+from tests.engine.test_configuration import composed
 from tests.run_server import Runs
 from tests.run_server import runs as runs
 from tests.run_server import server as server
@@ -70,6 +71,25 @@ def test_views_are_augmentations_that_differ_and_are_the_same_in_every_run(tmp_p
     stored = store(tmp_path / "a").augmented(split, 3)
     assert all(torch.equal(stored[i, s][0], first[s % 3, i]) for i, s in seeds)
     assert not torch.equal(AugmentedOnce(split, 0)[0][0], AugmentedOnce(split, 1)[0][0])
+
+
+def test_unaugmented_training_images_are_not_those_of_the_image_cache(tmp_path: Path) -> None:
+    """A cache holds what the transform of training does with them first."""
+    config = composed("dataset=digits", "transform=small", FROZEN, f"paths.cache={tmp_path}")
+    train = images(small(), train=True)
+    train.cache = {index: torch.zeros(3, 28, 28, dtype=torch.uint8) for index in range(70)}
+    embedder = freeze(store(tmp_path).embedder, config.trainer)
+    stored, _ = with_stored_features(config, FABRIC, embedder, train, {}, 0)
+    expected = [embedder.features(images(small())[index][0][None])[0] for index in range(3)]
+    for index, features in enumerate(expected):
+        torch.testing.assert_close(stored[index][0], features)
+
+
+def test_images_that_the_device_decodes_have_features_of_their_own(tmp_path: Path) -> None:
+    """Their pixels differ by rounding."""
+    features, split, other = store(tmp_path), images(small()), images(small())
+    other.on_device = True
+    assert features._key(split, "evaluated") != features._key(other, "evaluated")
 
 
 def test_what_has_no_head_is_refused() -> None:
