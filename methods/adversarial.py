@@ -38,7 +38,7 @@ class Adversarial(Method):
 
     The first `metric_alone_epochs` epochs have the metric loss only. The next
     `generator_alone_epochs` epochs train the generator against the embedder, whose parameters stay
-    as they are; only running statistics of BatchNorm go on. Then all are trained.
+    as they are; only its running statistics of BatchNorm change. Then all are trained.
 
     Differences:
         Duan et al.: ñ and f are not normalized in `hard` and `regular`, and the loss of the run

@@ -23,8 +23,8 @@ class Augmentations(Method):
 
     so that every loss over pairs or triplets learns without labels: NT-Xent makes it SimCLR (Chen
     et al. 2020), where the other 2 B - 2 views are the negatives. The labels of the dataset are
-    never looked at in training; validation and evaluation use them as usual. Not `symmetric`, the
-    first view of an image is compared with the other views alone,
+    never looked at in training; validation and evaluation use them as usual. With
+    `symmetric=False`, the first view of each image is compared with the other views only,
 
         loss(first views, references=other views)
 
