@@ -82,11 +82,9 @@ def with_stored_features(
         embedder: the network of the run, frozen by `freeze`.
         num_workers: processes that read images.
     """
-    if config.trainer.features != "frozen":
+    store = feature_store(config, fabric, embedder, num_workers)
+    if store is None:
         return train, dict(splits)
-    assert isinstance(embedder, Embedder)
-    folder, batch_size = Path(config.paths.cache), config.evaluation.batch_size
-    store = FeatureStore(fabric, embedder, folder, batch_size, num_workers)
     evaluated: dict[str, Images] = {name: store.evaluated(part) for name, part in splits.items()}
     if config.trainer.feature_views:
         return store.augmented(train, config.trainer.feature_views), evaluated
@@ -94,6 +92,17 @@ def with_stored_features(
     unaugmented.transform = instantiate(config.transform).eval
     unaugmented.cache = None  # which holds images for the transform of training
     return store.evaluated(unaugmented), evaluated
+
+
+def feature_store(
+    config: DictConfig, fabric: Fabric, embedder: nn.Module, num_workers: int
+) -> "FeatureStore | None":
+    """The store of the features of a run; None if the run trains the whole backbone."""
+    if config.trainer.features != "frozen":
+        return None
+    assert isinstance(embedder, Embedder)
+    folder, batch_size = Path(config.paths.cache), config.evaluation.batch_size
+    return FeatureStore(fabric, embedder, folder, batch_size, num_workers)
 
 
 def freeze(embedder: nn.Module, trainer: DictConfig) -> Embedder:

@@ -15,8 +15,10 @@ from datasets.images import Images
 from datasets.transforms import Transforms, small
 from engine.checkpoint import read_checkpoint
 from engine.config.errors import ConfigurationError
+from engine.data.image_source import SourceConfig
 from engine.embed_split import embed_split
 from engine.frozen_features import AugmentedOnce, FeatureStore, freeze, with_stored_features
+from engine.train import embed_for_sampler
 from tests.engine.test_configuration import composed
 from tests.run_server import Runs
 from tests.run_server import runs as runs
@@ -83,6 +85,18 @@ def test_unaugmented_training_images_are_not_those_of_the_image_cache(tmp_path: 
     expected = [embedder.features(images(small())[index][0][None])[0] for index in range(3)]
     for index, features in enumerate(expected):
         torch.testing.assert_close(stored[index][0], features)
+
+
+def test_a_sampler_of_stored_embeddings_embeds_the_features(tmp_path: Path) -> None:
+    model = FABRIC.setup_module(store(tmp_path).embedder)
+    source = SourceConfig("files", tmp_path, 0)
+    found = []
+    for features in ("trained", "frozen"):
+        config = composed("dataset=digits", "transform=small", f"paths.cache={tmp_path}")
+        config.trainer.features = features
+        found.append(embed_for_sampler(config, digits().iloc[:70], FABRIC, model, source))
+        assert len(list(tmp_path.glob("features_*.npy"))) == (features == "frozen")
+    assert torch.equal(*found)
 
 
 def test_images_that_the_device_decodes_have_features_of_their_own(tmp_path: Path) -> None:
