@@ -27,8 +27,8 @@ class FixedTriplets(Sampler[list[int]]):
     (seed, epoch); the last incomplete batch is dropped. `method=fixed_triplets` trains on them.
 
     The triplets are those of `file`, a CSV with the columns anchor, positive and negative. Its
-    entries are either rows of the table of the dataset, from 0 on, or image paths; a path need only
-    be as long as it takes to name one image, such as `cats/7.jpg`. Without a file, `num_triplets`
+    entries are either rows of the table of the dataset, from 0 on, or image paths. The end of a
+    path, such as `cats/7.jpg`, is enough if only one image has it. Without a file, `num_triplets`
     triplets are drawn once, from the seed: anchor and positive from one class (one image twice if
     the class has no other), the negative from another, as `FixedSetOfTriplets` of
     pytorch-metric-learning does.

@@ -96,5 +96,5 @@ def restarted(miner: Miner, rng: np.random.Generator) -> Miner:
     if isinstance(miner, nn.Module):
         for part in miner.modules():
             if isinstance(part, SeededRandom):
-                part.seed = int(rng.integers(2**32))
+                part.restart(int(rng.integers(2**32)))
     return miner

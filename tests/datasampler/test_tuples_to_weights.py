@@ -88,6 +88,15 @@ def test_the_miner_begins_anew_in_every_epoch_and_never_changes() -> None:
     assert draw.seed == 3
 
 
+def test_a_miner_that_a_loss_uses_too_begins_anew_as_well() -> None:
+    used = DistanceWeightedMiner(seed=3)
+    built = sampler(used, subset_size=20)
+    first = epoch(built, 0)
+    for _ in range(2):
+        used(ROWS, torch.from_numpy(LABELS))
+        assert epoch(built, 0) == first
+
+
 def test_all_images_are_embedded_again_before_every_epoch_by_default() -> None:
     storage = TuplesToWeights(LABELS, 5, Fixed(), 0).storage
     assert isinstance(storage, StoredEmbeddings)

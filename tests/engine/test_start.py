@@ -105,6 +105,18 @@ def test_a_value_of_another_type_or_out_of_range(line: str, message: str) -> Non
     assert said.startswith(line.split()[-1].lstrip("+").split("=")[0].split(".")[0])
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("trainer.feature_views=4", "feature_views=4: needs trainer.features=frozen"),
+        ("trainer.features=frozen method=augmentations loss=ntxent", "choose trainer.feature_view"),
+    ],
+)
+def test_stored_augmentations_that_no_run_could_use(line: str, message: str) -> None:
+    assert message in refused(line)
+    start(*f"{line} trainer.features=frozen trainer.feature_views=4".split())
+
+
 @pytest.mark.parametrize("value", ["no", "off", "n", "'false'", "0", "null"])
 def test_only_true_starts_afresh(value: str) -> None:
     """A user wrote force=no, and the finished run must stay."""
