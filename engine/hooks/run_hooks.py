@@ -198,6 +198,6 @@ def call(name: str, hook: Hook, method: str, *arguments: object) -> object:
     if decision is None or (decision is STOP and method in STOPPING and hook.may_stop):
         return decision
     raise ComponentError(
-        f"{label} returned {decision!r}; {' and '.join(STOPPING)} of a hook with may_stop return "
-        "nothing or engine.hooks.hook.STOP, all others nothing"
+        f"{label} returned {decision!r}; {', '.join(STOPPING)} return None or, in a hook with "
+        "may_stop, engine.hooks.hook.STOP; all other methods return None"
     )
