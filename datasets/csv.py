@@ -47,6 +47,7 @@ def csv(
     rows = read_rows(file, REQUIRED)
     if "split" not in rows:
         rows["split"] = split_by_classes(rows["label"], test_fraction, seed)
+    check_rows(file, rows)
     if query_fraction is not None and not {"is_query", "is_gallery"} & set(rows):
         chosen, test = random_queries(rows["label"], query_fraction, seed), rows["split"] == "test"
         rows["is_query"], rows["is_gallery"] = (~test | chosen).map(str), (~test | ~chosen).map(str)

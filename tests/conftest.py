@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import datasets
 from tests.trees import write_cars196, write_cub200, write_inshop, write_sop
 
 
@@ -30,8 +31,8 @@ def inshop_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def omniglot_root() -> str:
-    """The folder that holds the real `omniglot`; skips where there is none."""
-    return data_folder("omniglot/images_background_small1.zip")
+    """The folder that holds the real `omniglot`, which the repository has."""
+    return str(Path(datasets.__file__).parent)
 
 
 @pytest.fixture

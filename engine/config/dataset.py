@@ -6,9 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from datasets.embedded import omniglot_root
 from engine.config.names import check_name
 
 NAMED_BY_PATH = ("datasets.csv.csv", "datasets.folder.folder")
+EMBEDDED = "datasets.omniglot_small.omniglot_small"
 
 
 def dataset_name(dataset: Mapping[Any, Any], choice: str) -> str:
@@ -26,7 +28,12 @@ def dataset_name(dataset: Mapping[Any, Any], choice: str) -> str:
 
 
 def data_root(config: DictConfig) -> Path:
-    """The data folder, which may move with all images: of `dataset.path`, else `paths.data`."""
-    path = config.dataset.get("path")
-    folder = Path(str(path)).parent if path else Path(str(config.paths.data or ""))
-    return folder.expanduser().absolute()
+    """The data folder, which may move with all images.
+
+    It is the parent of `dataset.path`, the folder of an embedded dataset, or `paths.data`.
+    """
+    if path := config.dataset.get("path"):
+        return Path(str(path)).parent.expanduser().absolute()
+    if config.dataset.get("_target_") == EMBEDDED:
+        return omniglot_root(config.paths.data)
+    return Path(str(config.paths.data or "")).expanduser().absolute()

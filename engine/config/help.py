@@ -70,7 +70,7 @@ Trains and evaluates one configuration, and records the run in runs/<dataset>/<g
 The same command again resumes an interrupted run and shows the table of a finished one.
 
 examples
-  python main.py dataset=digits                 a first run: no download, no GPU, about a minute
+  python main.py dataset=omniglot_small loss=triplet      a first run: no download, no GPU, a minute
   python main.py dataset=cub200 loss=triplet batchminer=semihard trainer.epochs=50 seed=1
   python main.py -m dataset=cub200 loss=triplet,margin seed=0,1,2          a sweep of six runs
   python main.py dataset=sop 'metric=[recall,map_at_r]'                    several metrics
