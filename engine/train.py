@@ -30,7 +30,7 @@ from engine.checkpoint import Checkpoints
 from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_categories, check_parts, check_patience
+from engine.config.selection import check_categories, check_hook_splits, check_parts
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -78,7 +78,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     hooks = build_hooks(config)
-    check_patience(hooks, splits)
+    check_hook_splits(hooks, splits)
     check_categories(config, {name: images.categories for name, images in splits.items()})
     sampler = sampler_of(config, train)
 

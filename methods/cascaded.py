@@ -134,7 +134,7 @@ class Cascaded(Method):
         for loss, name, size in zip(
             (criterion, *self.further_losses), self.parts, self.sizes, strict=True
         ):
-            check_loss(loss, name, size)
+            check_loss(loss, name, size, self.sizes)
 
     def _check_numbers(self, number: int, embedding_dim: int) -> None:
         for name in ("fractions", "sizes", "loss_weights", "slice_weights"):
@@ -173,11 +173,11 @@ def miner_of(loss: nn.Module) -> Miner | None:
     return miner
 
 
-def check_loss(loss: nn.Module, name: str, size: int) -> None:
+def check_loss(loss: nn.Module, name: str, size: int, sizes: Sequence[int]) -> None:
     """Check that a loss takes tuples, has the size of its slice, and hides no miner.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it does not; `sizes` are those of all slices, for the message.
     """
     kind = type(loss).__name__
     if (without := loss_without(loss, "tuples")) is not None:
@@ -189,7 +189,8 @@ def check_loss(loss: nn.Module, name: str, size: int) -> None:
         if isinstance(prototypes, Tensor) and prototypes.shape[1] != size:
             raise ValueError(
                 f"{kind} has prototypes of {prototypes.shape[1]} dimensions, and {name} has "
-                f"{size}; choose loss.embedding_dim={size}, and slices of equal size"
+                f"{size}; choose slices of equal size, backbone.embedding_dim="
+                f"{len(sizes) * max(sizes)} loss.embedding_dim={max(sizes)}"
             )
     if miner_of(loss) is None and inner_miner(loss) is not None:
         raise ValueError(

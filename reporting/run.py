@@ -18,6 +18,7 @@ DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it 
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 TARGET = "._target_"
+HOOKS = "hooks."  # a run may have any number of them
 MOST = 3  # most numbers in a name that distinguishes two configurations
 REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.", "sampler.miner.")
 
@@ -138,8 +139,12 @@ def distinguishing(
         and not (key.startswith(tuple(own)) and len({str(c.get(key)) for c in alike}) == 1)
     ]
     components = [
-        f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}" for key in outer
+        f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}"
+        for key in outer
+        if not key.startswith(HOOKS)
     ]
+    hooks = [name_of(k.removesuffix(TARGET)) for k in outer if k.startswith(HOOKS) and k in config]
+    components += [f"hooks={'+'.join(hooks)}"] if hooks else []
     return components, numbers
 
 

@@ -109,7 +109,7 @@ def test_all_images_are_embedded_again_before_every_epoch_by_default() -> None:
     [
         ({"batch_size": 31}, r"batch_size=31 must lie in 1\.\.30, the images of the subset"),
         ({"subset_size": 4}, r"batch_size=5 must lie in 1\.\.4"),
-        ({"miner": None}, "miner must choose tuples, got None"),
+        ({"miner": None}, "needs a miner, that of the loss or its own: batchminer=distance, or"),
     ],
 )
 def test_what_cannot_be_is_one_line(options: dict[str, object], message: str) -> None:
