@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.files import write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
 from reporting import cost, significance
+from reporting.best import NAMES, TESTS
 from reporting.caption import caption
 from reporting.command import command
 from reporting.published import compared, sources
@@ -81,7 +82,7 @@ def rendered(runs: Sequence[Run], arguments: argparse.Namespace) -> str:
 def complete(runs: Sequence[Run], arguments: argparse.Namespace) -> Table:
     """The table with its caption and all the columns and lines that were asked for."""
     methods = labels(runs)
-    table = tabulate(runs, arguments.metrics, arguments.reading, arguments.split)
+    table = tabulate(runs, arguments.metrics, arguments.reading, arguments.split, arguments.test)
     for source in arguments.published:
         table = compared(table, runs, methods, source, (arguments.split, arguments.reading))
     if arguments.cost:
@@ -98,7 +99,7 @@ def legend(arguments: argparse.Namespace) -> str:
     spread = "sample standard deviation" if arguments.spread == "spread" else "95 % t-interval"
     return (
         f"Mean ± {spread} over seeds, rates in percent; best bold, second underlined, † not "
-        "significantly worse than the best (paired t-test over seeds, Holm, 5 %)"
+        f"significantly worse than the best ({NAMES[arguments.test]}, 5 %)"
     )
 
 
@@ -129,6 +130,8 @@ def parser() -> argparse.ArgumentParser:
     add("--format", choices=["markdown", "csv", "latex"], default="markdown")
     spread = "after ±: standard deviation, or half of the 95 %% interval"
     add("--spread", choices=["spread", "interval"], default="spread", help=spread)
+    marks = "test of the mark †; docs/results.md compares them"
+    add("--test", choices=TESTS, default=TESTS[0], help=marks)
     add("--seeds", type=int, nargs="+", default=[], help="seeds that every group must have")
     add("--allow-missing", action="store_true", help="show n in each cell instead of an error")
     add("--unfinished", action="store_true", help="include runs that are running or failed")
