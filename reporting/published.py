@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def compared(
             f"its methods are {', '.join(sorted(published.run.unique()))}"
         )
     notes = [*table.notes, note(source), *([f"{without_figure(other)}."] if other else [])]
-    return Table(table.caption, table.rows, columns, notes, table.commands)
+    return replace(table, columns=columns, notes=notes)
 
 
 def same_data(run: Run) -> bool:

@@ -104,10 +104,30 @@ def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
 
 
 def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash."""
+    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash.
+
+    A component of another class is one difference, as in `sampler=greedy_coreset`; settings are
+    compared among groups of the same components.
+    """
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
+    components = outermost(key for key in differing(groups) if key.endswith("._target_"))
+    alike: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+    for group, config in groups.items():
+        label = ", ".join(f"{name_of(key)}={choice_of(key, config)}" for key in components)
+        alike.setdefault(label, {})[group] = config
+    return {
+        group: ", ".join(filter(None, (label, settings)))
+        for label, own in alike.items()
+        for group, settings in differing_settings(own).items()
+    }
+
+
+def differing_settings(
+    groups: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> dict[tuple[str, str], str]:
+    """`key=value, ...` of each group; the hash where there are many keys or they do not suffice."""
     keys = differing(groups)
     label = {
         group: ", ".join(f"{key.rpartition('.')[2]}={config.get(key)}" for key in keys)
@@ -117,6 +137,29 @@ def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tu
     if unique and len(keys) <= MOST:
         return label
     return {(dataset, group): group[-8:] for dataset, group in groups}
+
+
+def outermost(targets: Iterable[str]) -> list[str]:
+    """Without the components of a component: `sampler._target_`, not `sampler.storage._target_`."""
+    found: list[str] = []
+    for key in sorted(targets, key=len):
+        if not any(key.startswith(outer.removesuffix("_target_")) for outer in found):
+            found.append(key)
+    return sorted(found)
+
+
+def name_of(target: str) -> str:
+    """`loss.distance._target_` -> `distance`."""
+    return target.split(".")[-2]
+
+
+def choice_of(target: str, config: Mapping[str, Any]) -> str:
+    """`datasampler.greedy_coreset.GreedyCoreset` -> `greedy_coreset`.
+
+    The class where the module only repeats the name of the component: `core.distance.SNR`.
+    """
+    *_, module, last = f".{config.get(target)}".rsplit(".", 2)
+    return last if module in ("", name_of(target)) else module
 
 
 def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:

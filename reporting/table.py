@@ -49,13 +49,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Table: rows are ordered by the first column, best first; notes and commands come below."""
+    """Table: rows are ordered by the first column, best first; notes and commands come below.
+
+    Args:
+        caption: which runs these are, one sentence each; LaTeX has it in a note below the table.
+        title: short caption, of LaTeX.
+        legend: what the numbers and marks are.
+    """
 
     caption: list[str]
     rows: list[str]
     columns: list[Column]
     notes: list[str] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    legend: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """Caption and legend."""
+        return [*self.caption, *([self.legend] if self.legend else [])]
 
     @property
     def several_datasets(self) -> bool:

@@ -17,13 +17,13 @@ BLOOD = {
 }
 
 
-def columns_of(groups: dict[str, list[float]]) -> Columns:
+def as_columns(groups: dict[str, list[float]]) -> Columns:
     return {name: dict(enumerate(values)) for name, values in groups.items()}
 
 
 def test_dunnett_has_the_published_decision() -> None:
     """Dunnett 1955, as scipy documents it: drug b differs from the control, a does not."""
-    found = best.dunnett_p_values(columns_of(BLOOD), "control")
+    found = best.dunnett_p_values(as_columns(BLOOD), "control")
     assert found["a"] == pytest.approx(0.620, abs=2e-3)
     assert found["b"] == pytest.approx(0.0059, abs=3e-4)
 
@@ -71,14 +71,14 @@ def test_equal_variances_make_it_the_test_of_tukey() -> None:
     groups = {
         name: list(mean + noise) for name, mean in zip("abc", (60.0, 59.0, 58.0), strict=True)
     }
-    found = best.moderated_p_values(columns_of(groups), "a")
+    found = best.moderated_p_values(as_columns(groups), "a")
     expected = stats.tukey_hsd(*groups.values()).pvalue[0]
     assert [found["b"], found["c"]] == pytest.approx(list(expected[1:]), rel=1e-6)
 
 
 def test_unequal_numbers_of_seeds_are_those_of_tukey_and_kramer() -> None:
     groups = {"a": [60.0, 61.0, 62.0], "b": [57.5, 59.5], "c": [58.0, 59.0, 60.0, 58.0, 59.0, 60.0]}
-    found = best.moderated_p_values(columns_of(groups), "a")
+    found = best.moderated_p_values(as_columns(groups), "a")
     expected = stats.tukey_hsd(*groups.values()).pvalue[0]
     assert [found["b"], found["c"]] == pytest.approx(list(expected[1:]), rel=1e-6)
 
@@ -92,10 +92,10 @@ def test_unequal_variances_are_near_games_and_howell() -> None:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(best, "moderate", lambda v, d: best.Moderated(v, d.astype(float)))
-        found = best.moderated_p_values(columns_of(groups), "a")
+        found = best.moderated_p_values(as_columns(groups), "a")
     expected = stats.tukey_hsd(*groups.values(), equal_var=False).pvalue[0]
     assert [found["b"], found["c"]] == pytest.approx(list(expected[1:]), rel=1e-6)
-    moderated = best.moderated_p_values(columns_of(groups), "a")
+    moderated = best.moderated_p_values(as_columns(groups), "a")
     assert all(moderated[name] < found[name] for name in "bc")
 
 
