@@ -107,7 +107,11 @@ def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
 
 
 def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash."""
+    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash.
+
+    A component of another class is one difference, as in `sampler=greedy_coreset`; settings are
+    compared among groups of the same components.
+    """
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
@@ -139,7 +143,7 @@ def distinguishing(
         and not (key.startswith(tuple(own)) and len({str(c.get(key)) for c in alike}) == 1)
     ]
     components = [
-        f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}"
+        f"{name_of(key.removesuffix(TARGET))}={choice_of(key, config)}"
         for key in outer
         if not key.startswith(HOOKS)
     ]
@@ -158,9 +162,13 @@ def name_of(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def component(target: object) -> str:
-    """The module of a component, which is named like the choice: `balance`."""
-    return str(target).split(".")[-2] if "." in str(target) else str(target)
+def choice_of(key: str, config: Mapping[str, Any]) -> str:
+    """The module of a component, which is named like the choice: `balance`.
+
+    The class where the module only repeats the name of the component: `core.distance.SNR`.
+    """
+    *_, module, last = f".{config.get(key)}".rsplit(".", 2)
+    return last if module in ("", name_of(key.removesuffix(TARGET))) else module
 
 
 def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:

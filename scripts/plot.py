@@ -1,8 +1,9 @@
 """Draw the figures of Roth et al. 2020 for any runs:  python -m scripts.plot runs/ --out figures/
 
 Each metric against Recall@1 with a fitted line, correlations between metrics, Recall@1 against ρ,
-bars of Recall@1, and mean ranks over datasets with their critical difference; each as PDF and PNG.
-A figure whose numbers are missing is left out, with the reason. docs/results.md explains them.
+bars of Recall@1, mean ranks over datasets with their critical difference, and the share of runs
+above each Recall@1; each as PDF and PNG. A figure whose numbers are missing is left out, with the
+reason. docs/results.md explains them.
 """
 
 import argparse
@@ -20,10 +21,12 @@ from evaluation.figures.style import save
 from reporting.figures.correlations import correlations
 from reporting.figures.critical_difference import critical_difference
 from reporting.figures.means import means
+from reporting.figures.performance_profile import performance_profiles
 from reporting.figures.ranking import ranking
 from reporting.figures.recall_rho import recall_rho
 from reporting.figures.relations import RECALL, relations
 from reporting.readers.sources import CACHE, read_all
+from reporting.run import Run
 from tracking.console import READINGS
 
 KINDS = ("pdf", "png")
@@ -33,11 +36,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
-        table = means([run for run in runs if run.state == "finished"], arguments.reading)
+        finished = [run for run in runs if run.state == "finished"]
+        table = means(finished, arguments.reading)
         if (RECALL, "mean") not in table:
             raise UserError(f"no finished run has {RECALL} in the reading {arguments.reading}")
         arguments.out.mkdir(parents=True, exist_ok=True)
-        for name, draw in figures(table):
+        for name, draw in figures(table, finished, arguments.reading):
             try:
                 figure = draw()
             except ValueError as reason:
@@ -54,7 +58,9 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.@+=-]", "_", name)
 
 
-def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:
+def figures(
+    table: pd.DataFrame, runs: Sequence[Run], reading: str
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Name and how to draw it."""
     yield "metric_relations", partial(relations, table)
     yield "metric_correlations", partial(correlations, table)
@@ -63,6 +69,7 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Figure]]]:
         yield f"ranking_{dataset}", partial(ranking, table, dataset)
     over_datasets = pd.DataFrame(table[RECALL, "mean"].unstack("method"))
     yield "critical_difference", partial(critical_difference, over_datasets, "Recall@1")
+    yield "performance_profile", partial(performance_profiles, runs, "recall@1", reading)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evaluation.figures.style import styled
-from reporting.figures.means import NAMES, correlation, named
+from reporting.figures.means import correlation, named
 
 METRICS = ("recall@1", "recall@2", "recall@4", "nmi", "f1", "map_c", "map@r")
 
@@ -18,7 +18,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     measured = table.columns.get_level_values(0)
     columns = [f"test/{metric}" for metric in METRICS if f"test/{metric}" in measured]
     if len(columns) < 2:
-        raise ValueError(f"no run measured two of {', '.join(NAMES[m] for m in METRICS)}")
+        raise ValueError(f"no run measured two of {', '.join(map(named, METRICS))}")
     names = table.index.get_level_values("dataset").unique()
     every = {dataset: matrix(table.loc[dataset], columns) for dataset in names}
     matrices = {dataset: own for dataset, own in every.items() if not np.isnan(own).all()}

@@ -154,7 +154,12 @@ def test_every_figure_is_kept_as_pdf_and_png(
 ) -> None:
     root = write_runs(tmp_path / "runs")
     main([str(root), "--out", str(tmp_path / "out"), "--reading", "oracle"])
-    names = ["metric_relations", "metric_correlations", "critical_difference"]
+    names = [
+        "metric_relations",
+        "metric_correlations",
+        "critical_difference",
+        "performance_profile",
+    ]
     names += ["recall_rho_cub200", "recall_rho_sop", "ranking_cub200", "ranking_sop"]
     expected = {f"{name}.{kind}" for name in names for kind in ("pdf", "png")}
     assert {file.name for file in (tmp_path / "out").iterdir()} == expected

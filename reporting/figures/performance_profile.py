@@ -1,0 +1,43 @@
+"""Performance profile: share of the runs above each value (Agarwal et al. 2021)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from evaluation.figures.style import COLOURS, styled
+from reporting.across_datasets import interquartile_mean, performance_profile, scores_by_method
+from reporting.names import printed
+from reporting.run import Run
+from reporting.table import values_of
+
+MOST = len(COLOURS)  # methods whose lines can be told apart
+STEPS = 400
+
+
+def performance_profiles(runs: Sequence[Run], metric: str, reading: str) -> Figure:
+    """One line per method, of the best seven by interquartile mean, over the runs of all datasets.
+
+    A line that is above another everywhere belongs to the better method.
+
+    Raises:
+        ValueError: there are not two datasets and a method that has both.
+    """
+    scores = scores_by_method(values_of(runs, [metric], reading, "test"), metric)
+    if not scores:
+        raise ValueError("no method has every dataset")
+    order = sorted(scores, key=lambda name: -interquartile_mean(scores[name]).value)[:MOST]
+    every = np.concatenate([values for name in order for values in scores[name]])
+    thresholds = np.linspace(every.min() - 1, every.max() + 1, STEPS)
+    name = printed("metric", metric)
+    with styled():
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        first = f", the best {MOST} of {len(scores)} methods" * (len(scores) > MOST)
+        axes = figure.add_subplot(title=f"Share of runs above a {name}{first}")
+        for method, colour in zip(order, COLOURS, strict=False):
+            share = performance_profile(scores[method], thresholds, higher_is_better=True)
+            axes.step(thresholds, share, color=colour, label=method, where="post")
+        axes.set_xlabel(f"{name} in percent")
+        axes.set_ylabel("share of the runs of all datasets")
+        axes.legend(frameon=False)
+    return figure
