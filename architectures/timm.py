@@ -74,12 +74,13 @@ class FeatureMaps(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"  # as of Swin
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.network.forward_features(images)  # type: ignore[operator]
         if maps.ndim != 4:
             raise ValueError("pooling=gem needs feature maps, and this network has tokens")
-        return maps
+        return maps.permute(0, 3, 1, 2) if self.channels_last else maps
 
 
 def create(model_name: str, pretrained: bool, pooling: str | None) -> nn.Module:

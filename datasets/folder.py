@@ -33,12 +33,13 @@ def folder(
         seed: of both choices.
 
     Raises:
-        DatasetError: there is no such folder, or there are no images in it.
+        DatasetError: there is no such folder, there are no images in it, or there are folders of
+            classes beside those of splits.
     """
     root = Path(path).expanduser().absolute()
     if not root.is_dir():
         raise DatasetError(f"{root} is no folder; dataset.path names a folder of class folders")
-    splits = [inner for inner in class_folders(root) if inner.name in SPLIT_OF]
+    splits = split_folders(root)
     rows = pd.concat([read_classes(inner) for inner in splits or [root]], ignore_index=True)
     if rows.empty:
         raise DatasetError(
@@ -57,6 +58,24 @@ def folder(
         rows["path"], rows["label"], rows["split"], is_query=is_query, is_gallery=is_gallery
     )
     return check_counts(read_from(table, *folders_of(root, splits)), counts)
+
+
+def split_folders(root: Path) -> list[Path]:
+    """The folders train, val and test, if there are any.
+
+    Raises:
+        DatasetError: there are images in other folders beside them.
+    """
+    inner = class_folders(root)
+    splits = [folder for folder in inner if folder.name in SPLIT_OF]
+    classes = {Path(path).parent.name for path in images_by_class(root)[0]}
+    if splits and classes:
+        raise DatasetError(
+            f"{root} has folders of splits, {', '.join(folder.name for folder in splits)}, and "
+            f"images in {', '.join(sorted(classes))}; it must have classes alone, or splits alone "
+            "with the classes in them"
+        )
+    return splits
 
 
 def read_classes(inner: Path) -> pd.DataFrame:

@@ -93,7 +93,7 @@ class Checkpoints:
             for reason in refused:
                 log.warning("%s; falling back to %s", reason, path.name)
             self.last_is_good = not refused
-            for name in parts.keys() & content["parts"].keys():
+            for name in [name for name in parts if name in content["parts"]]:
                 parts[name].load_state_dict(content["parts"][name])
             restore_random_states(content["random"])
             return position

@@ -82,37 +82,54 @@ def with_stored_features(
         embedder: the network of the run, frozen by `freeze`.
         num_workers: processes that read images.
     """
-    if config.trainer.features != "frozen":
+    store = feature_store(config, fabric, embedder, num_workers)
+    if store is None:
         return train, dict(splits)
-    assert isinstance(embedder, Embedder)
-    folder, batch_size = Path(config.paths.cache), config.evaluation.batch_size
-    store = FeatureStore(fabric, embedder, folder, batch_size, num_workers)
     evaluated: dict[str, Images] = {name: store.evaluated(part) for name, part in splits.items()}
     if config.trainer.feature_views:
         return store.augmented(train, config.trainer.feature_views), evaluated
     unaugmented = copy(train)
     unaugmented.transform = instantiate(config.transform).eval
+    unaugmented.cache = None  # which holds images for the transform of training
     return store.evaluated(unaugmented), evaluated
+
+
+def feature_store(
+    config: DictConfig, fabric: Fabric, embedder: nn.Module, num_workers: int
+) -> "FeatureStore | None":
+    """The store of the features of a run; None if the run trains the whole backbone."""
+    if config.trainer.features != "frozen":
+        return None
+    assert isinstance(embedder, Embedder)
+    folder, batch_size = Path(config.paths.cache), config.evaluation.batch_size
+    return FeatureStore(fabric, embedder, folder, batch_size, num_workers)
 
 
 def freeze(embedder: nn.Module, trainer: DictConfig) -> Embedder:
     """Freeze all parameters of an embedder except those of its head.
 
     Raises:
-        ConfigurationError: the backbone has no pooled features or no head, or the run has several
+        ConfigurationError: the network is no embedder or has no head, or the run has several
             devices.
     """
-    if not isinstance(embedder, Embedder) or isinstance(embedder.head, nn.Identity):
+    if not isinstance(embedder, Embedder):
         raise ConfigurationError(
             "trainer.features=frozen trains the head of an architectures.embedder.Embedder, and "
-            "this backbone has none; choose backbone.embedding_dim=128 or trainer.features=trained"
+            f"the network of this run is a {type(embedder).__qualname__}; choose another backbone "
+            "or method, or trainer.features=trained"
+        )
+    if isinstance(embedder.head, nn.Identity):
+        raise ConfigurationError(
+            "trainer.features=frozen trains the head of the backbone, and this backbone has none; "
+            "choose backbone.embedding_dim=128 or trainer.features=trained"
         )
     if trainer.devices * trainer.num_nodes > 1:
         raise ConfigurationError(
             "trainer.features=frozen trains a head, which one device does; choose trainer.devices=1"
         )
-    embedder.requires_grad_(False)
-    embedder.head.requires_grad_(True)
+    for name, part in embedder.named_children():
+        if name != "head":
+            part.requires_grad_(False)
     return embedder
 
 
@@ -174,6 +191,7 @@ class FeatureStore:
         parts = [
             cache_name(images.paths, [*transform.deterministic, *transform.random]),
             kind,
+            "decoded on the device" if images.on_device else "decoded on the host",
             str(self.fabric.strategy.precision),
             str(self.batch_size),
             weights_hash(self.embedder),

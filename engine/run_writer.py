@@ -85,9 +85,16 @@ class RunWriter:
         """Whether the run has a record of an evaluation."""
         return self.logger.evaluated
 
-    def finish(self) -> None:
-        """Write `summary.json`, and send it to the tracker."""
+    def finish(self, step: int, stopped_by: str) -> None:
+        """Write `summary.json`, and send it to the tracker.
+
+        Args:
+            step: the last optimizer step.
+            stopped_by: the key of the hook that stopped the run, empty if none did.
+        """
         summary = self.logger.summary(self.select_on) | {"cost": self.cost.save()}
+        if stopped_by and step < self.schedule.total_steps:
+            summary["stopped"] = {"by": stopped_by, "step": step, "of": self.schedule.total_steps}
         self.folder.write_json(self.folder.summary, summary)
         self.logger.finish(summary)
 
@@ -109,4 +116,4 @@ class NullWriter:
 
     def save(self, step: int, parts: Mapping[str, Stateful]) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, step: int, stopped_by: str) -> None: ...

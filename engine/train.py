@@ -30,7 +30,7 @@ from engine.checkpoint import Checkpoints
 from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_categories, check_parts, check_patience
+from engine.config.selection import check_categories, check_hook_splits, check_parts
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -41,7 +41,7 @@ from engine.data.image_source import (
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.embed_split import embed_split
 from engine.embedding_storage import storage_of
-from engine.frozen_features import freeze, with_stored_features
+from engine.frozen_features import feature_store, freeze, with_stored_features
 from engine.hooks.hook import Hook, HookContext
 from engine.hooks.run_hooks import RunHooks
 from engine.learner import Learner, set_up
@@ -78,7 +78,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
     hooks = build_hooks(config)
-    check_patience(hooks, splits)
+    check_hook_splits(hooks, splits)
     check_categories(config, {name: images.categories for name, images in splits.items()})
     sampler = sampler_of(config, train)
 
@@ -174,11 +174,17 @@ def build_evaluation(
 def embed_for_sampler(
     config: DictConfig, table: Table, fabric: Fabric, model: nn.Module, source: SourceConfig
 ) -> Tensor:
-    """Embeddings of all training images, in their order, with the transform of the evaluation."""
+    """Embeddings of all training images, in their order, with the transform of the evaluation.
+
+    Args:
+        model: the embedder as `fabric` has set it up.
+    """
     images = splits_of(table, ["train"], instantiate(config.transform).eval)["train"]
     select_source(source, images)
     batch_size, workers = config.evaluation.batch_size, source.num_workers
-    return embed_split(fabric, model, images, batch_size, workers).embeddings
+    store = feature_store(config, fabric, model.get_submodule("module"), workers)
+    shown = images if store is None else store.evaluated(images)
+    return embed_split(fabric, model, shown, batch_size, workers).embeddings
 
 
 def with_parts(directions: Directions, parts: Collection[str]) -> Directions:

@@ -67,7 +67,7 @@ class Trainer:
                     self.writer.save(step, self.state())
                 if self.is_done(step):
                     break
-        self.writer.finish()
+        self.writer.finish(step, self.hooks.stopped_by)
         self.hooks.at_end(step)
 
     def restore(self) -> int:

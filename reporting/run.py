@@ -18,6 +18,7 @@ DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it 
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
 TARGET = "._target_"
+HOOKS = "hooks."  # a run may have any number of them
 MOST = 3  # most numbers in a name that distinguishes two configurations
 REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.", "sampler.miner.")
 
@@ -106,7 +107,11 @@ def labels(runs: Iterable[Run]) -> dict[tuple[str, str], str]:
 
 
 def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash."""
+    """Suffix that distinguishes groups of one name: nothing, `key=value, ...` or the hash.
+
+    A component of another class is one difference, as in `sampler=greedy_coreset`; settings are
+    compared among groups of the same components.
+    """
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
@@ -138,8 +143,12 @@ def distinguishing(
         and not (key.startswith(tuple(own)) and len({str(c.get(key)) for c in alike}) == 1)
     ]
     components = [
-        f"{name_of(key.removesuffix(TARGET))}={component(config.get(key))}" for key in outer
+        f"{name_of(key.removesuffix(TARGET))}={choice_of(key, config)}"
+        for key in outer
+        if not key.startswith(HOOKS)
     ]
+    hooks = [name_of(k.removesuffix(TARGET)) for k in outer if k.startswith(HOOKS) and k in config]
+    components += [f"hooks={'+'.join(hooks)}"] if hooks else []
     return components, numbers
 
 
@@ -153,9 +162,13 @@ def name_of(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def component(target: object) -> str:
-    """The module of a component, which is named like the choice: `balance`."""
-    return str(target).split(".")[-2] if "." in str(target) else str(target)
+def choice_of(key: str, config: Mapping[str, Any]) -> str:
+    """The module of a component, which is named like the choice: `balance`.
+
+    The class where the module only repeats the name of the component: `core.distance.SNR`.
+    """
+    *_, module, last = f".{config.get(key)}".rsplit(".", 2)
+    return last if module in ("", name_of(key.removesuffix(TARGET))) else module
 
 
 def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every pair of methods, tested over seeds, as Markdown."""
+"""Every pair of methods, tested over seeds, and all methods over datasets, as Markdown."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -7,6 +7,12 @@ from statistics import mean
 import pandas as pd
 
 from reporting import statistics
+from reporting.across_datasets import (
+    Estimate,
+    interquartile_mean,
+    probability_of_improvement,
+    scores_by_method,
+)
 from reporting.directions import directions
 from reporting.run import Run
 from reporting.table import Columns, Values, values_of
@@ -26,7 +32,11 @@ def render(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str
         parts.append(f"### {escape(dataset)}, {escape(metric)}\n\n" + "\n".join(lines) + "\n")
     found = values_of(runs, metrics, reading, split)
     higher = directions([run.config for run in runs], metrics)
-    parts += [ranks(metric, found, higher[metric]) for metric in metrics]
+    for metric in metrics:
+        parts += [
+            ranks(metric, found, higher[metric]),
+            over_datasets(metric, found, higher[metric]),
+        ]
     return "\n".join(filter(None, parts))
 
 
@@ -55,6 +65,36 @@ def ranks(metric: str, columns: Columns, higher_is_better: bool | None) -> str:
         + f". {found.friedman}; "
         f"critical difference {found.critical:.2f} (Nemenyi, 5 %).\n"
     )
+
+
+def over_datasets(metric: str, columns: Columns, higher_is_better: bool | None) -> str:
+    """Interquartile means, and the probability that the best method is better than each other."""
+    if higher_is_better is None:
+        return ""
+    try:
+        scores = scores_by_method(columns, metric)
+    except ValueError:
+        return ""
+    means = {name: interquartile_mean(own) for name, own in scores.items()}
+    order = sorted(means, key=lambda name: means[name].value, reverse=higher_is_better)
+    heads = ["method", "interquartile mean", "95 % interval", f"P({order[0]} is better)"]
+    lines = [
+        f"Runs of all datasets, {escape(metric)}:\n",
+        f"| {' | '.join(map(escape, heads))} | 95 % interval |",
+        "|---|" + "---:|" * 4,
+    ]
+    for name in order:
+        better = probability_of_improvement(scores[order[0]], scores[name], higher_is_better)
+        cells = [*shown_estimate(means[name], 1), *shown_estimate(better, 2)]
+        cells[2:] = cells[2:] if name != order[0] else ["", ""]
+        lines.append(f"| {' | '.join([escape(name), *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown_estimate(found: Estimate, digits: int) -> list[str]:
+    """The value, and its interval if there is one."""
+    interval = f"{found.low:.{digits}f} .. {found.high:.{digits}f}"
+    return [f"{found.value:.{digits}f}", "" if isnan(found.low) else interval]
 
 
 def means_of(columns: Columns, metric: str) -> pd.DataFrame:

@@ -92,25 +92,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def not_worse(
-    columns: Mapping[str, BySeed], higher_is_better: bool, level: float = LEVEL
-) -> set[str]:
-    """The best method and those that are not significantly worse.
-
-    Each other method is tested against the best by a paired t-test, Holm-corrected for their
-    number. A method that cannot be tested, for lack of common seeds, is not in the set.
-
-    Dunnett's test (scipy.stats.dunnett) is not used: it assumes independent groups of one variance.
-    Here methods share their seeds, and in results/omniglot the largest standard deviation over
-    seeds is 6 times (Recall@1) to 18 times (NMI) the smallest.
-    """
-    best = ranked(columns, higher_is_better)[0]
-    others = [name for name in columns if name != best]
-    tests = [paired(columns[best], columns[name]).p for name in others]
-    adjusted = holm(tests)
-    return {best} | {name for name, p in zip(others, adjusted, strict=True) if p >= level}
-
-
 def ranked(columns: Mapping[str, BySeed], higher_is_better: bool) -> list[str]:
     """Methods by their means, best first; equal ones in the order given."""
     sign = -1 if higher_is_better else 1

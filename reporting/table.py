@@ -7,6 +7,7 @@ import numpy as np
 
 from core.errors import UserError
 from reporting import statistics
+from reporting.best import Test, not_worse
 from reporting.directions import directions
 from reporting.run import Run, tidy
 from reporting.statistics import BySeed
@@ -48,20 +49,39 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Table: rows are ordered by the first column, best first; notes and commands come below."""
+    """Table: rows are ordered by the first column, best first; notes and commands come below.
+
+    Args:
+        caption: which runs these are, one sentence each; LaTeX has it in a note below the table.
+        title: short caption, of LaTeX.
+        legend: what the numbers and marks are.
+    """
 
     caption: list[str]
     rows: list[str]
     columns: list[Column]
     notes: list[str] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    legend: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """Caption and legend."""
+        return [*self.caption, *([self.legend] if self.legend else [])]
 
     @property
     def several_datasets(self) -> bool:
         return len({column.dataset for column in self.columns}) > 1
 
 
-def tabulate(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: str) -> Table:
+def tabulate(
+    runs: Sequence[Run],
+    metrics: Sequence[str],
+    reading: str,
+    split: str,
+    test: Test = "moderated",
+) -> Table:
     """Makes the table: mean, spread and marks of every method, dataset and metric.
 
     Rates are in percent; a metric without a better direction is as measured and has no marks.
@@ -71,7 +91,9 @@ def tabulate(runs: Sequence[Run], metrics: Sequence[str], reading: str, split: s
     """
     values = values_of(runs, metrics, reading, split)
     higher = directions([run.config for run in runs], metrics)
-    columns = [column(dataset, name, own, higher[name]) for (dataset, name), own in values.items()]
+    columns = [
+        column(dataset, name, own, higher[name], test) for (dataset, name), own in values.items()
+    ]
     rows = sorted({row for own in values.values() for row in own})
     return Table([], best_first(rows, columns[0], higher[metrics[0]]), columns)
 
@@ -98,11 +120,13 @@ def values_of(runs: Sequence[Run], metrics: Iterable[str], reading: str, split: 
     return found
 
 
-def column(dataset: str, metric: str, values: Values, higher_is_better: bool | None) -> Column:
+def column(
+    dataset: str, metric: str, values: Values, higher_is_better: bool | None, test: Test
+) -> Column:
     cells = {method: cell(by_seed) for method, by_seed in values.items()}
     if higher_is_better is None:
         return Column(dataset, metric, cells, digits=3)
-    return Column(dataset, metric, marked(cells, values, higher_is_better))
+    return Column(dataset, metric, marked(cells, values, higher_is_better, test))
 
 
 def cell(values: BySeed) -> Cell:
@@ -111,12 +135,14 @@ def cell(values: BySeed) -> Cell:
     return Cell(float(np.mean(numbers)), spread, interval, len(numbers))
 
 
-def marked(cells: Mapping[str, Cell], values: Values, higher_is_better: bool) -> dict[str, Cell]:
+def marked(
+    cells: Mapping[str, Cell], values: Values, higher_is_better: bool, test: Test
+) -> dict[str, Cell]:
     """Marks the best, the second and what is not significantly worse; nothing for one method."""
     if len(cells) < 2:
         return dict(cells)
     best, second, *_ = statistics.ranked(values, higher_is_better)
-    tied = statistics.not_worse(values, higher_is_better) - {best}
+    tied = not_worse(values, higher_is_better, test) - {best}
     return {
         name: replace(own, best=name == best, second=name == second, tied=name in tied)
         for name, own in cells.items()

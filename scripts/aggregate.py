@@ -18,10 +18,13 @@ from core.errors import UserError
 from core.files import write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
 from reporting import cost, significance
+from reporting.best import NAMES, TESTS
 from reporting.caption import caption
 from reporting.command import command
+from reporting.names import read_names, title, with_printed_names
 from reporting.published import compared, sources
 from reporting.readers.sources import CACHE, read_all
+from reporting.rows import of_rows
 from reporting.run import DAMAGED, Run, labels
 from reporting.table import Table, missing_seeds, tabulate
 from reporting.writers import csv_table, latex, markdown
@@ -32,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
+        runs = of_rows(runs, arguments.rows)
         text = rendered(chosen(runs, arguments), arguments)
         if arguments.out:
             write_text_atomically(arguments.out, text)
@@ -75,22 +79,39 @@ def rendered(runs: Sequence[Run], arguments: argparse.Namespace) -> str:
     if arguments.format == "csv":
         return csv_table.render(table)
     render = latex.render if arguments.format == "latex" else markdown.render
+    if arguments.format == "latex" or arguments.names:
+        table = with_printed_names(table, printed_names(arguments))
     return render(table, arguments.spread, show_n=bool(missing_seeds(runs, arguments.seeds)))
 
 
 def complete(runs: Sequence[Run], arguments: argparse.Namespace) -> Table:
     """The table with its caption and all the columns and lines that were asked for."""
     methods = labels(runs)
-    table = tabulate(runs, arguments.metrics, arguments.reading, arguments.split)
+    table = tabulate(runs, arguments.metrics, arguments.reading, arguments.split, arguments.test)
     for source in arguments.published:
         table = compared(table, runs, methods, source, (arguments.split, arguments.reading))
     if arguments.cost:
         table = replace(table, columns=[*table.columns, *cost.columns(runs, methods)])
+    rows, datasets = table.rows[: arguments.top], sorted({run.dataset for run in runs})
     if arguments.commands:
-        table = replace(table, commands=commands(runs))
+        kept = [run for run in runs if methods[run.dataset, run.group] in rows]
+        table = replace(table, commands=commands(kept))
+    first = [f"First {len(rows)} of {len(table.rows)} rows, which all take part in the marks"]
     return replace(
-        table, caption=[*caption(runs, arguments.reading, arguments.split), legend(arguments)]
+        table,
+        rows=rows,
+        title=title(arguments.metrics, datasets, printed_names(arguments)),
+        legend=legend(arguments),
+        caption=[
+            *caption(runs, arguments.reading, arguments.split),
+            *(first if len(rows) < len(table.rows) else []),
+        ],
     )
+
+
+def printed_names(arguments: argparse.Namespace) -> dict[str, str]:
+    """The user's own names, none without a file."""
+    return read_names(arguments.names) if arguments.names else {}
 
 
 def legend(arguments: argparse.Namespace) -> str:
@@ -98,7 +119,7 @@ def legend(arguments: argparse.Namespace) -> str:
     spread = "sample standard deviation" if arguments.spread == "spread" else "95 % t-interval"
     return (
         f"Mean ± {spread} over seeds, rates in percent; best bold, second underlined, † not "
-        "significantly worse than the best (paired t-test over seeds, Holm, 5 %)"
+        f"significantly worse than the best ({NAMES[arguments.test]}, 5 %)"
     )
 
 
@@ -111,6 +132,14 @@ def commands(runs: Sequence[Run]) -> dict[str, str]:
         f"{dataset}/{group}": command(own[0], [run.seed for run in own])
         for (dataset, group), own in groups.items()
     }
+
+
+def positive(text: str) -> int:
+    """A whole number of rows from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 expected, got {text}")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,7 +158,14 @@ def parser() -> argparse.ArgumentParser:
     add("--format", choices=["markdown", "csv", "latex"], default="markdown")
     spread = "after ±: standard deviation, or half of the 95 %% interval"
     add("--spread", choices=["spread", "interval"], default="spread", help=spread)
+    marks = "test of the mark †; docs/results.md compares them"
+    add("--test", choices=TESTS, default=TESTS[0], help=marks)
     add("--seeds", type=int, nargs="+", default=[], help="seeds that every group must have")
+    patterns = "only rows whose names match, such as 'triplet*'; the marks are among them"
+    add("--rows", nargs="+", default=[], metavar="PATTERN", help=patterns)
+    add("--top", type=positive, metavar="N", help="only the first N rows; the marks are among all")
+    own = "CSV of plain name, printed name; LaTeX has the names of reporting/names.yaml without it"
+    add("--names", type=Path, metavar="FILE", help=own)
     add("--allow-missing", action="store_true", help="show n in each cell instead of an error")
     add("--unfinished", action="store_true", help="include runs that are running or failed")
     published = "add published numbers and the difference: " + ", ".join(sources())

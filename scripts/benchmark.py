@@ -8,7 +8,16 @@ hardware, the versions and the load of the machine.
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import criteria, evaluation, evaluation_warm, samplers, scaling, start, training
+from benchmarks import (
+    criteria,
+    evaluation,
+    evaluation_warm,
+    samplers,
+    scaling,
+    start,
+    statistics,
+    training,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scaling.add_to(subjects)
     start.add_to(subjects)
     samplers.add_to(subjects)
+    statistics.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 

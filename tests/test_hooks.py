@@ -16,6 +16,8 @@ from tests.commands import command
 from tests.programs import Server
 from tests.run_server import Runs, runs, server  # noqa: F401 - fixtures
 from tests.test_main import assert_same, only, records, state
+from tracking.console import report
+from tracking.run_folder import RunFolder
 
 MINE = '''"""A hook of somebody else's."""
 
@@ -168,7 +170,9 @@ def test_an_error_of_a_hook_is_one_line_with_the_traceback(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_early_stopping_is_the_patience_of_the_trainer(tmp_path: Path) -> None:
+def test_early_stopping_is_the_patience_of_the_trainer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     idle = ("optimizer.lr=0", "backbone.batchnorm=frozen", "validation=samples")
     steps = ("trainer.iterations=8", "trainer.evaluate_every_iterations=1")
     by_hook = command(
@@ -178,6 +182,12 @@ def test_early_stopping_is_the_patience_of_the_trainer(tmp_path: Path) -> None:
     assert records(by_hook)[-1]["step"] == 4
     assert records(by_hook) == records(by_key)
     assert by_hook.parent.name != by_key.parent.name
+    for folder, key in ((by_hook, "hooks.early_stopping"), (by_key, "trainer.patience")):
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["stopped"] == {"by": key, "step": 4, "of": 8}
+        capsys.readouterr()
+        report(RunFolder(folder))
+        assert f"stopped: by {key} after 4 of 8 steps\n" in capsys.readouterr().out
 
 
 def test_a_checkpoint_of_before_there_were_hooks_is_resumed(

@@ -41,7 +41,8 @@ def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
         if is_group(key) or key.startswith(("hydra", "hooks.")):
             continue
         parent, _, name = key.rpartition(".")
-        known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
+        beside = OmegaConf.select(config, parent)  # a number, where a later override says so
+        known = [str(k) for k in beside if k != name] if OmegaConf.is_dict(beside) else []
         root = key.split(".")[0].split("@")[0]
         if override.is_add() or (
             override.is_force_add() and root not in signature(RunSettings).parameters

@@ -11,6 +11,7 @@ from engine.config.hooks import PATIENCE, build_hooks, without_weights
 from engine.config.run_name import CONF
 from engine.config.values import resolved_content
 from engine.hooks.early_stopping import EarlyStopping
+from engine.hooks.export_embeddings import ExportEmbeddings
 from engine.hooks.hook import Hook
 from evaluation.evaluator import Evaluator
 from evaluation.results import COUNTS
@@ -46,19 +47,24 @@ def check_selection(config: DictConfig) -> None:
             _check_name(config, f"{key}.metric", hook.metric, SPLITS[:2], metrics)
 
 
-def check_patience(hooks: Mapping[str, Hook], splits: Collection[str]) -> None:
-    """Check that the run has the split whose metric early stopping observes.
+def check_hook_splits(hooks: Mapping[str, Hook], splits: Collection[str]) -> None:
+    """Check that the run evaluates the splits that early stopping and the export wait for.
 
     Raises:
         ConfigurationError: the run has no such split.
     """
+    only = f"only {', '.join(splits)}"
     for key, hook in hooks.items():
         if isinstance(hook, EarlyStopping) and hook.metric.partition("/")[0] not in splits:
             name = key if key == PATIENCE else f"{key}.patience"
             raise ConfigurationError(
                 f"{name}={hook.patience}: waits for {hook.metric}, and the run has no such split, "
-                f"only {', '.join(splits)}; choose validation=samples or validation=classes, or "
-                "no early stopping"
+                f"{only}; choose validation=samples or validation=classes, or no early stopping"
+            )
+        if isinstance(hook, ExportEmbeddings) and not set(hook.splits or ()) <= set(splits):
+            raise ConfigurationError(
+                f"{key}.splits={list(hook.splits or ())}: the run evaluates {only}; val needs "
+                "validation=samples or validation=classes, train evaluation.train_metrics=true"
             )
 
 

@@ -32,13 +32,15 @@ class ExportEmbeddings(Hook):
     Args:
         keep: `last` removes the files of earlier evaluations, `all` keeps them; an evaluation of N
             images takes 4 N D bytes and the paths.
-        splits: the splits to export, such as [test]; None exports all.
+        splits: the splits to export, such as [test], which the run evaluates; None exports all.
     """
 
     may_stop: ClassVar[bool] = False
 
     def __init__(
-        self, keep: Literal["last", "all"] = "last", splits: Sequence[str] | None = None
+        self,
+        keep: Literal["last", "all"] = "last",
+        splits: Sequence[Literal["train", "val", "test"]] | None = None,
     ) -> None:
         self.keep, self.splits = keep, splits
 

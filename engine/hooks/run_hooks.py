@@ -45,7 +45,8 @@ class RunHooks:
         context: what is the same in all calls.
         schedule: converts steps to epochs.
         records: the records of the run.
-        stopped: whether a hook has stopped the run; part of the checkpoint.
+        stopped_by: the key of the hook that has stopped the run, empty if none has; part of the
+            checkpoint.
     """
 
     hooks: Mapping[str, Hook]
@@ -53,7 +54,12 @@ class RunHooks:
     context: HookContext
     schedule: TrainingSchedule
     records: MetricsLog
-    stopped: bool = False
+    stopped_by: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a hook has stopped the run."""
+        return bool(self.stopped_by)
 
     def start(self) -> None:
         """Begin, before a checkpoint is restored."""
@@ -107,10 +113,10 @@ class RunHooks:
         states = {name: hook.state_dict() for name, hook in self.hooks.items()}
         for name, state in states.items():
             check_hook_state(state, f"{name}: {type(self.hooks[name]).__qualname__}")
-        return {"stopped": self.stopped, "states": states}
+        return {"stopped_by": self.stopped_by, "states": states}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.stopped = state["stopped"]
+        self.stopped_by = state.get("stopped_by", "")
         for name, hook in self.hooks.items():
             hook.load_state_dict(state["states"][name])
 
@@ -159,19 +165,20 @@ class RunHooks:
         self._call("after_embedding", self._at(step), shown)
 
     def _ask(self, method: str, context: HookContext) -> None:
-        """Call the hooks and note whether one of the first process stops the run."""
-        hooks = self.overriding[method]
-        stop = STOP in self._call(method, context)
-        if any(hook.may_stop for _, hook in hooks):
-            self.stopped |= self.fabric.broadcast(stop)
+        """Call the hooks and note which one of the first process stops the run."""
+        decisions = self._call(method, context)
+        by = next((name for name, decision in decisions.items() if decision is STOP), "")
+        if any(hook.may_stop for _, hook in self.overriding[method]):
+            self.stopped_by = self.fabric.broadcast(self.stopped_by or by)
 
-    def _call(self, method: str, *arguments: object) -> list[object]:
+    def _call(self, method: str, *arguments: object) -> dict[str, object]:
+        """What the hooks of this process answer, by their keys."""
         first = self.fabric.is_global_zero
-        return [
-            call(name, hook, method, *arguments)
+        return {
+            name: call(name, hook, method, *arguments)
             for name, hook in self.overriding[method]
             if first or hook.all_processes
-        ]
+        }
 
 
 def call(name: str, hook: Hook, method: str, *arguments: object) -> object:
@@ -191,6 +198,6 @@ def call(name: str, hook: Hook, method: str, *arguments: object) -> object:
     if decision is None or (decision is STOP and method in STOPPING and hook.may_stop):
         return decision
     raise ComponentError(
-        f"{label} returned {decision!r}; {' and '.join(STOPPING)} of a hook with may_stop return "
-        "nothing or engine.hooks.hook.STOP, all others nothing"
+        f"{label} returned {decision!r}; {', '.join(STOPPING)} return None or, in a hook with "
+        "may_stop, engine.hooks.hook.STOP; all other methods return None"
     )

@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evaluation.figures.style import ONE_COLUMN, SMALL, styled
-from reporting.figures.means import NAMES, correlation, named
+from reporting.figures.means import correlation, named
+from reporting.names import printed
 
 METRICS = ("recall@1", "recall@2", "recall@4", "nmi", "f1", "map_c", "map@r")
 
@@ -18,7 +19,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     measured = table.columns.get_level_values(0)
     columns = [f"test/{metric}" for metric in METRICS if f"test/{metric}" in measured]
     if len(columns) < 2:
-        raise ValueError(f"no run measured two of {', '.join(NAMES[m] for m in METRICS)}")
+        raise ValueError(f"no run measured two of {', '.join(map(named, METRICS))}")
     names = table.index.get_level_values("dataset").unique()
     every = {dataset: matrix(table.loc[dataset], columns) for dataset in names}
     matrices = {dataset: own for dataset, own in every.items() if not np.isnan(own).all()}
@@ -32,7 +33,7 @@ def correlations(table: pd.DataFrame) -> Figure:
             axes = figure.add_subplot(rows, min(2, len(matrices)), place)
             axes.imshow(values, cmap="cividis", vmin=-1, vmax=1)  # alike for every colour vision
             axes.grid(visible=False)
-            axes.set_title(dataset)
+            axes.set_title(printed("dataset", dataset))
             ticks = range(len(columns))
             axes.set_xticks(ticks, [named(name) for name in columns], rotation=45, ha="right")
             axes.set_yticks(ticks, [named(name) for name in columns])

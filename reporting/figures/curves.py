@@ -12,6 +12,7 @@ from reporting.directions import directions
 from reporting.figures.means import named
 from reporting.figures.method_styles import OTHER, MethodStyle, MethodStyles, drawn
 from reporting.figures.placement import Name, name_ends
+from reporting.names import printed
 from reporting.run import Run, labels
 from tracking.summary import evaluations
 
@@ -64,7 +65,9 @@ def curves(
     with styled():
         figure = Figure(figsize=(width, 0.6 * min(width, 5.2)), layout="constrained")
         unit = " in percent" if rate else ""
-        axes = figure.add_subplot(title=dataset, xlabel="epoch", ylabel=named(metric) + unit)
+        axes = figure.add_subplot(
+            title=printed("dataset", dataset), xlabel="epoch", ylabel=named(metric) + unit
+        )
         ends: list[Name] = []
         grey: list[tuple[float, float]] = []
         for method, style in drawn(styles, own.index.get_level_values("method")):

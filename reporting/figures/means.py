@@ -6,23 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from reporting.names import printed
 from reporting.run import Run, tidy
 
 # the ρ-regularised variants of Roth et al. 2020, by the name of the group or of the miner
 REGULARISED = re.compile(r"(^|_)r_|rho_distance")
-NAMES = {
-    "recall@1": "Recall@1",
-    "recall@2": "Recall@2",
-    "recall@4": "Recall@4",
-    "nmi": "NMI",
-    "f1": "F1",
-    "map_c": "mAP (class size)",
-    "map@r": "MAP@R",
-    "dists@intra": "π intra",
-    "dists@inter": "π inter",
-    "dists@ratio": "π ratio",
-    "rho_spectrum@2": "ρ",
-}
 
 
 def means(runs: Sequence[Run], reading: str) -> pd.DataFrame:
@@ -43,7 +31,7 @@ def structure(table: pd.DataFrame, metric: str) -> str | None:
 def named(column: str) -> str:
     """`train/rho_spectrum@2` -> `ρ (train)`; the test split is not named."""
     split, _, metric = column.partition("/")
-    return NAMES.get(metric, metric) + (f" ({split})" if split != "test" else "")
+    return printed("metric", metric) + (f" ({split})" if split != "test" else "")
 
 
 def correlation(x: "pd.Series[float]", y: "pd.Series[float]") -> float:

@@ -7,6 +7,7 @@ from evaluation.figures.style import BLUE, SMALL, TWO_COLUMNS, VERMILLION, style
 from reporting.figures.means import regularised
 from reporting.figures.method_styles import MethodStyles, drawn
 from reporting.figures.relations import RECALL
+from reporting.names import printed
 
 ROW = 0.135  # inches of a bar and the gap to the next; 54 methods fill a page
 
@@ -23,7 +24,7 @@ def ranking(
     names = {method: style.name for method, style in drawn(styles, methods)}
     with styled():
         figure = Figure(figsize=(width, 0.6 + ROW * len(own)), layout="constrained")
-        axes = figure.add_subplot(title=dataset)
+        axes = figure.add_subplot(title=printed("dataset", dataset))
         colours = [VERMILLION if regularised(method) else BLUE for method in methods]
         hatches = ["////" if regularised(method) else "" for method in methods]
         axes.barh(

@@ -10,6 +10,7 @@ from reporting.figures.means import named, regularised, structure
 from reporting.figures.method_styles import MethodStyle, MethodStyles, drawn
 from reporting.figures.placement import Name, name_points
 from reporting.figures.relations import RECALL
+from reporting.names import printed
 
 
 def recall_rho(
@@ -31,7 +32,9 @@ def recall_rho(
     rho, recall = own[column, "mean"], 100 * own[RECALL, "mean"]
     with styled():
         figure = Figure(figsize=(width, max(2.6, 0.6 * width)), layout="constrained")
-        axes = figure.add_subplot(xlabel=named(column), ylabel="Recall@1 in percent", title=dataset)
+        axes = figure.add_subplot(
+            xlabel=named(column), ylabel="Recall@1 in percent", title=printed("dataset", dataset)
+        )
         names, bars = [], []
         for method, style in drawn(styles, own.index):
             point = (float(rho[method]), float(recall[method]))

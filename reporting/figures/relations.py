@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from evaluation.figures.style import BLUE, GREY, TWO_COLUMNS, VERMILLION, styled
 from reporting.figures.means import correlation, named, regularised, structure
+from reporting.names import printed
 
 RECALL = "test/recall@1"
 STRUCTURE = ("dists@intra", "dists@inter", "dists@ratio", "rho_spectrum@2")
@@ -29,7 +30,7 @@ def relations(table: pd.DataFrame) -> Figure:
         for row, dataset in zip(grid, datasets, strict=True):
             for axes, column in zip(row, columns, strict=True):
                 relation(axes, table.loc[dataset], column)
-            row[0].set_ylabel(f"{dataset}\nRecall@1 in percent")
+            row[0].set_ylabel(f"{printed('dataset', dataset)}\nRecall@1 in percent")
     return figure
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from reporting.best import NAMES
 from reporting.caption import caption, short
 from reporting.directions import directions
 from reporting.run import Run, flat, labels, read
@@ -25,7 +26,7 @@ POINTS = 400  # most points of a curve; longer ones are downsampled evenly
 PRIVATE = ("paths.", "tracker.", "dataset.root", "dataset.path")  # places of a machine, accounts
 LEGEND = (
     "Mean ± sample standard deviation (number of seeds), rates in percent. Best filled, second "
-    "underlined, † not significantly worse than the best (paired t-test over seeds, Holm, 5 %)"
+    f"underlined, † not significantly worse than the best ({NAMES['moderated']}, 5 %)"
 )
 
 

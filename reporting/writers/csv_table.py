@@ -24,7 +24,7 @@ def render(table: Table) -> str:
     ]
     frame = pd.DataFrame(rows)
     frame["n"] = frame["n"].astype("Int64")
-    caption = "".join(f"# {comment(line)}\n" for line in table.caption)
+    caption = "".join(f"# {comment(line)}\n" for line in table.sentences)
     return caption + frame.to_csv(index=False)
 
 

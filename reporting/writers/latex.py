@@ -1,4 +1,7 @@
-r"""A table as LaTeX; the document needs \usepackage{booktabs}."""
+r"""A table as LaTeX; the document needs \usepackage{booktabs}.
+
+A table of more than three columns of numbers spans both columns of the page, in small print.
+"""
 
 import re
 from itertools import groupby
@@ -15,19 +18,31 @@ SPECIAL = {
     "ρ": r"$\rho$",
     "×": r"$\times$",
     "√": r"$\surd$",
+    "π": r"$\pi$",
+    "²": r"$^2$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "−": r"$-$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
 TIED = r"^{\dagger}"
+NARROW = 3  # columns of numbers that fit one column of a page
 
 
 def render(table: Table, spread: str = "spread", show_n: bool = False) -> str:
-    """A `table` environment; commands, which belong into no paper, are comments before it."""
+    """A `table` environment: a short caption, the table, and the details in a note below it.
+
+    Commands, which belong into no paper, are comments before it.
+    """
+    wide = len(table.columns) > NARROW
+    environment = "table*" if wide else "table"
     lines = [f"% {printable(f'{row}: {command}')}" for row, command in table.commands.items()]
     lines += [
-        r"\begin{table}[t]",
+        f"\\begin{{{environment}}}[t]",
         r"  \centering",
-        f"  \\caption{{{escape('. '.join([*table.caption, *table.notes]).rstrip('.'))}.}}",
+        *([r"  \small"] if wide else []),
+        *caption(table),
         f"  \\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"    \toprule",
         *headings(table),
@@ -36,8 +51,31 @@ def render(table: Table, spread: str = "spread", show_n: bool = False) -> str:
     for row in table.rows:
         cells = [shown(column, row, spread, show_n) for column in table.columns]
         lines.append("    " + " & ".join([escape(row), *cells]) + r" \\")
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
+    lines += [r"    \bottomrule", r"  \end{tabular}", *note(table), f"\\end{{{environment}}}"]
     return "\n".join(lines) + "\n"
+
+
+def caption(table: Table) -> list[str]:
+    r"""`\caption[for the list of tables]{...}`: what the table has, and its marks."""
+    if not table.title:
+        return []
+    title = escape(table.title).replace("]", "{]}")  # would end the argument
+    text = ". ".join(filter(None, [table.title, table.legend]))
+    return [f"  \\caption[{title}]{{{escape(text)}.}}"]
+
+
+def note(table: Table) -> list[str]:
+    """Note below the table: which runs it shows, and what its columns are."""
+    sentences = [sentence.rstrip(".") for sentence in (*table.caption, *table.notes)]
+    if not sentences:
+        return []
+    return [
+        r"  \par\smallskip",
+        r"  \begin{minipage}{\linewidth}",
+        r"    \footnotesize",
+        f"    {escape('. '.join(sentences))}.",
+        r"  \end{minipage}",
+    ]
 
 
 def headings(table: Table) -> list[str]:

@@ -15,7 +15,7 @@ def render(table: Table, spread: str = "spread", show_n: bool = False) -> str:
         show_n: whether every cell names its number of seeds.
     """
     heads = [escape(heading(column, table.several_datasets)) for column in table.columns]
-    lines = [escape(". ".join(table.caption)) + ".", ""] if table.caption else []
+    lines = [escape(". ".join(table.sentences)) + ".", ""] if table.sentences else []
     lines += ["| method | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for row in table.rows:
         cells = [shown(column, row, spread, show_n) for column in table.columns]

@@ -44,6 +44,12 @@ def test_folders_of_splits_are_taken(tmp_path: Path) -> None:
     ]
 
 
+def test_classes_beside_folders_of_splits_are_not_left_out(classes: Path) -> None:
+    write_image(classes / "test" / "eel" / "0.png", 0)
+    with pytest.raises(DatasetError, match="folders of splits, test, and images in ant, bee, cat"):
+        folder(str(classes))
+
+
 def test_what_is_no_such_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no folder; dataset"):
         folder(str(tmp_path / "nowhere"))

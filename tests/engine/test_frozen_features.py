@@ -15,8 +15,11 @@ from datasets.images import Images
 from datasets.transforms import Transforms, small
 from engine.checkpoint import read_checkpoint
 from engine.config.errors import ConfigurationError
+from engine.data.image_source import SourceConfig
 from engine.embed_split import embed_split
-from engine.frozen_features import AugmentedOnce, FeatureStore, freeze
+from engine.frozen_features import AugmentedOnce, FeatureStore, freeze, with_stored_features
+from engine.train import embed_for_sampler
+from tests.engine.test_configuration import composed
 from tests.run_server import Runs
 from tests.run_server import runs as runs
 from tests.run_server import server as server
@@ -72,14 +75,52 @@ def test_views_are_augmentations_that_differ_and_are_the_same_in_every_run(tmp_p
     assert not torch.equal(AugmentedOnce(split, 0)[0][0], AugmentedOnce(split, 1)[0][0])
 
 
+def test_unaugmented_training_images_are_not_those_of_the_image_cache(tmp_path: Path) -> None:
+    """A cache holds what the transform of training does with them first."""
+    config = composed("dataset=digits", "transform=small", FROZEN, f"paths.cache={tmp_path}")
+    train = images(small(), train=True)
+    train.cache = {index: torch.zeros(3, 28, 28, dtype=torch.uint8) for index in range(70)}
+    embedder = freeze(store(tmp_path).embedder, config.trainer)
+    stored, _ = with_stored_features(config, FABRIC, embedder, train, {}, 0)
+    expected = [embedder.features(images(small())[index][0][None])[0] for index in range(3)]
+    for index, features in enumerate(expected):
+        torch.testing.assert_close(stored[index][0], features)
+
+
+def test_a_sampler_of_stored_embeddings_embeds_the_features(tmp_path: Path) -> None:
+    model = FABRIC.setup_module(store(tmp_path).embedder)
+    source = SourceConfig("files", tmp_path, 0)
+    found = []
+    for features in ("trained", "frozen"):
+        config = composed("dataset=digits", "transform=small", f"paths.cache={tmp_path}")
+        config.trainer.features = features
+        found.append(embed_for_sampler(config, digits().iloc[:70], FABRIC, model, source))
+        assert len(list(tmp_path.glob("features_*.npy"))) == (features == "frozen")
+    assert torch.equal(*found)
+
+
+def test_images_that_the_device_decodes_have_features_of_their_own(tmp_path: Path) -> None:
+    """Their pixels differ by rounding."""
+    features, split, other = store(tmp_path), images(small()), images(small())
+    other.on_device = True
+    assert features._key(split, "evaluated") != features._key(other, "evaluated")
+
+
 def test_what_has_no_head_is_refused() -> None:
     trainer = OmegaConf.create({"devices": 1, "num_nodes": 1})
-    with pytest.raises(ConfigurationError, match="this backbone has none"):
+    with pytest.raises(ConfigurationError, match="the network of this run is a Linear; choose"):
         freeze(torch.nn.Linear(2, 2), trainer)
     with pytest.raises(ConfigurationError, match="this backbone has none"):
         freeze(convnet(embedding_dim=None), trainer)
     with pytest.raises(ConfigurationError, match=r"choose trainer\.devices=1"):
         freeze(convnet(), OmegaConf.create({"devices": 2, "num_nodes": 1}))
+
+
+def test_the_parameters_that_a_head_does_not_train_stay_frozen() -> None:
+    trainer = OmegaConf.create({"devices": 1, "num_nodes": 1})
+    frozen = freeze(convnet(head="bnneck", pooling="gem"), trainer)
+    trained = {name for name, value in frozen.named_parameters() if value.requires_grad}
+    assert trained == {"head.linear.weight", "head.linear.bias", "head.norm.weight"}
 
 
 def test_a_run_trains_the_head_alone_and_is_evaluated_as_any_other(

@@ -80,19 +80,6 @@ def test_holm_rejects_nothing_that_bonferroni_keeps_too_easily() -> None:
     assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
 
 
-@pytest.mark.parametrize("higher", [True, False])
-def test_not_worse_is_the_best_and_what_the_seeds_cannot_tell_from_it(higher: bool) -> None:
-    sign = 1 if higher else -1
-    columns = {
-        "best": {0: 10.0, 1: 10.2, 2: 9.9, 3: 10.1},
-        "close": {0: 9.8, 1: 10.3, 2: 9.7, 3: 10.2},
-        "far": {0: 5.0, 1: 5.3, 2: 4.9, 3: 5.2},
-        "alone": {0: 10.0},
-    }
-    signed = {name: {s: sign * v for s, v in own.items()} for name, own in columns.items()}
-    assert statistics.not_worse(signed, higher) == {"best", "close"}
-
-
 def rank(value: float, among: list[float]) -> float:
     """1 is highest; ties share the mean of their places."""
     places = [place for place, other in enumerate(sorted(among, reverse=True), 1) if other == value]

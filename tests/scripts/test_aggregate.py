@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_each_of_several_embeddings_has_its_columns(
     assert "slice_1/recall@1" in table
     best, second = (
         "**55.0** ± 7.1 | <ins>50.0</ins> ± 0.0",
-        "<ins>30.0</ins> ± 7.1 | **25.0** ± 0.0",
+        "<ins>30.0</ins> ± 7.1† | **25.0** ± 0.0",
     )
     assert f"| margin | {best} | 0.500 ± 0.000 |" in table
     assert f"| triplet | {second} | 0.250 ± 0.000 |" in table
@@ -178,6 +179,10 @@ def test_every_pair_is_tested(study: Path, capsys: pytest.CaptureFixture[str]) -
     assert row in text
     assert "### cars196, recall@1" in text
     assert "Mean ranks over 2 datasets" in text
+    assert "| method | interquartile mean | 95 % interval | P(margin is better) |" in text
+    assert "| margin | 71.5 | 70.8 .. 72.2 |  |  |" in text
+    assert re.search(r"^\| tri&plet_% \| \d\d\.\d \| \S+ \.\. \S+ \| 0\.\d\d ", text, re.M)
+    assert "n-pair | 6" not in text[text.index("interquartile") :]  # has one dataset
 
 
 def test_what_cannot_be_tested_is_left_empty(

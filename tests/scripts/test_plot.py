@@ -66,7 +66,7 @@ def test_the_fit_and_its_correlation_leave_out_the_regularised(table: pd.DataFra
     x = [0.05, 1.05, 2.05]
     y = [100 * mean(RECALLS[name]) for name in ("margin", "triplet", "npair")]
     slope, offset = linear_regression(x, y)
-    for axes, dataset in zip(figure.axes, ("cub200", "sop"), strict=True):
+    for axes, dataset in zip(figure.axes, ("CUB200-2011", "SOP"), strict=True):
         assert axes.get_title(loc="left") == f"r = {correlation(x, y):+.2f}"
         assert axes.get_ylabel().startswith(dataset)
         assert axes.get_xlabel() == "ρ (train)", "the training split, though test was measured too"
@@ -94,7 +94,7 @@ def test_two_methods_are_no_fit(tmp_path: Path) -> None:
 
 def test_correlations_are_over_methods(table: pd.DataFrame) -> None:
     figure = correlations(table)
-    assert titles(figure) == ["cub200", "sop"]
+    assert titles(figure) == ["CUB200-2011", "SOP"]
     image = np.asarray(figure.axes[0].images[0].get_array())
     assert np.allclose(image, [[1, -1], [-1, 1]])
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "-1.00", "-1.00", "1.00"]
@@ -156,7 +156,12 @@ def test_every_figure_is_kept_as_pdf_and_png(
 ) -> None:
     root = write_runs(tmp_path / "runs")
     main([str(root), "--out", str(tmp_path / "out"), "--reading", "oracle"])
-    names = ["metric_relations", "metric_correlations", "critical_difference"]
+    names = [
+        "metric_relations",
+        "metric_correlations",
+        "critical_difference",
+        "performance_profile",
+    ]
     names += ["recall_rho_cub200", "recall_rho_sop", "ranking_cub200", "ranking_sop"]
     expected = {f"{name}.{kind}" for name in names for kind in ("pdf", "png")}
     assert {file.name for file in (tmp_path / "out").iterdir()} == expected
@@ -184,7 +189,7 @@ def test_a_dataset_with_two_methods_has_no_empty_panel(tmp_path: Path) -> None:
         values = {"test/recall@1": 0.5 + number / 10, "test/nmi": 0.5 - number / 10}
         write_run(tmp_path, f"sop/{method}_{number:08x}/seed0", values)
     figure = correlations(means(list(read_folders(tmp_path)), "oracle"))
-    assert titles(figure) == ["cub200"]
+    assert titles(figure) == ["CUB200-2011"]
 
 
 def test_two_methods_have_no_friedman_test() -> None:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from core.errors import ComponentError, UserError
 from engine.config.command_line import check_choices
 from engine.config.compose import compose_run
+from engine.config.error_line import explain
 from engine.config.errors import ConfigurationError
 from engine.config.hooks import build_hooks
 from engine.config.run_name import group_name
@@ -84,6 +85,20 @@ def my_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 def start(*overrides: str) -> None:
     arguments = [*RUN, *overrides]
     check_start(compose_run(arguments), arguments)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hooks.ema.decay=0.9", "Key 'ema' is not in struct; choose it as well, hooks=[ema]"),
+        ("hooks.eam.decay=0.9", "Key 'eam' is not in struct, did you mean 'ema'?"),
+        ("hooks.mine._target_=my_hooks.Counts", "; +hooks.mine={_target_: ...} adds a hook"),
+    ],
+)
+def test_a_number_of_a_hook_that_is_not_chosen(override: str, message: str) -> None:
+    with pytest.raises(HydraException) as raised:
+        compose_run([*RUN, override])
+    assert message in explain(raised.value)
 
 
 def test_a_hook_from_outside_needs_no_file() -> None:

@@ -98,7 +98,7 @@ def test_a_stop_and_the_states_are_part_of_the_checkpoint(tmp_path: Path) -> Non
     state = hooks.state()["hooks"].state_dict()
     again = run_hooks(tmp_path, diary=Diary())
     again.load_state_dict(state)
-    assert again.stopped
+    assert again.stopped_by == "diary"
     assert again.hooks["diary"].state_dict() == {"calls": ["step 2 ['train/loss']", "epoch 1.0"]}
 
 
