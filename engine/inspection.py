@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,15 +20,14 @@ from evaluation.figures.class_map import class_map, sample_of_classes
 from evaluation.figures.neighbor_grid import Answer, neighbor_grid
 from evaluation.figures.recall_curve import recall_curve
 from evaluation.figures.spectrum import spectrum_picture
-from evaluation.figures.style import save
+from evaluation.figures.style import WIDTHS, save
 from evaluation.metrics.spectrum import singular_values
 from evaluation.per_query import PerQuery
 from evaluation.search.space import Distance, normalize_for_search
 
 log = logging.getLogger(__name__)
 
-VECTOR_FIGURES = ("recall_curve", "spectrum", "class_map")  # also written as PDF
-MAX_LENGTH = 17  # of a class name above its picture, in characters
+DEPTHS = {1: 5, 2: 10}  # neighbours beside each other in one or two columns of a page
 
 
 class InspectionData(NamedTuple):
@@ -68,6 +67,7 @@ def write_inspection_report(
     queries: PositiveInt,
     hardest: NonNegativeInt,
     seed: Seed,
+    columns: Literal[1, 2] = 2,
 ) -> dict[str, Path]:
     """Write pictures and tables of classes into `folder`; returns {name of a picture: PNG file}.
 
@@ -76,6 +76,7 @@ def write_inspection_report(
         queries: number of best, of worst and of random queries in the grid of neighbours.
         hardest: number of classes in `hardest_classes.md`; `classes.csv` lists all classes.
         seed: seed of the random choices.
+        columns: width of the grid of neighbours, in columns of a page: 5 or 10 neighbours.
     """
     drawings = {
         "spectrum": lambda: spectrum_of(data),
@@ -83,7 +84,7 @@ def write_inspection_report(
     }
     if data.queries["num_relevant"].any():
         drawings["recall_curve"] = lambda: recall_curve_of(data)
-        drawings["neighbors"] = lambda: neighbors_of(data, queries, seed)
+        drawings["neighbors"] = lambda: neighbors_of(data, queries, columns, seed)
         write_class_tables(data, folder, hardest)
     else:
         log.warning("no query has a relevant image: the pictures of search results are left out")
@@ -91,7 +92,7 @@ def write_inspection_report(
     for name in progress_bar(drawings, len(drawings), "drawing"):
         figure = drawings[name]()
         pictures[name] = folder / f"{name}.png"
-        for suffix in (".png", ".pdf") if name in VECTOR_FIGURES else (".png",):
+        for suffix in (".png", ".pdf"):
             save(figure, folder / f"{name}{suffix}")
     return pictures
 
@@ -128,7 +129,7 @@ def num_candidates(data: InspectionData) -> NDArray[np.int64]:
     return candidates
 
 
-def neighbors_of(data: InspectionData, limit: int, seed: int) -> Figure:
+def neighbors_of(data: InspectionData, limit: int, columns: int, seed: int) -> Figure:
     """Grid of neighbours of the best and worst queries of different classes, and of random ones."""
     ascending = data.with_relevant.sort_values("average_precision", kind="stable")
     groups = {
@@ -136,28 +137,25 @@ def neighbors_of(data: InspectionData, limit: int, seed: int) -> Figure:
         "worst": ascending.drop_duplicates("label").head(limit),
         "random": ascending.sample(min(limit, len(ascending)), random_state=seed),
     }
-    return neighbor_grid({name: list(answers(data, rows)) for name, rows in groups.items()})
+    depth = DEPTHS[columns]
+    drawn = {name: list(answers(data, rows, depth)) for name, rows in groups.items()}
+    return neighbor_grid(drawn, WIDTHS[columns])
 
 
-def answers(data: InspectionData, rows: PerQuery) -> Iterator[Answer]:
-    """The query image of every row with its neighbours."""
+def answers(data: InspectionData, rows: PerQuery, depth: int) -> Iterator[Answer]:
+    """The query image of every row with its first `depth` neighbours."""
     images = data.images
-    for query, precision, found in zip(
+    for query, precision, neighbors in zip(
         rows["query"], rows["average_precision"], rows["neighbors"], strict=True
     ):
-        label = data.labels[query]
+        label, found = data.labels[query], neighbors[:depth]
         yield Answer(
             query=read_image(images.paths[query]),
-            caption=f"{shortened(data.class_names[label])}\nAP {precision:.2f}",
+            lines=[data.class_names[label], f"AP {precision:.2f}"],
             found=[read_image(images.paths[neighbor]) for neighbor in found],
+            names=[data.class_names[data.labels[neighbor]] for neighbor in found],
             is_right=[bool(data.labels[neighbor] == label) for neighbor in found],
         )
-
-
-def shortened(name: str) -> str:
-    """A long name without its middle; its beginning or its end may distinguish similar classes."""
-    half = MAX_LENGTH // 2
-    return name if len(name) <= MAX_LENGTH else f"{name[:half]}…{name[-half:]}"
 
 
 def write_class_tables(data: InspectionData, folder: Path, hardest: int) -> None:

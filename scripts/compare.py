@@ -4,54 +4,95 @@ Both are queries.parquet files that `python -m scripts.evaluate` wrote, or their
 same split of the same dataset. Prints the means of both over the queries that have a relevant
 image, the difference with its bootstrap interval, and the queries that changed most.
 
-    python -m scripts.compare runs/cub200/<group> runs/cub200/<other group> [<evaluation>]
-
-compares two methods over the seeds that both have: the interval is of a bootstrap that draws
-seeds and queries together. The name of the evaluation is needed where a run has several.
+`--out figures/` draws them, as PDF and PNG: the rank of the first hit of each query before and
+after, and the queries that become right and wrong with their neighbours.
 """
 
+import argparse
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
-from rich.table import Table as Grid
 
 from core.errors import UserError
+from datasets.images import Images
 from engine.config.error_line import user_errors_as_one_line
-from evaluation.per_query import compare
+from evaluation.figures.query_changes import rank_changes
+from evaluation.figures.style import WIDTHS, save
+from evaluation.per_query import PerQuery, compare
+from reporting.figures.query_changes import query_changes
 from reporting.query_comparison import comparison, read_queries
-from reporting.seed_comparison import is_group, read_group, seed_comparison
+from scripts.evaluate import images_of, read
+
+KINDS = ("pdf", "png")
 
 
-def main(arguments: Sequence[str]) -> None:
-    if len(arguments) not in (2, 3) or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+def main(argv: Sequence[str]) -> None:
+    if not argv or {"-h", "--help"} & set(argv):
+        raise SystemExit(f"{__doc__}\n{parser().format_help()}")
+    arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
+        paths = [arguments.before, arguments.after]
+        before, after = (read_queries(path) for path in paths)
         try:
-            parts = list(compared(Path(arguments[0]), Path(arguments[1]), *arguments[2:]))
+            both = compare(before, after)
         except ValueError as error:
             raise UserError(str(error)) from error
         console = Console()
-        for part in parts:
+        for part in comparison(both):
             console.print(part)
+        if arguments.out is not None:
+            draw(both, (before, after), arguments)
 
 
-def compared(before: Path, after: Path, evaluation: str | None = None) -> Iterator[Grid | str]:
-    """The comparison of two groups, or of two evaluations.
+def draw(
+    both: pd.DataFrame, tables: tuple[PerQuery, PerQuery], arguments: argparse.Namespace
+) -> None:
+    """Write the figures into a folder; without a change, there are no pictures of queries."""
+    names = (arguments.names[0], arguments.names[1])
+    first, second = (both[f"first_hit_{run}"].to_numpy("int64") for run in ("before", "after"))
+    figures = {"rank_changes": rank_changes(first, second, names, WIDTHS[arguments.columns])}
+    try:
+        images = images_at(arguments.after)
+        figures["query_changes"] = query_changes(both, tables, images, names, arguments.queries)
+    except ValueError as reason:
+        print(f"query_changes left out: {reason}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        for kind in KINDS:
+            file = arguments.out / f"{name}.{kind}"
+            save(figure, file)
+            print(file)
 
-    Raises:
-        UserError: one is a group and the other is not.
+
+def images_at(path: Path) -> Images:
+    """The images of an evaluation in the folder of its run.
+
+    Packages that the evaluation trusted are not trusted here, as the folder may be anybody's.
     """
-    groups = is_group(before), is_group(after)
-    if all(groups):
-        return seed_comparison(read_group(before, evaluation), read_group(after, evaluation))
-    if any(groups) or evaluation:
+    folder = path if path.is_dir() else path.parent
+    file, run = folder / "metrics.json", folder.resolve().parents[1]
+    if not file.is_file():
         raise UserError(
-            f"{before} and {after} are not two groups of seeds, nor two evaluations with their "
-            "queries.parquet"
+            f"{file} does not exist; --out needs the folder that scripts.evaluate wrote"
         )
-    return comparison(compare(read_queries(before), read_queries(after)))
+    overrides = [line for line in json.loads(file.read_text())["overrides"] if "trust" not in line]
+    return images_of(read([f"run={run}", *overrides])[1])
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.compare", add_help=False)
+    add = parser.add_argument
+    add("before", type=Path, help="folder of an evaluation, or its queries.parquet")
+    add("after", type=Path, help="another one, of the same queries")
+    add("--out", type=Path, help="folder of figures; without it none is drawn")
+    add("--names", nargs=2, default=["before", "after"], help="of the two in figures")
+    add("--queries", type=int, default=4, help="number that become right and wrong, each")
+    add("--columns", type=int, choices=WIDTHS, default=1, help="width of the figure of ranks")
+    return parser
 
 
 if __name__ == "__main__":

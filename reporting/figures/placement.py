@@ -142,7 +142,8 @@ def name_ends(axes: Axes, names: Sequence[Name]) -> None:
             transform=axes.transAxes,
             clip_on=False,
             color=name.style.colour,
-            linewidth=0.6,
+            linewidth=0.7,
+            linestyle=":",  # unlike a curve
             marker=name.style.marker,
             markevery=[1],
         )

@@ -22,7 +22,8 @@ def relations(table: pd.DataFrame) -> Figure:
     columns = [found for metric in STRUCTURE if (found := structure(table, metric))]
     if not columns:
         raise ValueError(f"no run measured any of {', '.join(STRUCTURE)}")
-    datasets = list(table.index.get_level_values("dataset").unique())
+    measured = table[[(column, "mean") for column in columns]].dropna(how="all")
+    datasets = list(measured.index.get_level_values("dataset").unique())
     with styled():
         size = (TWO_COLUMNS * len(columns) / len(STRUCTURE), 1.8 * len(datasets))
         figure = Figure(figsize=size, layout="constrained")

@@ -24,7 +24,7 @@ METRICS = "metric=[recall,nmi,map_at_r,rho_spectrum]"
 FILES = (
     *("metrics.json", "queries.parquet", "classes.csv", "hardest_classes.md"),
     *("recall_curve.png", "recall_curve.pdf", "spectrum.png", "spectrum.pdf"),
-    *("class_map.png", "class_map.pdf", "neighbors.png"),
+    *("class_map.png", "class_map.pdf", "neighbors.png", "neighbors.pdf"),
 )
 
 

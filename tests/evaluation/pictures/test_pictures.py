@@ -1,18 +1,30 @@
 """What is drawn, read back from the figures; and that files show no date, machine or place."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib import colors, rcParams
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from evaluation.figures.class_map import class_map, layout, sample_of_classes
 from evaluation.figures.neighbor_grid import Answer, neighbor_grid
+from evaluation.figures.picture_grid import fitted, text_width, wrapped
+from evaluation.figures.query_changes import changed_queries, rank_changes
 from evaluation.figures.recall_curve import random_recall, recall_curve
 from evaluation.figures.spectrum import spectrum_picture
-from evaluation.figures.style import COLOURS, GREEN, MARKERS, VERMILLION, save
+from evaluation.figures.style import (
+    COLOURS,
+    GREEN,
+    MARKERS,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    VERMILLION,
+    save,
+)
 
 
 def line(figure: Figure, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -116,21 +128,89 @@ def test_a_small_set_is_on_the_map_whole() -> None:
 def test_frames_tell_right_from_wrong_in_three_ways() -> None:
     image = Image.new("RGB", (300, 100), "white")
     answers = [
-        Answer(image, "one", [image, image], [True, False]),
-        Answer(image, "two", [image], [False]),
+        Answer(image, ["one", "AP 0.50"], [image, image], ["one", "two"], [True, False]),
+        Answer(image, ["two"], [image], ["one"], [False]),
     ]
     figure = neighbor_grid({"best": answers, "worst": answers[:1]})
-    grid = np.array(figure.axes).reshape(3, 3)
-    frames = [axes.spines["left"] for axes in grid[0]]
+    first = figure.axes[:3]
+    assert len(figure.axes) == 8, "the second query found one item only"
+    frames = [axes.spines["left"] for axes in first]
     assert [colors.to_hex(frame.get_edgecolor()).upper() for frame in frames[1:]] == [
         GREEN,
         VERMILLION,
     ]
     assert frames[1].get_linestyle() != frames[2].get_linestyle()
-    assert [axes.get_title(loc="center") for axes in grid[0]] == ["one", "✓", "✗"]
-    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["best", "", "worst"]
-    assert not grid[1, 2].axison, "the second query found one item only"
-    assert max(grid[0, 1].images[0].get_size()) <= 128
+    assert [axes.get_title(loc="center") for axes in first] == ["one\nAP 0.50", "✓", "✗ two"]
+    assert [text.get_text() for text in figure.texts] == ["best", "worst"]
+    assert max(first[1].images[0].get_size()) <= 160
+
+
+def captions_apart(figure: Figure) -> None:
+    """No text overlaps another one or a picture, and none leaves the figure."""
+    figure.draw_without_rendering()
+    texts = [*figure.texts, *(axes.title for axes in figure.axes)]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    for first, second in combinations([*boxes, *(axes.bbox for axes in figure.axes)], 2):
+        both = Bbox.intersection(first, second)
+        assert both is None or min(both.width, both.height) < 1
+    for box in boxes:
+        assert figure.bbox.padded(1).contains(*box.min)
+        assert figure.bbox.padded(1).contains(*box.max)
+
+
+@pytest.mark.parametrize(("width", "depth"), [(ONE_COLUMN, 5), (TWO_COLUMNS, 10)])
+def test_captions_of_long_names_keep_apart(width: float, depth: int) -> None:
+    image = Image.new("RGB", (40, 60), "white")
+    names = ["Arla-Lactose-Medium-Fat-Milk", "Conference", "n02085620-Chihuahua", "W" * 60, "a b"]
+    answers = [
+        Answer(image, [name, "AP 0.01"], [image] * depth, (names * 2)[:depth], [False] * depth)
+        for name in names
+    ]
+    figure = neighbor_grid({"best": answers[:2], "worst": answers[2:], "random": []}, width)
+    captions_apart(figure)
+    assert figure.get_size_inches()[0] == width
+    short = [a._replace(found=a.found[:4], names=names[:4], is_right=[True] * 4) for a in answers]
+    changed = {"becomes right": list(zip(short, short, strict=True)), "becomes wrong": []}
+    captions_apart(changed_queries(changed, ("pretrained", "fine-tuned")))
+
+
+def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
+    name = "Arla-Lactose-Medium-Fat-Milk"
+    short = fitted(name, 40)
+    assert text_width(short) <= 40 < text_width(name)
+    first, last = short.split("…")
+    assert name.startswith(first)
+    assert name.endswith(last)
+    assert abs(len(first) - len(last)) <= 1
+    assert wrapped("Honeydew Melon", 45) == ["Honeydew", "Melon"]
+    assert wrapped("Melon", 45) == ["Melon"]
+
+
+def test_ranks_before_and_after_are_counted_by_what_changes() -> None:
+    before, after = np.array([1, 1, 1, 5, 9, 30]), np.array([1, 1, 4, 1, 3, 1])
+    figure = rank_changes(before, after, ("frozen", "fine-tuned"))
+    (axes,) = figure.axes
+    drawn = {str(line.get_label()): line for line in axes.lines[1:]}
+    assert list(drawn) == [
+        "right in both: 2 (33.3 %)",
+        "wrong in both: 1 (16.7 %)",
+        "becomes right: 2 (33.3 %)",
+        "becomes wrong: 1 (16.7 %)",
+    ]
+    became_right = drawn["becomes right: 2 (33.3 %)"]
+    x, y = (np.asarray(values, float) for values in became_right.get_data())
+    assert np.allclose(x, [5, 30], rtol=0.1)
+    assert np.allclose(y, 1, rtol=0.1)
+    shown = {(line.get_color(), line.get_marker()) for line in drawn.values()}
+    assert len(shown) == 4
+    assert axes.get_xlabel().endswith("frozen")
+    assert axes.get_ylabel().endswith("fine-tuned")
+    captions_apart(figure)
+
+
+def test_no_change_is_no_picture() -> None:
+    with pytest.raises(ValueError, match="no query changes"):
+        changed_queries({"becomes right": []}, ("a", "b"))
 
 
 def test_a_grid_of_nothing_is_refused() -> None:
