@@ -16,6 +16,7 @@ from PIL import Image
 
 from datasets.digits import digits
 from engine.trained_run import TrainedModel
+from scripts import compare
 from scripts.evaluate import main
 from tests.programs import run_command
 
@@ -312,3 +313,24 @@ def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
     with pytest.raises(SystemExit) as ended:
         evaluate(run, "transform=small")
     assert "cannot embed images of 28x28 pixels" in str(ended.value.code)
+
+
+def test_what_changes_between_two_evaluations_is_drawn(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user asks which queries a training turns right; here, the run is worse before."""
+    before = pd.read_parquet(evaluated / "queries.parquet")
+    right = before.index[before["first_hit"] == 1][:5]
+    before.loc[right, "first_hit"] = 7
+    before.loc[right, "average_precision"] /= 2
+    before.to_parquet(tmp_path / "queries.parquet")
+    out = tmp_path / "figures"
+    names = ["--names", "frozen", "fine-tuned"]
+    compare.main([str(tmp_path), str(evaluated), "--out", str(out), *names])
+    expected = {f"{n}.{kind}" for n in ("rank_changes", "query_changes") for kind in ("pdf", "png")}
+    assert {file.name for file in out.iterdir()} == expected
+    capsys.readouterr()
+    compare.main([str(evaluated), str(evaluated), "--out", str(tmp_path / "none")])
+    assert "query_changes left out: no query changes" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"metrics\.json does not exist"):
+        compare.main([str(evaluated), str(tmp_path), "--out", str(tmp_path / "none")])
