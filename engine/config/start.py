@@ -30,13 +30,15 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
             epoch by a metric that it does not measure, has a loss that needs positives and batches
-            without any, or asks for devices that this machine lacks.
+            without any, a method whose views would be equal, or asks for devices that this
+            machine lacks.
     """
     replace_old_targets(config)
     content = resolved_content(config)
     check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
+    check_views(content)
     check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
     check_sampler_call(with_values(content["sampler"]))
     check_optimizer(config)
@@ -73,6 +75,22 @@ def check_positives(content: Content) -> None:
         raise ConfigurationError(
             f"sampler.samples_per_class=1: {content['loss']['_target_']} needs positives, "
             "samples of one class in the same batch; choose at least 2"
+        )
+
+
+def check_views(content: Content) -> None:
+    """Check that stored features have several views of an image for a method that compares them.
+
+    Raises:
+        ConfigurationError: all views of an image would be the same features.
+    """
+    trainer = content["trainer"]
+    equal = trainer["features"] == "frozen" and trainer["feature_views"] < 2
+    if equal and has_views(content["method"]):
+        raise ConfigurationError(
+            f"trainer.feature_views={trainer['feature_views']}: the views of an image, which "
+            f"{content['method']['_target_']} compares, would be equal; choose more, such as "
+            "trainer.feature_views=10, or trainer.features=trained"
         )
 
 
