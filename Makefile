@@ -1,5 +1,5 @@
-# `make run` trains and evaluates on a real, embedded dataset; `make test` checks what a change may break,
-# `make test-all` everything.
+# `make run` trains on the embedded dataset, real images, and evaluates on unseen classes; `make test`
+# checks what a change may break, `make test-all` everything.
 #
 # make run TORCH_INDEX=<url or folder>   torch and torchvision come from this package index, or from
 #                                        the wheels in this folder, such as those of the CPU build
@@ -11,10 +11,15 @@ BIN := .venv/bin
 PINS = $(if $(LOCKED),-c requirements-lock.txt)
 TORCH_FROM = $(if $(findstring ://,$(TORCH_INDEX)),--index-url,--no-index --find-links) '$(TORCH_INDEX)'
 
+FIRST_RUN = $(BIN)/python main.py dataset=omniglot_small loss=triplet
+
 .PHONY: run test test-all install check docs docs-serve lock clean
 
 run: .venv/installed
-	$(BIN)/python main.py dataset=digits
+	@echo "The network before training, on characters of alphabets that it will never train on:"
+	$(FIRST_RUN) group=untrained trainer.epochs=0 "metric=[recall]"
+	@echo "The same network, trained on the characters of other alphabets for about a minute:"
+	$(FIRST_RUN)
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 

@@ -3,8 +3,10 @@
 from pretrainedmodels.models.bninception import BNInception
 from torch import Tensor, nn
 
-from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.embedder import BatchNorm, Embedder
+from architectures.head import Head
 from architectures.input_normalization import InputNormalization
+from architectures.pooling import Pooling
 from architectures.pretrained import load_pretrained
 from core.ranges import Size
 
@@ -12,11 +14,12 @@ WEIGHTS = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pt
 
 
 def bninception(
-    embedding_dim: Size = 128,
+    embedding_dim: Size | None = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
+    head: Head = "linear",
 ) -> Embedder:
     """BN-Inception: the network of pretrainedmodels, ported from Caffe, with an embedding head.
 
@@ -36,6 +39,7 @@ def bninception(
         pooling=pooling,
         normalize=normalize,
         batchnorm=batchnorm,
+        head=head,
     )
 
 

@@ -7,17 +7,20 @@ of the image.
 
 from torch import nn
 
-from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.embedder import BatchNorm, Embedder
+from architectures.head import Head
 from architectures.input_normalization import imagenet
+from architectures.pooling import Pooling
 from core.ranges import Size
 
 
 def convnet(
-    embedding_dim: Size = 128,
+    embedding_dim: Size | None = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "trained",
     width: Size = 32,
+    head: Head = "linear",
 ) -> Embedder:
     """ConvNet: blocks of 1, 2, 4 and 4 times `width` channels; all but the last halve the image.
 
@@ -40,6 +43,7 @@ def convnet(
         pooling=pooling,
         normalize=normalize,
         batchnorm=batchnorm,
+        head=head,
     )
 
 

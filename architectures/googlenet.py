@@ -5,18 +5,21 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.models import GoogLeNet, GoogLeNet_Weights
 
-from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.embedder import BatchNorm, Embedder
+from architectures.head import Head
 from architectures.input_normalization import InputNormalization
+from architectures.pooling import Pooling
 from architectures.pretrained import load_pretrained
 from core.ranges import Size
 
 
 def googlenet(
-    embedding_dim: Size = 128,
+    embedding_dim: Size | None = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
+    head: Head = "linear",
 ) -> Embedder:
     """GoogLeNet: the network of torchvision without auxiliary classifiers, with an embedding head.
 
@@ -37,4 +40,5 @@ def googlenet(
         pooling=pooling,
         normalize=normalize,
         batchnorm=batchnorm,
+        head=head,
     )

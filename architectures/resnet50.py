@@ -6,18 +6,21 @@ import torchvision
 from torch import nn
 from torchvision.models import ResNet50_Weights
 
-from architectures.embedder import BatchNorm, Embedder, Pooling
+from architectures.embedder import BatchNorm, Embedder
+from architectures.head import Head
 from architectures.input_normalization import imagenet
+from architectures.pooling import Pooling
 from architectures.pretrained import load_pretrained
 from core.ranges import Size
 
 
 def resnet50(
-    embedding_dim: Size = 128,
+    embedding_dim: Size | None = 128,
     pooling: Pooling = "avg",
     normalize: bool = True,
     batchnorm: BatchNorm = "frozen",
     pretrained: bool = True,
+    head: Head = "linear",
 ) -> Embedder:
     """ResNet-50: the network of torchvision (IMAGENET1K_V1: 76.1% top-1) with an embedding head."""
     network = torchvision.models.resnet50(weights=None)
@@ -32,4 +35,5 @@ def resnet50(
         pooling=pooling,
         normalize=normalize,
         batchnorm=batchnorm,
+        head=head,
     )

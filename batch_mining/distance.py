@@ -27,7 +27,8 @@ class DistanceWeightedMiner(TupleMiner):
     below the lower cut-off count as the cut-off; negatives beyond the upper one are not drawn,
     unless an anchor has no other, and then all are equally likely (as in the authors' code). An
     anchor without positives or without negatives gives no triplet. Several triplets of an anchor
-    are drawn with replacement.
+    are drawn with replacement. It takes no `distance`: the density is that of Euclidean distances
+    of unit vectors.
 
     Differences:
         Wu et al.: draw one negative for each positive of an anchor,

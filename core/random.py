@@ -82,6 +82,10 @@ class SeededRandom(nn.Module):
                 self._restored = self._restored[:0]
         return self._generator
 
+    def restart(self, seed: int) -> None:
+        """Begin anew with another seed, as if nothing had been drawn or restored."""
+        self.seed, self._generator, self._restored = seed, None, self._restored[:0]
+
     def get_extra_state(self) -> Tensor:
         """The state of the generator as bytes; empty before the first draw."""
         return self._restored if self._generator is None else self._generator.get_state()

@@ -51,7 +51,7 @@ class RandomTriplets(nn.Module):
 def miner_or_random(
     miner: Miner | None, triplets_per_anchor: TripletsPerAnchor, seed: int
 ) -> Miner | None:
-    """The miner, or random triplets if there is none; None, if neither, takes all triplets."""
+    """The miner if there is one, else random triplets; None, which takes all, for "all"."""
     if miner is not None or triplets_per_anchor == "all":
         return miner
     return RandomTriplets(triplets_per_anchor, seed)

@@ -86,7 +86,10 @@ class Distance(Protocol):
 
 @runtime_checkable
 class BatchSampler(Protocol):
-    """A batch sampler: yields lists of indices; epoch e depends only on its seed and e."""
+    """A batch sampler: yields lists of indices; epoch e depends only on its seed and e.
+
+    A sampler that plans batches from stored embeddings also depends on those at the start of e.
+    """
 
     def set_epoch(self, epoch: int) -> None: ...
 

@@ -19,7 +19,8 @@ class Instance(nn.Module):
 
     averaged over the batch. Given `tuples` weigh each sample by how often they name it. In the
     paper an instance is an image with its texts, which share the prototypes w_c; neither embeddings
-    nor prototypes are normalised. With `gamma` both are. For another `distance` see `loss=softmax`.
+    nor prototypes are normalised. With `gamma` both are. It takes no `distance`: the logits are dot
+    products or scaled cosines, and `loss=softmax` takes other similarities.
 
     Differences:
         pytorch-metric-learning: `InstanceLoss` has no prototypes; the embeddings of the batch take

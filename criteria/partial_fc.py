@@ -26,7 +26,8 @@ class PartialFC(nn.Module):
     instead of (N, C), and only prototypes of S get a gradient and a share of the regularizer. In
     evaluation mode, and in the method `logits`, all classes count. A number that a loss derives
     from the number of classes, such as `scale=None`, is that of all classes; what it measures in
-    the batch, as AdaCos does, it measures over S. Soft labels are an error.
+    the batch, as AdaCos does, it measures over S. Soft labels are an error. It takes no `distance`:
+    that of `objective` counts.
 
     Prototypes, their gradient and the optimizer's state have their full size, C x D each, in every
     process; docs/scaling.md has the numbers.

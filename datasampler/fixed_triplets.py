@@ -27,8 +27,8 @@ class FixedTriplets(Sampler[list[int]]):
     (seed, epoch); the last incomplete batch is dropped. `method=fixed_triplets` trains on them.
 
     The triplets are those of `file`, a CSV with the columns anchor, positive and negative. Its
-    entries are either rows of the table of the dataset, from 0 on, or image paths; a path need only
-    be as long as it takes to name one image, such as `cats/7.jpg`. Without a file, `num_triplets`
+    entries are either rows of the table of the dataset, from 0 on, or image paths. The end of a
+    path, such as `cats/7.jpg`, is enough if only one image has it. Without a file, `num_triplets`
     triplets are drawn once, from the seed: anchor and positive from one class (one image twice if
     the class has no other), the negative from another, as `FixedSetOfTriplets` of
     pytorch-metric-learning does.
@@ -99,26 +99,48 @@ def draw_triplets(labels: np.ndarray, num_triplets: int, seed: int) -> np.ndarra
 def read_triplets(file: Path, paths: Sequence[str], rows: np.ndarray) -> np.ndarray:
     """Read triplets as indices of training images, (T, 3)."""
     named = read_columns(file)
-    if all(column.str.fullmatch(r"[0-9]+").all() for _, column in named.items()):
-        known = {str(row): [number] for number, row in enumerate(rows)}
-    else:
+    are_paths = ~named.apply(lambda column: column.str.fullmatch(r"[0-9]+"))
+    if are_paths.any(axis=None):
         known = images_by_path(paths, named)
+    else:
+        known = {str(row): [number] for number, row in enumerate(rows)}
     numbers = np.empty(named.shape, int)
     for place, name in np.ndenumerate(named.to_numpy()):
         found = known.get(name, [])
         if len(found) != 1:
+            reason = "which needs more of its path" if found else not_found(name, are_paths)
             raise TripletFileError(
-                f"{file} line {place[0] + 2}: {COLUMNS[place[1]]} {name} names {len(found)} "
-                "training images; it must be the path of one or its row in the dataset's table"
+                f"{location(file, *place)} {name} names {len(found) or 'no'} training "
+                f"image{'s' * (len(found) > 1)}, {reason}"
             )
         numbers[place] = found[0]
+    for column in (0, 1):
+        if (same := numbers[:, column] == numbers[:, 2]).any():
+            raise TripletFileError(
+                f"{location(file, int(same.argmax()), 2)} is the {COLUMNS[column]} itself"
+            )
     return numbers
+
+
+def not_found(name: str, are_paths: pd.DataFrame) -> str:
+    """Why an entry is no training image, and what would be one."""
+    if not are_paths.any(axis=None):
+        return "whose rows in the table of the dataset are counted from 0; val and test have others"
+    if not name.isdigit():
+        return "and must be the path of one"
+    line = int(are_paths.any(axis=1).to_numpy().argmax()) + 2
+    return f"as a path; line {line} has a path, and a file has paths or rows"
+
+
+def location(file: Path, number: int, column: int) -> str:
+    """Line and column of an entry, for messages."""
+    return f"{file} line {number + 2}: {COLUMNS[column]}"
 
 
 def read_columns(file: Path) -> pd.DataFrame:
     """Read the three columns of a file of triplets as text."""
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
     except (OSError, ValueError) as error:
         raise TripletFileError(f"sampler.file={file}: cannot be read as CSV ({error})") from error
     if missing := [column for column in COLUMNS if column not in table]:
@@ -128,7 +150,12 @@ def read_columns(file: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise TripletFileError(f"{file} has no triplets")
-    return table[list(COLUMNS)]
+    if not isinstance(table.index, pd.RangeIndex):
+        raise TripletFileError(f"{file} has more entries in a line than columns")
+    table = pd.DataFrame({column: table[column].str.strip() for column in COLUMNS})
+    for place in np.argwhere((table == "").to_numpy()):
+        raise TripletFileError(f"{location(file, *place)} is empty")
+    return table
 
 
 def images_by_path(paths: Sequence[str], named: pd.DataFrame) -> dict[str, list[int]]:

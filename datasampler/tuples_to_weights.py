@@ -37,7 +37,8 @@ class TuplesToWeights(Sampler[list[int]]):
     Args:
         labels: class of every training image, (S,).
         batch_size: images per batch, at most those of the subset.
-        miner: chooses the tuples; it is copied and never changed.
+        miner: chooses the tuples; it is copied and never changed. None is an error: a run whose
+            loss has no miner (`batchminer=none`) states one here.
         seed: of the draws and the miner's random numbers.
         subset_size: images among which tuples are mined, and images of an epoch; at most all are
             taken. None: all. Memory grows with its square.
@@ -48,13 +49,16 @@ class TuplesToWeights(Sampler[list[int]]):
         self,
         labels: ArrayLike,
         batch_size: PositiveInt,
-        miner: Miner,
+        miner: Miner | None,
         seed: Seed,
         subset_size: PositiveInt | None = 2000,
         storage: StoredEmbeddings | None = None,
     ) -> None:
         if miner is None:
-            raise ValueError("miner must choose tuples, got None; such as batchminer=distance")
+            raise ValueError(
+                "the sampler needs a miner, that of the loss or its own: batchminer=distance, or "
+                "'sampler.miner={_target_: batch_mining.distance.DistanceWeightedMiner}'"
+            )
         self.labels = torch.from_numpy(np.unique(np.asarray(labels), return_inverse=True)[1])
         self.subset_size = min(subset_size or len(self.labels), len(self.labels))
         if not 1 <= batch_size <= self.subset_size:
@@ -96,5 +100,5 @@ def restarted(miner: Miner, rng: np.random.Generator) -> Miner:
     if isinstance(miner, nn.Module):
         for part in miner.modules():
             if isinstance(part, SeededRandom):
-                part.seed = int(rng.integers(2**32))
+                part.restart(int(rng.integers(2**32)))
     return miner

@@ -52,8 +52,9 @@ class TwoStream(Sampler[list[int]]):
         self.classes_per_batch, rest = divmod(batch_size, 2 * pairs_per_class)
         if rest or not 1 <= self.classes_per_batch <= len(classes):
             raise ValueError(
-                f"{batch_size=} must be a multiple of 2 x {pairs_per_class=} images, of at most "
-                f"{len(classes)} classes, those with images in both streams"
+                f"{batch_size=} must be a multiple of 2 x {pairs_per_class=} and at most "
+                f"{2 * pairs_per_class * len(classes)}, the pairs of {len(classes)} classes, those "
+                "with images in both streams"
             )
         self.num_images, self.num_classes = len(labels), len(classes)
         self.batch_size, self.pairs_per_class = batch_size, pairs_per_class

@@ -36,6 +36,8 @@ class Images(Dataset[tuple[Tensor, int]]):
         categories: S super-classes, empty text if there are none.
     """
 
+    in_memory = False  # whether loading takes no time, so that no process has to do it ahead
+
     def __init__(
         self,
         table: Table,

@@ -4,14 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from datasets.folders import find
+from datasets.embedded import OMNIGLOT, TEST, TRAIN, omniglot_root
 from datasets.reader import members
 from datasets.table import Counts, Table, check_counts, make_table, read_from
 
-OBTAIN = (
-    "It should hold images_background_small1.zip and images_background_small2.zip of "
-    "https://github.com/brendenlake/omniglot/tree/master/python, not unpacked."
-)
 TEST_ALPHABETS = ("Japanese_(katakana)", "Sanskrit", "Tagalog")  # Latin and Greek are in both files
 
 
@@ -21,11 +17,12 @@ def omniglot_small(root: str | None, counts: Counts | None = None) -> Table:
     The images are read from the archives. The alphabet is the category.
 
     Args:
-        root: parent of the folder `omniglot`.
+        root: parent of the folder `omniglot`; without both archives there, the embedded copy is
+            read.
         counts: expected numbers of classes and images; see `check_counts`.
     """
-    train = find(root, ["omniglot"], ["images_background_small1.zip"], OBTAIN)
-    test = find(root, ["omniglot"], ["images_background_small2.zip"], OBTAIN)
+    folder = omniglot_root(root) / OMNIGLOT
+    train, test = folder / TRAIN, folder / TEST
     table = pd.concat([read_archive(train, "train"), read_archive(test, "test")], ignore_index=True)
     unseen = table["category"].isin(TEST_ALPHABETS)
     rows = table[unseen | (table["split"] == "train")].reset_index(drop=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docs import checklist
 from docs.components import (
     ROOT,
     Choice,
@@ -153,6 +154,7 @@ def pages() -> dict[str, str]:
             made[f"{group.folder}/{choice.name}.md"] = page(choice)
     made["losses/differences.md"] = differences_page()
     made["distances.md"] = distances_page()
+    made["checklist.md"] = checklist.page()
     made |= dict(api_pages())
     return made
 
@@ -451,6 +453,7 @@ def navigation() -> list[Any]:
                 "sweeps.md",
                 "results.md",
                 "evaluation.md",
+                "hooks.md",
                 "devices.md",
                 "faults.md",
             ]
@@ -463,6 +466,7 @@ def navigation() -> list[Any]:
                 "protocols.md",
                 "glossary.md",
                 "faq.md",
+                "checklist.md",
             ]
         },
         *groups,

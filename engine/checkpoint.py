@@ -18,6 +18,7 @@ from engine.state_mismatch import state_mismatch
 from tracking.metrics_log import MetricsLog
 
 log = logging.getLogger(__name__)
+ADDED_PARTS = ("hooks",)  # which checkpoints of earlier versions lack
 
 
 class CheckpointError(UserError):
@@ -92,8 +93,8 @@ class Checkpoints:
             for reason in refused:
                 log.warning("%s; falling back to %s", reason, path.name)
             self.last_is_good = not refused
-            for name, part in parts.items():
-                part.load_state_dict(content["parts"][name])
+            for name in [name for name in parts if name in content["parts"]]:
+                parts[name].load_state_dict(content["parts"][name])
             restore_random_states(content["random"])
             return position
         if refused:
@@ -134,8 +135,8 @@ def position_of(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stat
     found, position = content.get("parts"), content.get("position")
     if not isinstance(found, dict) or not isinstance(position, tuple):
         raise CheckpointError(f"{path} is no checkpoint that a run can go on from, as last.pt is")
-    for name, part in parts.items():
-        reason = state_mismatch(part, found[name]) if name in found else "missing"
+    for name in [name for name in parts if name in found or name not in ADDED_PARTS]:
+        reason = state_mismatch(parts[name], found[name]) if name in found else "missing"
         if reason:
             raise CheckpointError(f"checkpoint {path} is of another run: {name}: {reason}")
     return Position(*position)

@@ -1,4 +1,4 @@
-"""Contracts of components: checks sampler, dataset and backbone once, before the first step.
+"""Contracts of components: checks sampler, dataset, backbone and hooks before the first step.
 
 The results of miners and metrics are checked at every call, in `core.tuples` and
 `evaluation.metrics.metric`.
@@ -7,6 +7,7 @@ The results of miners and metrics are checked at every call, in `core.tuples` an
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import pandas as pd
@@ -17,10 +18,14 @@ from torch import nn
 from core.errors import ComponentError
 from core.types import BatchSampler
 from datasets.table import SPLITS, TEXT, DatasetError
-from engine.sampler_inputs import SAMPLER_INPUTS, factory_name
+from engine.config.errors import suggestion
+from engine.hooks.hook import Hook
 
+SAMPLER_INPUTS = ("labels", "categories", "is_query", "is_gallery", "paths", "rows")
 REFERENCES = ("embeddings", "labels", "references", "reference_labels")
 COLUMNS = (*TEXT, "is_query", "is_gallery")
+HOOK_METHODS = tuple(name for name in vars(Hook) if inspect.isfunction(getattr(Hook, name)))
+MOMENTS = ("after_", "before_", "at_", "on_")  # how names of such methods begin
 
 
 def check_miner_call(target: Callable[..., object] | None) -> None:
@@ -97,6 +102,70 @@ def _embeddings_for_a_check(sampler: BatchSampler, num_images: int) -> Iterator[
     stored.fill(torch.zeros(num_images, 1))
     yield
     stored.clear()
+
+
+def check_hook(hook: object, key: str) -> None:
+    """Check that an object is a hook, and that a run will call the methods that it defines.
+
+    Args:
+        hook: what the node of a configuration makes.
+        key: the key of the node, for messages.
+
+    Raises:
+        ComponentError: it is no hook, overrides nothing, has a method whose name a run does not
+            know, or takes other arguments than a run passes.
+    """
+    kind = type(hook)
+    name = f"{key}: {kind.__qualname__}"
+    if not isinstance(hook, Hook):
+        raise ComponentError(f"{name} is no hook; derive the class from engine.hooks.hook.Hook")
+    bases = (base for base in kind.__mro__ if issubclass(base, Hook) and base is not Hook)
+    for method in (key for base in bases for key, value in vars(base).items() if callable(value)):
+        if not hasattr(Hook, method) and _looks_called(method):
+            raise ComponentError(
+                f"{name}.{method} is never called{suggestion(method, HOOK_METHODS)}; a run calls "
+                f"{', '.join(HOOK_METHODS)}; the name of any other method begins with _"
+            )
+    overridden = [name for name in HOOK_METHODS if getattr(kind, name) is not getattr(Hook, name)]
+    if not overridden:
+        raise ComponentError(f"{name} does nothing; override one of {', '.join(HOOK_METHODS)}")
+    if len({"state_dict", "load_state_dict"} & set(overridden)) == 1:
+        raise ComponentError(f"{name} must override both state_dict and load_state_dict")
+    for method in overridden:
+        expected = list(inspect.signature(getattr(Hook, method)).parameters)
+        try:
+            inspect.signature(getattr(kind, method)).bind(*expected)
+        except TypeError as error:
+            raise ComponentError(
+                f"{name}.{method} is called as {method}({', '.join(expected[1:])}): {error}"
+            ) from error
+
+
+def _looks_called(method: str) -> bool:
+    """Whether a method of a hook has a name that its author takes for one that a run calls."""
+    similar = get_close_matches(method, HOOK_METHODS, n=1, cutoff=0.85)
+    return bool(similar) or method.startswith(MOMENTS)
+
+
+def check_hook_state(state: object, name: str) -> None:
+    """Check that a checkpoint can hold the state of a hook.
+
+    Raises:
+        ComponentError: it holds something else than tensors, numbers, text and containers of them.
+    """
+    if isinstance(state, dict | list | tuple):
+        for part in [*state, *state.values()] if isinstance(state, dict) else state:
+            check_hook_state(part, name)
+    elif not isinstance(state, torch.Tensor | bool | int | float | str | None):
+        raise ComponentError(
+            f"{name}.state_dict() holds {_short_text(state)}; a checkpoint holds tensors, numbers, "
+            "text, lists and dictionaries"
+        )
+
+
+def factory_name(factory: Callable[..., object]) -> str:
+    """The name of the class or function, of a partial too."""
+    return str(getattr(factory, "func", factory).__qualname__)
 
 
 def check_table(table: object, name: str) -> None:

@@ -1,6 +1,6 @@
 """Evaluation of the splits of a dataset with the current backbone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -52,6 +52,7 @@ def measure(
     batch_size: int,
     num_workers: int,
     parts: Mapping[str, slice] = WHOLE,
+    on_embedded: Callable[[str, Images, Embedded], object] = lambda *_: None,
 ) -> Results:
     """Embed every split in all processes and evaluate it in the first; all get the results.
 
@@ -59,10 +60,12 @@ def measure(
 
     Args:
         parts: dimensions of an embedding that are also evaluated on their own.
+        on_embedded: called in every process with each split as soon as it is embedded.
     """
     results: Results = {}
     for split, images in splits.items():
         embedded = embed_split(fabric, model, images, batch_size, num_workers)
+        on_embedded(split, images, embedded)
         if fabric.is_global_zero:
             measured = evaluation(*embedded, *images.roles, images.categories)
             measured |= measure_parts(evaluation, embedded, images, parts)

@@ -1,6 +1,6 @@
 """Writers of a run: the first process writes records and checkpoints, the others write nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,6 @@ class RunWriter:
         accumulator: averages the measurements of the steps between two records.
         progress: the bar on the terminal.
         select_on: metric that selects an evaluation, such as `val/recall@1`.
-        patience: optimizer steps without a better `select_on` after which the run has stalled;
-            None never stalls.
         storage_metrics: metrics whose best evaluation is saved, where they are measured.
     """
 
@@ -40,7 +38,6 @@ class RunWriter:
     accumulator: MetricAccumulator
     progress: Progress
     select_on: str
-    patience: int | None
     storage_metrics: Sequence[str]
 
     def resume(self, position: Position) -> None:
@@ -68,10 +65,14 @@ class RunWriter:
         self.logger.record(step, self.schedule.epoch(step), results)
         self.cost.evaluated()
 
-    def save_best(self, step: int, parts: Mapping[str, Stateful]) -> None:
-        """Save the weights for every storage metric whose best evaluation is the latest one."""
+    def save_best(self, step: int, parts: Callable[[str], Mapping[str, Stateful]]) -> None:
+        """Save the weights for every storage metric whose best evaluation is the latest one.
+
+        Args:
+            parts: the parts to save for a metric, with the weights that it measures.
+        """
         for metric in filter(self.logger.improved, self.storage_metrics):
-            self.checkpoints.save_best(metric, parts, step)
+            self.checkpoints.save_best(metric, parts(metric), step)
 
     def save(self, step: int, parts: Mapping[str, Stateful]) -> None:
         """Save a checkpoint to resume from, and the cost so far."""
@@ -84,13 +85,16 @@ class RunWriter:
         """Whether the run has a record of an evaluation."""
         return self.logger.evaluated
 
-    def stalled(self) -> bool:
-        """Whether the best evaluation in `select_on` is more than `patience` steps old."""
-        return self.logger.stalled(self.select_on, self.patience)
+    def finish(self, step: int, stopped_by: str) -> None:
+        """Write `summary.json`, and send it to the tracker.
 
-    def finish(self) -> None:
-        """Write `summary.json`, and send it to the tracker."""
+        Args:
+            step: the last optimizer step.
+            stopped_by: the key of the hook that stopped the run, empty if none did.
+        """
         summary = self.logger.summary(self.select_on) | {"cost": self.cost.save()}
+        if stopped_by and step < self.schedule.total_steps:
+            summary["stopped"] = {"by": stopped_by, "step": step, "of": self.schedule.total_steps}
         self.folder.write_json(self.folder.summary, summary)
         self.logger.finish(summary)
 
@@ -108,11 +112,8 @@ class NullWriter:
 
     def record_evaluation(self, step: int, results: Mapping[str, Any]) -> None: ...
 
-    def save_best(self, step: int, parts: Mapping[str, Stateful]) -> None: ...
+    def save_best(self, step: int, parts: Callable[[str], Mapping[str, Stateful]]) -> None: ...
 
     def save(self, step: int, parts: Mapping[str, Stateful]) -> None: ...
 
-    def stalled(self) -> bool:
-        return False
-
-    def finish(self) -> None: ...
+    def finish(self, step: int, stopped_by: str) -> None: ...

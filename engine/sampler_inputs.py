@@ -15,8 +15,7 @@ from collections.abc import Callable
 
 from datasets.images import Images
 from datasets.table import DatasetError
-
-SAMPLER_INPUTS = ("labels", "categories", "is_query", "is_gallery", "paths", "rows")
+from engine.contracts import SAMPLER_INPUTS, factory_name
 
 
 def sampler_inputs(factory: Callable[..., object], train: Images) -> dict[str, object]:
@@ -42,8 +41,3 @@ def sampler_inputs(factory: Callable[..., object], train: Images) -> dict[str, o
             )
         names.remove("categories")
     return {name: getattr(train, name) for name in names}
-
-
-def factory_name(factory: Callable[..., object]) -> str:
-    """The name of the class or function, of a partial too."""
-    return str(getattr(factory, "func", factory).__qualname__)

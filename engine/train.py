@@ -27,9 +27,10 @@ from engine.build import (
     splits_of,
 )
 from engine.checkpoint import Checkpoints
+from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
-from engine.config.selection import check_categories, check_parts, check_patience
+from engine.config.selection import check_categories, check_hook_splits, check_parts
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -40,6 +41,9 @@ from engine.data.image_source import (
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.embed_split import embed_split
 from engine.embedding_storage import storage_of
+from engine.frozen_features import feature_store, freeze, with_stored_features
+from engine.hooks.hook import Hook, HookContext
+from engine.hooks.run_hooks import RunHooks
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import check_transform, measure
@@ -73,8 +77,9 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
-    check_patience(config, splits)
-    check_categories(config, splits)
+    hooks = build_hooks(config)
+    check_hook_splits(hooks, splits)
+    check_categories(config, {name: images.categories for name, images in splits.items()})
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
@@ -87,12 +92,16 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, fabric, train, sampler, schedule)
-    measure_splits, directions = build_evaluation(config, fabric, learner, splits, workers)
+    train, splits = with_stored_features(
+        config, fabric, learner.model.module, train, splits, workers
+    )
+    measure_splits, own_directions = build_evaluation(config, fabric, learner, splits, workers)
+    directions = with_weights_beside(own_directions, hooks)
     feedback = feedback_loop(
         nn.ModuleList([learner.criterion, learner.method]),
         splits,
         measure_splits,
-        directions,
+        own_directions,
         schedule.total_steps,
     )
     batches = SeededBatches(
@@ -106,6 +115,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
             loader=training_loader(train, batches, workers, fabric.device),
             batches=batches,
             evaluate=partial(measure_splits, splits),
+            hooks=run_hooks(hooks, folder, learner, schedule, checkpoints, directions),
             feedback=feedback,
             schedule=schedule,
             checkpoints=checkpoints,
@@ -115,9 +125,30 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     shutdown(fabric)
 
 
+def run_hooks(
+    hooks: Mapping[str, Hook],
+    folder: RunFolder,
+    learner: Learner,
+    schedule: TrainingSchedule,
+    checkpoints: Checkpoints,
+    directions: Directions,
+) -> RunHooks:
+    """The hooks of a run, with all that they may read."""
+    context = HookContext(
+        step=0,
+        epoch=0,
+        total_steps=schedule.total_steps,
+        model=learner.model.module,
+        criterion=learner.criterion,
+        folder=folder.path,
+        directions=directions,
+    )
+    return RunHooks(hooks, learner.fabric, context, schedule, checkpoints.records)
+
+
 def build_evaluation(
     config: DictConfig, fabric: Fabric, learner: Learner, splits: Mapping[str, Images], workers: int
-) -> tuple[Callable[[Mapping[str, Images]], Results], Directions]:
+) -> tuple[Callable[..., Results], Directions]:
     """Build the function that evaluates given splits, and the directions of its metrics.
 
     Raises:
@@ -143,11 +174,17 @@ def build_evaluation(
 def embed_for_sampler(
     config: DictConfig, table: Table, fabric: Fabric, model: nn.Module, source: SourceConfig
 ) -> Tensor:
-    """Embeddings of all training images, in their order, with the transform of the evaluation."""
+    """Embeddings of all training images, in their order, with the transform of the evaluation.
+
+    Args:
+        model: the embedder as `fabric` has set it up.
+    """
     images = splits_of(table, ["train"], instantiate(config.transform).eval)["train"]
     select_source(source, images)
     batch_size, workers = config.evaluation.batch_size, source.num_workers
-    return embed_split(fabric, model, images, batch_size, workers).embeddings
+    store = feature_store(config, fabric, model.get_submodule("module"), workers)
+    shown = images if store is None else store.evaluated(images)
+    return embed_split(fabric, model, shown, batch_size, workers).embeddings
 
 
 def with_parts(directions: Directions, parts: Collection[str]) -> Directions:
@@ -171,9 +208,12 @@ def build_learner(
     criterion = instantiate(config.loss)
     method = build_method(config, backbone, criterion)
     check_method(config, method, backbone, sampler, criterion)
+    embedder = method.embedder(backbone)
+    if trainer.features == "frozen":
+        freeze(embedder, trainer)
     return set_up(
         fabric,
-        model=method.embedder(backbone),
+        model=embedder,
         criterion=criterion,
         make_optimizer=instantiate(config.optimizer),
         make_scheduler=partial(instantiate(config.scheduler), plan=schedule),
@@ -215,7 +255,6 @@ def open_writer(
             ),
             progress=progress,
             select_on=config.evaluation.select_on,
-            patience=config.trainer.patience,
             storage_metrics=config.trainer.storage_metrics,
         )
 

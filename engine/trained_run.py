@@ -98,14 +98,17 @@ def load_config(
 def load_weights(checkpoint: Path) -> Weights:
     """Load the weights of the backbone from `last.pt` or `best_<metric>.pt`.
 
+    They are those that the run evaluated, as an average of the weights where a hook has one.
+
     Raises:
         CheckpointError: the file is damaged, or no checkpoint of a run.
     """
     content = read_checkpoint(checkpoint)
     try:
         step = content["step"] if "step" in content else content["position"][0]
-        return Weights(content["parts"]["model"], int(step), checkpoint)
-    except (KeyError, TypeError) as error:
+        parts = content["parts"]
+        return Weights(parts.get("evaluated_model", parts["model"]), int(step), checkpoint)
+    except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{checkpoint} is no checkpoint of a run") from error
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from lightning_fabric import Fabric
 
 from engine.checkpoint import Checkpoints, Position, Stateful
 from engine.data.loader import SeededBatches
 from engine.data.prefetch import Batch
 from engine.embedding_storage import EmbeddingStorage, NoStorage
+from engine.hooks.run_hooks import Measure, RunHooks
 from engine.learner import Learner
 from engine.metric_accumulator import HINT, TrainingError
 from engine.run_writer import NullWriter, RunWriter
@@ -26,6 +24,7 @@ class Trainer:
         loader: yields the batches that `batches` selects, on the device.
         batches: selects the samples of each batch, as a function of epoch and position.
         evaluate: embeds and evaluates the splits of the run, in all processes together.
+        hooks: what the run calls besides.
         feedback: passes validation metrics to parts of the criterion, after each step.
         schedule: when to log, evaluate, save and stop.
         checkpoints: restores the last checkpoint.
@@ -36,7 +35,8 @@ class Trainer:
     learner: Learner
     loader: Iterable[Batch]
     batches: SeededBatches
-    evaluate: Callable[[], Mapping[str, Any]]
+    evaluate: Measure
+    hooks: RunHooks
     feedback: Callable[[int], object]
     schedule: TrainingSchedule
     checkpoints: Checkpoints
@@ -44,27 +44,31 @@ class Trainer:
     writer: RunWriter | NullWriter
 
     def fit(self) -> None:
-        """Restore the last checkpoint and train until the schedule ends or the run has stalled.
+        """Restore the last checkpoint and train until the schedule ends or a hook stops the run.
 
         Records that are newer than the checkpoint are removed and recorded again, identical.
         """
+        self.hooks.start()
         step = self.restore()
         if self.schedule.total_steps == 0:
             self.evaluate_untrained()
         while not self.is_done(step):
             for batch in self.rest_of_epoch(step):
                 step += 1
-                self.writer.add(step, self.train(step, batch))
-                if self.schedule.logs(step):
+                result = self.train(step, batch)
+                self.writer.add(step, result)
+                self.hooks.after_step(step, result.measured)
+                is_last = self.is_done(step)  # the last step is recorded, evaluated and saved
+                if is_last or self.schedule.logs(step):
                     self.writer.log(step, self.learner.learning_rate)
-                if self.schedule.evaluates(step):
-                    self.writer.record_evaluation(step, self.evaluate())
-                    self.writer.save_best(step, self.learner.inference_state())
-                if self.schedule.saves(step):
+                if is_last or self.schedule.evaluates(step):
+                    self.record_evaluation(step)
+                if is_last or self.schedule.saves(step):
                     self.writer.save(step, self.state())
                 if self.is_done(step):
                     break
-        self.writer.finish()
+        self.writer.finish(step, self.hooks.stopped_by)
+        self.hooks.at_end(step)
 
     def restore(self) -> int:
         """Load the last checkpoint, if there is one; returns its optimizer step, else 0."""
@@ -73,13 +77,27 @@ class Trainer:
         return position.step
 
     def state(self) -> dict[str, Stateful]:
-        """The parts that a resumed run restores."""
-        return {**self.learner.state(), **self.storage.state()}
+        """The parts that a resumed run restores; those of a storage and of hooks if it has them."""
+        return {**self.learner.state(), **self.storage.state(), **self.hooks.state()}
 
     def evaluate_untrained(self) -> None:
         """Evaluate a run without training steps, unless it was evaluated before."""
-        if broadcast(self.learner.fabric, lambda: not self.writer.evaluated):
-            self.writer.record_evaluation(0, self.evaluate())
+        if not self.learner.fabric.broadcast(self.writer.evaluated):
+            self.record_evaluation(0)
+
+    def record_evaluation(self, step: int) -> None:
+        """Evaluate, record the results and save the best weights; hooks come last."""
+        results = self.hooks.evaluate(step, self.evaluate)
+        self.writer.record_evaluation(step, results)
+        if step > 0:
+            self.writer.save_best(step, self.inference_state)
+        self.hooks.after_evaluation(step, results)
+
+    def inference_state(self, metric: str) -> Mapping[str, Stateful]:
+        """The parts that inference needs, with the backbone that a metric measures."""
+        parts = self.learner.inference_state()
+        measured = self.hooks.evaluated_model(metric)
+        return parts if measured is None else {**parts, "model": measured}
 
     def rest_of_epoch(self, step: int) -> Iterable[Batch]:
         """The batches of the current epoch that come after optimizer step `step`."""
@@ -103,12 +121,5 @@ class Trainer:
         return result
 
     def is_done(self, step: int) -> bool:
-        """Whether `step` was the last one: the schedule ends, or an evaluation finds a stall."""
-        if step >= self.schedule.total_steps:
-            return True
-        return self.schedule.evaluates(step) and broadcast(self.learner.fabric, self.writer.stalled)
-
-
-def broadcast(fabric: Fabric, decision: Callable[[], bool]) -> bool:
-    """The decision of the first process, in every process."""
-    return fabric.broadcast(decision()) if fabric.world_size > 1 else decision()
+        """Whether `step` was the last one: the schedule ends, or a hook has stopped the run."""
+        return step >= self.schedule.total_steps or self.hooks.stopped

@@ -28,8 +28,8 @@ def check_categories(categories: Sequence[str] | None, num: int, setting: str) -
     if missing:
         raise CategoryError(
             f"evaluation.measure.{setting} needs the category of every sample, and {missing} of "
-            f"{num} samples have none; sop, inshop and omniglot_small state it, and a CSV file in "
-            "its column `category`"
+            f"{num} samples have none; sop, inshop, grocery_store and omniglot_small state it, and "
+            "a CSV file in its column `category`"
         )
 
 

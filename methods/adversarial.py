@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.kernels.l2_normalize import l2_normalize
 from core.parameter_groups import Groups
@@ -37,7 +38,7 @@ class Adversarial(Method):
 
     The first `metric_alone_epochs` epochs have the metric loss only. The next
     `generator_alone_epochs` epochs train the generator against the embedder, whose parameters stay
-    as they are; only running statistics of BatchNorm go on. Then all are trained.
+    as they are; only its running statistics of BatchNorm change. Then all are trained.
 
     Differences:
         Duan et al.: ñ and f are not normalized in `hard` and `regular`, and the loss of the run
@@ -145,11 +146,18 @@ class Adversarial(Method):
         return distance(anchors, positives), distance(anchors, negatives)
 
     def check(self, sampler: Any, criterion: nn.Module) -> None:  # noqa: ANN401, ARG002
-        """Check that a batch has triplets.
+        """Check that a batch has triplets, and that the head embeds each image by itself.
 
         Raises:
-            ValueError: the sampler draws one image of each class.
+            ValueError: the sampler draws one image of each class; or the head has BatchNorm, whose
+                statistics would be those of synthetic features, too.
         """
+        (head,) = self._head
+        if any(isinstance(layer, _BatchNorm) for layer in head.embedder.head.modules()):
+            raise ValueError(
+                "embeds synthetic features, which would change the statistics of BatchNorm in the "
+                "head; choose another backbone.head, such as linear+layernorm"
+            )
         replaced = getattr(sampler, "replacement", False)
         if getattr(sampler, "samples_per_class", None) == 1 and not replaced:
             raise ValueError(

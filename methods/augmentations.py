@@ -1,6 +1,5 @@
 """Learning from augmentations: Ye et al., CVPR 2019, https://arxiv.org/abs/1904.03436."""
 
-import inspect
 from typing import Annotated, Any
 
 import torch
@@ -8,6 +7,7 @@ from annotated_types import Ge
 from torch import nn
 
 from core.types import Embeddings, Scalar
+from methods.loss_arguments import loss_without
 from methods.method import Batch, Embed, Losses, Method
 
 Views = Annotated[int, Ge(2)]
@@ -23,8 +23,8 @@ class Augmentations(Method):
 
     so that every loss over pairs or triplets learns without labels: NT-Xent makes it SimCLR (Chen
     et al. 2020), where the other 2 B - 2 views are the negatives. The labels of the dataset are
-    never looked at in training; validation and evaluation use them as usual. Not `symmetric`, the
-    first view of an image is compared with the other views alone,
+    never looked at in training; validation and evaluation use them as usual. With
+    `symmetric=False`, the first view of each image is compared with the other views only,
 
         loss(first views, references=other views)
 
@@ -94,14 +94,9 @@ class Augmentations(Method):
                     f"the loss {name} remembers labels, and a label is the position of an image in "
                     "its batch, which means nothing in another batch; choose a loss without memory"
                 )
-        if not self.symmetric and not takes_references(criterion):
+        without = None if self.symmetric else loss_without(criterion, "references")
+        if without is not None:
             raise ValueError(
-                f"symmetric=false: the loss {type(criterion).__qualname__} takes no references; "
+                f"symmetric=false: the loss {type(without).__qualname__} takes no references; "
                 "choose symmetric=true"
             )
-
-
-def takes_references(criterion: nn.Module) -> bool:
-    """Whether a loss compares embeddings with references."""
-    parameters = inspect.signature(criterion.forward).parameters.values()
-    return any(p.name == "references" or p.kind is p.VAR_KEYWORD for p in parameters)

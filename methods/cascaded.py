@@ -1,6 +1,5 @@
 """Hard-aware deeply cascaded embedding: Yuan et al., ICCV 2017, https://arxiv.org/abs/1611.05720."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import Any
@@ -16,6 +15,7 @@ from core.ranges import PositiveFloat, PositiveFraction, Size
 from core.tuples import select_tuples, to_pairs
 from core.types import Embeddings, Labels, Miner, Pairs, Tuples
 from methods.cascaded_embedder import LayerHeads, UnitSlices
+from methods.loss_arguments import inner_miner, loss_without
 from methods.method import Batch, Embed, Losses, Method
 
 
@@ -130,10 +130,11 @@ class Cascaded(Method):
         return list(chain.from_iterable(map(collect_parameter_groups, self.further_losses)))
 
     def check(self, sampler: Any, criterion: nn.Module) -> None:  # noqa: ANN401, ARG002
+        """Check the loss of each slice, see `check_loss`."""
         for loss, name, size in zip(
             (criterion, *self.further_losses), self.parts, self.sizes, strict=True
         ):
-            check_loss(loss, name, size)
+            check_loss(loss, name, size, self.sizes)
 
     def _check_numbers(self, number: int, embedding_dim: int) -> None:
         for name in ("fractions", "sizes", "loss_weights", "slice_weights"):
@@ -172,25 +173,27 @@ def miner_of(loss: nn.Module) -> Miner | None:
     return miner
 
 
-def check_loss(loss: nn.Module, name: str, size: int) -> None:
+def check_loss(loss: nn.Module, name: str, size: int, sizes: Sequence[int]) -> None:
     """Check that a loss takes tuples, has the size of its slice, and hides no miner.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it does not; `sizes` are those of all slices, for the message.
     """
     kind = type(loss).__name__
-    accepted = inspect.signature(loss.forward).parameters
-    if "tuples" not in accepted:
-        raise ValueError(f"{kind} of {name} takes no tuples, and the cascade chooses its pairs")
+    if (without := loss_without(loss, "tuples")) is not None:
+        raise ValueError(
+            f"{type(without).__name__} of {name} takes no tuples, and the cascade chooses its pairs"
+        )
     for part in loss.modules():
         prototypes = getattr(part, "prototypes", None)
         if isinstance(prototypes, Tensor) and prototypes.shape[1] != size:
             raise ValueError(
                 f"{kind} has prototypes of {prototypes.shape[1]} dimensions, and {name} has "
-                f"{size}; choose loss.embedding_dim={size}, and slices of equal size"
+                f"{size}; choose slices of equal size, backbone.embedding_dim="
+                f"{len(sizes) * max(sizes)} loss.embedding_dim={max(sizes)}"
             )
-        if miner_of(loss) is None and miner_of(part) is not None:
-            raise ValueError(
-                f"the loss inside {kind} has a miner, whose tuples the pairs of {name} would "
-                "replace; choose batchminer=none"
-            )
+    if miner_of(loss) is None and inner_miner(loss) is not None:
+        raise ValueError(
+            f"the loss inside {kind} has a miner, whose tuples the pairs of {name} would "
+            "replace; choose batchminer=none"
+        )

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from core.types import Triplets
+from methods.loss_arguments import inner_miner, loss_without
 from methods.method import Batch, Embed, Losses, Method
 
 
@@ -25,10 +26,17 @@ class FixedTriplets(Method):
         return {"loss": criterion(embeddings, batch.labels, Triplets(first, first + 1, first + 2))}
 
     def check(self, sampler: Any, criterion: nn.Module) -> None:  # noqa: ANN401
+        """Check that batches are triplets, which the loss takes, and that no miner would choose.
+
+        Raises:
+            ValueError: they are not, it does not, or it has a miner.
+        """
         if getattr(sampler, "layout", None) != "triplets":
             raise ValueError(
                 "needs batches of anchor, positive, negative, ...; choose sampler=fixed_triplets, "
                 "or give your sampler the attribute layout = 'triplets'"
             )
-        if getattr(criterion, "miner", None) is not None:
+        if (loss := loss_without(criterion, "tuples")) is not None:
+            raise ValueError(f"{type(loss).__name__} takes no tuples; choose a loss over triplets")
+        if getattr(criterion, "miner", None) is not None or inner_miner(criterion) is not None:
             raise ValueError("the triplets are fixed, so that no miner chooses; batchminer=none")

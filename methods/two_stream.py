@@ -1,10 +1,10 @@
 """Two-stream training: anchors from one source, positives and negatives from another."""
 
-import inspect
 from typing import Any
 
 from torch import nn
 
+from methods.loss_arguments import loss_without
 from methods.method import Batch, Embed, Losses, Method
 
 
@@ -32,13 +32,18 @@ class TwoStream(Method):
         return {"loss": loss}
 
     def check(self, sampler: Any, criterion: nn.Module) -> None:  # noqa: ANN401
+        """Check that batches are pairs of two streams, and that the loss takes references.
+
+        Raises:
+            ValueError: they are not, or it does not.
+        """
         if getattr(sampler, "layout", None) != "pairs":
             raise ValueError(
                 "needs batches of pairs from two streams; choose sampler=two_stream, or give your "
                 "sampler the attribute layout = 'pairs'"
             )
-        if "references" not in inspect.signature(criterion.forward).parameters:
+        if (loss := loss_without(criterion, "references")) is not None:
             raise ValueError(
-                f"{type(criterion).__name__} compares embeddings with its own prototypes or "
+                f"{type(loss).__name__} compares embeddings with its own prototypes or "
                 "memory, not with references; choose a loss over pairs or triplets"
             )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -16,8 +17,10 @@ from tracking.summary import best_of, evaluations
 DAMAGED = "damaged"  # state of a run that cannot be used, because a file of it has changed
 HASHED = re.compile(r"_[0-9a-f]{8}$")
 COLUMNS = ("dataset", "method", "group", "seed", "reading", "metric", "value")
-MOST = 3  # most keys in a name that distinguishes two configurations
-REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.")  # of other keys
+TARGET = "._target_"
+HOOKS = "hooks."  # a run may have any number of them
+MOST = 3  # most numbers in a name that distinguishes two configurations
+REPEATED = ("group.", "dataset.", "evaluation.measure.metrics.", "loss.miner.", "sampler.miner.")
 
 
 @dataclass(frozen=True)
@@ -112,54 +115,60 @@ def disambiguate(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tu
     datasets = [dataset for dataset, _ in groups]
     if len(set(datasets)) == len(datasets):
         return dict.fromkeys(groups, "")
-    components = outermost(key for key in differing(groups) if key.endswith("._target_"))
-    alike: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
-    for group, config in groups.items():
-        label = ", ".join(f"{name_of(key)}={choice_of(key, config)}" for key in components)
-        alike.setdefault(label, {})[group] = config
-    return {
-        group: ", ".join(filter(None, (label, settings)))
-        for label, own in alike.items()
-        for group, settings in differing_settings(own).items()
-    }
-
-
-def differing_settings(
-    groups: Mapping[tuple[str, str], Mapping[str, Any]],
-) -> dict[tuple[str, str], str]:
-    """`key=value, ...` of each group; the hash where there are many keys or they do not suffice."""
-    keys = differing(groups)
-    label = {
-        group: ", ".join(f"{key.rpartition('.')[2]}={config.get(key)}" for key in keys)
-        for group, config in groups.items()
-    }
-    unique = len({(dataset, label[dataset, group]) for dataset, group in groups}) == len(groups)
-    if unique and len(keys) <= MOST:
-        return label
+    parts = {group: distinguishing(group, groups) for group in groups}
+    suffixes = {group: ", ".join(chain(*found)) for group, found in parts.items()}
+    unique = len({(dataset, suffixes[dataset, group]) for dataset, group in groups}) == len(groups)
+    if unique and max(len(numbers) for _, numbers in parts.values()) <= MOST:
+        return suffixes
     return {(dataset, group): group[-8:] for dataset, group in groups}
 
 
-def outermost(targets: Iterable[str]) -> list[str]:
-    """Without the components of a component: `sampler._target_`, not `sampler.storage._target_`."""
-    found: list[str] = []
-    for key in sorted(targets, key=len):
-        if not any(key.startswith(outer.removesuffix("_target_")) for outer in found):
-            found.append(key)
-    return sorted(found)
+def distinguishing(
+    group: tuple[str, str], groups: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """What distinguishes a group from others: components and numbers.
+
+    Where the others have another component, such as another sampler, `sampler=balance` names it,
+    and its numbers are compared with those of the groups that have the same one.
+    """
+    config, keys = groups[group], differing(groups)
+    targets = [key for key in keys if key.endswith(TARGET)]
+    outer = [key for key in targets if not key.startswith(tuple(prefixes(targets, but=key)))]
+    own = prefixes(outer)
+    alike = [c for c in groups.values() if all(c.get(k) == config.get(k) for k in outer)]
+    numbers = [
+        f"{name_of(key)}={config.get(key)}"
+        for key in keys
+        if key not in outer
+        and not (key.startswith(tuple(own)) and len({str(c.get(key)) for c in alike}) == 1)
+    ]
+    components = [
+        f"{name_of(key.removesuffix(TARGET))}={choice_of(key, config)}"
+        for key in outer
+        if not key.startswith(HOOKS)
+    ]
+    hooks = [name_of(k.removesuffix(TARGET)) for k in outer if k.startswith(HOOKS) and k in config]
+    components += [f"hooks={'+'.join(hooks)}"] if hooks else []
+    return components, numbers
 
 
-def name_of(target: str) -> str:
-    """`loss.distance._target_` -> `distance`."""
-    return target.split(".")[-2]
+def prefixes(targets: Sequence[str], but: str = "") -> list[str]:
+    """The beginnings of all keys of the components whose `_target_` are given."""
+    return [key.removesuffix(TARGET) + "." for key in targets if key != but]
 
 
-def choice_of(target: str, config: Mapping[str, Any]) -> str:
-    """`datasampler.greedy_coreset.GreedyCoreset` -> `greedy_coreset`.
+def name_of(key: str) -> str:
+    """The last part of a key, which a reader knows it by."""
+    return key.rpartition(".")[2]
+
+
+def choice_of(key: str, config: Mapping[str, Any]) -> str:
+    """The module of a component, which is named like the choice: `balance`.
 
     The class where the module only repeats the name of the component: `core.distance.SNR`.
     """
-    *_, module, last = f".{config.get(target)}".rsplit(".", 2)
-    return last if module in ("", name_of(target)) else module
+    *_, module, last = f".{config.get(key)}".rsplit(".", 2)
+    return last if module in ("", name_of(key.removesuffix(TARGET))) else module
 
 
 def differing(groups: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from core.errors import UserError
 from engine.config.check import check
+from engine.config.hooks import build_hooks, with_weights_beside
 from sweeps.grid import expanded
 from sweeps.job import Outcome
 from sweeps.progress import conclude, relative_to_cwd
@@ -103,7 +104,8 @@ def keys(overrides: Sequence[str]) -> list[str]:
 def open_study(base: list[str], job: Composed, space: Space, config: StudyConfig) -> Study:
     """The study of a configuration, new or continued, in the folder named by its settings."""
     metric = job.config.evaluation.select_on
-    directions = instantiate(job.config.evaluation.measure).higher_is_better
+    own = instantiate(job.config.evaluation.measure).higher_is_better
+    directions = with_weights_beside(own, build_hooks(job.config))
     group, dataset = job.folder.path.parent.name, job.folder.path.parents[1].name
     name = f"{group}_{digest(space, config.average_over, config.sampler_seed)}"
     return Study(

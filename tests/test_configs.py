@@ -22,8 +22,15 @@ CHOICES = sorted(
     for path in CONF.glob("*/**/*.yaml")
     if (choice := path.relative_to(CONF).with_suffix("")).parts[0] not in ELSEWHERE
 )
-ON_DISK = {"cub200", "cars196", "sop", "inshop", "omniglot_small", "csv"}  # built in tests/datasets
-NEEDED = {"dataset=csv": ["dataset.path=table.csv"], "backbone=timm": []}
+ON_DISK = {  # built in tests/datasets
+    *("cub200", "cars196", "sop", "inshop", "grocery_store", "csv", "folder")
+}
+NEEDED = {
+    "dataset=csv": ["dataset.path=table.csv"],
+    "dataset=folder": ["dataset.path=photos"],
+    "transform=timm": ["backbone=efficientnet_lite0"],
+    "backbone=timm": [],
+}
 SETTINGS = {"trainer", "evaluation"}  # read by main.py, nothing to build as a whole
 
 

@@ -19,6 +19,7 @@ EXAMPLES = {  # page -> the group and the class or function of its component
     "add_a_dataset": ("dataset", "my_code.image_folder.image_folder"),
     "add_a_backbone": ("backbone", "my_code.shufflenet.shufflenet"),
     "add_a_method": ("method", "my_code.class_mixup.ClassMixup"),
+    "add_a_hook": ("hooks", "my_code.target_reached.TargetReached"),
 }
 HERE = "/path/to/this/repository"  # stands for it on the pages
 
@@ -92,7 +93,7 @@ def test_the_run_is_finished_and_has_the_component(page: str, followed: Followed
     assert json.loads((followed.run / "status.json").read_text())["state"] == "finished"
     group, target = EXAMPLES[page]
     found = followed.config[group]
-    parts = found.values() if group == "metric" else [found]
+    parts = found.values() if group in ("metric", "hooks") else [found]
     assert target in [part._target_ for part in parts]
     assert followed.last["step"] > 0
     assert 0.4 < followed.last["test/recall@1"] <= 1
@@ -107,8 +108,18 @@ def test_what_the_command_line_says_arrives(page: str, followed: Followed) -> No
         "add_a_dataset": lambda: followed.last["test/num_queries"] == 5 * 20,
         "add_a_backbone": lambda: config.backbone.embedding_dim == 64,
         "add_a_method": lambda: config.method.weight == 0.5,
+        "add_a_hook": lambda: config.hooks.target_reached.target == 0.7 and stopped_early(followed),
     }
     assert said[page]()
+
+
+def stopped_early(followed: Followed) -> bool:
+    """Whether the two last evaluations have reached the target."""
+    lines = (followed.run / "metrics.jsonl").read_text().splitlines()
+    values = [
+        record["val/recall@1"] for record in map(json.loads, lines) if "val/recall@1" in record
+    ]
+    return followed.last["step"] < 400 and min(values[-2:]) >= 0.7
 
 
 def test_a_page_has_one_component_one_yaml_and_one_test(page: str) -> None:

@@ -20,9 +20,9 @@ SHORT = (
 )
 
 
-def start(runs: Path, *overrides: str) -> subprocess.Popen[str]:
+def start(runs: Path, *overrides: str, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "main.py", f"paths.runs={runs}", *SHORT, *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     return subprocess.Popen(
         [*command, "trainer.accelerator=cpu", "metric=[recall]"],
         cwd=ROOT,
@@ -116,3 +116,28 @@ def test_stored_embeddings_are_the_same_in_all_processes(tmp_path: Path) -> None
     assert stored["epoch"] == other["epoch"] == 1
     torch.testing.assert_close(stored["visible"], other["visible"], rtol=0, atol=1e-3)
     torch.testing.assert_close(stored["pending"], other["pending"], rtol=0, atol=1e-3)
+
+
+STOP_AT_THREE = """
+from engine.hooks.hook import STOP, Hook
+
+class StopAtThree(Hook):
+    def after_step(self, context):
+        with (context.folder / "seen.txt").open("a") as file:
+            file.write(f"{context.step}\\n")
+        return STOP if context.step == 3 else None
+"""
+
+
+def test_a_hook_of_the_first_process_stops_both(tmp_path: Path) -> None:
+    (tmp_path / "my_hooks.py").write_text(STOP_AT_THREE)
+    hooks = ("hooks=[ema]", "+hooks.mine._target_=my_hooks.StopAtThree")
+    steps = ("trainer.devices=2", "trainer.iterations=100", "trainer.log_every=1")
+    process = start(tmp_path, *hooks, *steps, PYTHONPATH=str(tmp_path))
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    (folder,) = tmp_path.glob("digits/*/seed0")
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 2, 3, 3]
+    assert records[-1]["test/ema/recall@1"] > 0
+    assert (folder / "seen.txt").read_text() == "1\n2\n3\n", "one process calls the hook"

@@ -25,6 +25,8 @@ def report(folder: RunFolder) -> None:
     Console().print(table(content))
     if content["selected"] is None:
         Console().print(f"selected: {content['selected_reason']}", highlight=False)
+    if "stopped" in content:
+        Console().print(format_stop(content["stopped"]), highlight=False, soft_wrap=True)
     if "cost" in content:
         Console().print(format_cost(content["cost"]), highlight=False, soft_wrap=True)
     print(folder.summary)  # noqa: T201
@@ -39,6 +41,11 @@ def table(summary: Mapping[str, Any]) -> Table:
         if name.startswith("test/") and not isinstance(value, list):
             grid.add_row(name, *(format_value(summary[reading], name) for reading in READINGS))
     return grid
+
+
+def format_stop(stop: Mapping[str, Any]) -> str:
+    """One line with the hook that ended a run before its last step."""
+    return f"stopped: by {stop['by']} after {stop['step']} of {stop['of']} steps"
 
 
 def format_cost(cost: Mapping[str, Any]) -> str:

@@ -49,20 +49,6 @@ class RunLogger:
         seen = evaluations(self.records.read())
         return name in seen[-1] and best_of(seen, name, self.higher_is_better) is seen[-1]
 
-    def stalled(self, name: str, patience: int | None) -> bool:
-        """Whether the latest evaluation is more than `patience` steps after the best in `name`.
-
-        Raises:
-            ValueError: `name` is not measured.
-        """
-        if patience is None:
-            return False
-        seen = evaluations(self.records.read())
-        if seen[-1].get(name) is None:
-            raise ValueError(f"trainer.patience waits for {name}, which is not measured")
-        best = best_of(seen, name, self.higher_is_better)
-        return bool(seen[-1]["step"] - best["step"] > patience)
-
     def summary(self, select_on: str) -> Reading:
         """The last, selected and oracle readings of the run."""
         return summarise(self.records.read(), select_on, self.higher_is_better)

@@ -78,7 +78,9 @@ class EmbeddingSampler(Sampler[list[int]], ABC):
         return max(1, self.num_images // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        embeddings, epoch = self.storage.rows(), self.epoch
+        # training reports a network that diverges; until then its embeddings count as 0
+        embeddings = self.storage.rows().nan_to_num(0, 0, 0)
+        epoch = self.epoch
         for number in range(len(self)):
             rng = np.random.default_rng((self.seed, epoch, number, PLAN))
             with one_thread():

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
+    "hooks": {},
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 
@@ -17,6 +18,11 @@ COSINE = {"_target_": "core.distance.Cosine"}
 SQUARED = {"_target_": "core.distance.Lp", "power": 2}
 
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
+    "architectures.bninception.bninception": {"head": "linear"},
+    "architectures.convnet.convnet": {"head": "linear"},
+    "architectures.googlenet.googlenet": {"head": "linear"},
+    "architectures.resnet50.resnet50": {"head": "linear"},
+    "architectures.timm.timm_model": {"head": "linear"},
     "batch_mining.angular.AngularMiner": {"distance": {**SQUARED, "normalize": True}},
     "batch_mining.distance.DistanceWeightedMiner": {"triplets_per_anchor": 1},
     "batch_mining.multisimilarity.MultiSimilarityMiner": {"distance": COSINE},
@@ -57,10 +63,13 @@ COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
         "triplets_per_anchor": "all",
         "seed": 0,
     },
+    "datasets.csv.csv": {"test_fraction": 0.5, "query_fraction": None, "seed": 0},
     "evaluation.evaluator.Evaluator": {"within": None, "level": "label", "transform": None},
 }
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {}  # group without a `_target_`: {key: value}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {  # group without a `_target_`: {key: value}
+    "trainer": {"features": "trained", "feature_views": 0},
+}
 
 
 def without_added_keys(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,16 +32,17 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _check_additions(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Refuse a `+key=value` that adds a key which nothing reads; it may add a group of files.
+    """Refuse a `+key=value` that adds a key which nothing reads; it may add a group or a hook.
 
     `++key=value` may change a key, too. Below a component, `check_values` checks the new key.
     """
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
-        if is_group(key) or key.startswith("hydra"):
+        if is_group(key) or key.startswith(("hydra", "hooks.")):
             continue
         parent, _, name = key.rpartition(".")
-        known = [str(k) for k in OmegaConf.select(config, parent) or () if k != name]
+        beside = OmegaConf.select(config, parent)  # a number, where a later override says so
+        known = [str(k) for k in beside if k != name] if OmegaConf.is_dict(beside) else []
         root = key.split(".")[0].split("@")[0]
         if override.is_add() or (
             override.is_force_add() and root not in signature(RunSettings).parameters

@@ -14,7 +14,8 @@ from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from tracking.run_files import GROUPS
 
-MULTIPLE_CHOICE = "metric"  # the only group of which a run may have several choices
+MULTIPLE_CHOICE = "metric"  # a run has one or several of its choices, and any number of hooks
+HOOK_HINT = "; +hooks.<name>={_target_: ...} adds a hook without a file"
 
 
 def parse_options(arguments: Sequence[str]) -> Namespace:
@@ -64,8 +65,9 @@ def check_choices(overrides: Sequence[str]) -> None:
 def _check_choice(override: Override, choice: object) -> None:
     group = override.key_or_group
     names = choice if isinstance(choice, list) else [choice]
-    if any(isinstance(name, int | float | None) for name in names):
-        raise ConfigurationError(f"{override.input_line}: must name a file of conf/{group}/")
+    if any(isinstance(name, int | float | dict | None) for name in names):
+        hint = HOOK_HINT if group == "hooks" else ""
+        raise ConfigurationError(f"{override.input_line}: must name a file of conf/{group}/{hint}")
     if group == MULTIPLE_CHOICE and not names:
         raise ConfigurationError(f"{override.input_line}: choose at least one of conf/{group}/")
     if group != MULTIPLE_CHOICE and group in GROUPS and len(names) != 1:

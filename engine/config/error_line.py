@@ -111,8 +111,20 @@ def _suggested_key(error: BaseException) -> str:
     *_, last = causes(error)
     if not isinstance(last, ConfigKeyError | ConfigAttributeError):
         return ""
-    node = last.parent_node
-    return suggestion(str(last.key), map(str, node) if isinstance(node, DictConfig) else ())
+    key, node = str(last.key), last.parent_node
+    if str(last.full_key) == f"hooks.{key}":
+        return _chosen_hook(key)
+    return suggestion(key, map(str, node) if isinstance(node, DictConfig) else ())
+
+
+def _chosen_hook(name: str) -> str:
+    """How to choose a hook whose numbers are set and that the run does not have."""
+    known = [file.stem for file in (CONF / "hooks").glob("*.yaml")]
+    if name in known:
+        return f"; choose it as well, hooks=[{name}]"
+    return (
+        suggestion(name, known) or f"; +hooks.{name}={{_target_: ...}} adds a hook without a file"
+    )
 
 
 def _with_suggestion(text: str) -> str:

@@ -27,7 +27,8 @@ GROUPS = {  # what is chosen, and the choices that are used most
         ["triplet", "contrastive", "multisimilarity", "proxy_anchor", "arcface", "ntxent"],
     ),
     "batchminer": ("tuples of a batch that the loss compares", ["semihard", "distance"]),
-    "sampler": ("images of a batch", []),
+    "sampler": ("images of a batch", ["class_random", "balance", "hierarchical"]),
+    "method": ("losses of a step: further networks, slices or views", ["cascaded", "classifier"]),
     "backbone": ("network", []),
     "transform": ("crop and augmentation", []),
     "optimizer": ("optimizer", []),
@@ -36,6 +37,7 @@ GROUPS = {  # what is chosen, and the choices that are used most
     "validation": ("images held out to select an epoch", []),
     "metric": ("numbers of the evaluation", []),
     "evaluation": ("how the metrics are computed", []),
+    "hooks": ("what a run calls after its steps and evaluations", ["early_stopping", "ema"]),
     "tracker": ("where metrics are mirrored to", []),
     "protocol": ("settings that a published study shares", []),
     "experiment": ("one published result", []),
@@ -68,7 +70,7 @@ Trains and evaluates one configuration, and records the run in runs/<dataset>/<g
 The same command again resumes an interrupted run and shows the table of a finished one.
 
 examples
-  python main.py dataset=digits                 a first run: no download, no GPU, about a minute
+  python main.py dataset=omniglot_small loss=triplet      a first run: no download, no GPU, a minute
   python main.py dataset=cub200 loss=triplet batchminer=semihard trainer.epochs=50 seed=1
   python main.py -m dataset=cub200 loss=triplet,margin seed=0,1,2          a sweep of six runs
   python main.py dataset=sop 'metric=[recall,map_at_r]'                    several metrics

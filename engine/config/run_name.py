@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from engine.config.added_keys import without_added_keys
-from engine.config.dataset import CSV
+from engine.config.dataset import NAMED_BY_PATH
 from engine.config.errors import ConfigurationError
 from engine.config.names import FolderSettings, check_name
 from engine.config.values import check_complete, check_values, resolved_content
@@ -74,7 +74,7 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     content["optimizer"].pop("fused", None)  # changes only rounding, as does the number of threads
     if content["trainer"].get("source") != "device":  # all other sources read the same pixels
         content["trainer"].pop("source", None)
-    if content["dataset"]["_target_"] == CSV:
+    if content["dataset"]["_target_"] in NAMED_BY_PATH:
         content["dataset"].pop("name", None)  # the name of the parent folder
     content = with_old_targets(without_added_keys(content))  # type: ignore[arg-type]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

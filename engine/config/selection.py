@@ -6,10 +6,13 @@ from fnmatch import fnmatchcase
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from datasets.images import Images
 from engine.config.errors import ConfigurationError, suggestion
+from engine.config.hooks import PATIENCE, build_hooks, without_weights
 from engine.config.run_name import CONF
 from engine.config.values import resolved_content
+from engine.hooks.early_stopping import EarlyStopping
+from engine.hooks.export_embeddings import ExportEmbeddings
+from engine.hooks.hook import Hook
 from evaluation.evaluator import Evaluator
 from evaluation.results import COUNTS
 
@@ -39,32 +42,44 @@ def check_selection(config: DictConfig) -> None:
     for name in config.trainer.storage_metrics:
         if name not in (select_on, *_default("trainer", "storage_metrics")):
             _check_name(config, "trainer.storage_metrics", name, SPLITS, metrics)
+    for key, hook in build_hooks(config).items():
+        if isinstance(hook, EarlyStopping) and hook.metric != select_on:
+            _check_name(config, f"{key}.metric", hook.metric, SPLITS[:2], metrics)
 
 
-def check_patience(config: DictConfig, splits: Collection[str]) -> None:
-    """Check that the run has the split whose metric `trainer.patience` observes.
+def check_hook_splits(hooks: Mapping[str, Hook], splits: Collection[str]) -> None:
+    """Check that the run evaluates the splits that early stopping and the export wait for.
 
     Raises:
         ConfigurationError: the run has no such split.
     """
-    name = config.evaluation.select_on
-    if config.trainer.patience is not None and name.partition("/")[0] not in splits:
-        raise ConfigurationError(
-            f"trainer.patience={config.trainer.patience}: waits for {name}, and the run has no "
-            f"such split, only {', '.join(splits)}; choose validation=samples or "
-            "validation=classes, or trainer.patience=null"
-        )
+    only = f"only {', '.join(splits)}"
+    for key, hook in hooks.items():
+        if isinstance(hook, EarlyStopping) and hook.metric.partition("/")[0] not in splits:
+            name = key if key == PATIENCE else f"{key}.patience"
+            raise ConfigurationError(
+                f"{name}={hook.patience}: waits for {hook.metric}, and the run has no such split, "
+                f"{only}; choose validation=samples or validation=classes, or no early stopping"
+            )
+        if isinstance(hook, ExportEmbeddings) and not set(hook.splits or ()) <= set(splits):
+            raise ConfigurationError(
+                f"{key}.splits={list(hook.splits or ())}: the run evaluates {only}; val needs "
+                "validation=samples or validation=classes, train evaluation.train_metrics=true"
+            )
 
 
-def check_categories(config: DictConfig, splits: Mapping[str, Images]) -> None:
+def check_categories(config: DictConfig, categories: Mapping[str, Sequence[str]]) -> None:
     """Check that the images of every split have a category, if the evaluation needs categories.
+
+    Args:
+        categories: name of a split -> the category of each of its images, "" for none.
 
     Raises:
         CategoryError: an image has none.
     """
     evaluation = _evaluator(config)
-    for images in splits.values():
-        evaluation.check_categories(images.categories, len(images))
+    for of_images in categories.values():
+        evaluation.check_categories(of_images, len(of_images))
 
 
 def check_parts(config: DictConfig, parts: Collection[str]) -> None:
@@ -76,10 +91,13 @@ def check_parts(config: DictConfig, parts: Collection[str]) -> None:
     Raises:
         ConfigurationError: `evaluation.select_on` or `trainer.storage_metrics` name another part.
     """
+    hooks = build_hooks(config)
     metrics = metric_names(config) if has_parts(config) else []
     names = dict.fromkeys(config.trainer.storage_metrics, "trainer.storage_metrics")
+    waits = {key: one for key, one in hooks.items() if isinstance(one, EarlyStopping)}
+    names |= {one.metric: f"{key}.metric" for key, one in waits.items()}
     for name, key in {**names, config.evaluation.select_on: "evaluation.select_on"}.items():
-        part, _, metric = name.partition("/")[2].partition("/")
+        part, _, metric = without_weights(name.partition("/")[2], hooks).partition("/")
         if part not in parts and _is_measured(metric, metrics):
             there = f"the parts {', '.join(parts)}" if parts else "no parts"
             raise ConfigurationError(
@@ -130,6 +148,7 @@ def _check_name(
         raise ConfigurationError(
             f"{key}={name}: training images are measured with evaluation.train_metrics=true only"
         )
+    metric = without_weights(metric, build_hooks(config))
     if has_parts(config) and _is_measured(metric.partition("/")[2], metrics):
         return  # see `check_parts`
     if not _is_measured(metric, metrics):

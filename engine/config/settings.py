@@ -6,7 +6,7 @@ their arguments in their own signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import nn
@@ -38,6 +38,8 @@ class TrainerSettings(Settings):
     source: ImageSource
     cache_gib: NonNegativeFloat | None
     compile: bool
+    features: Literal["trained", "frozen"]
+    feature_views: NonNegativeInt
     head_lr: NonNegativeFloat | None
     max_grad_norm: PositiveFloat | None
     evaluate_every_epochs: PositiveInt
@@ -77,3 +79,4 @@ class RunSettings(FolderSettings):
     evaluation: EvaluationSettings
     trainer: TrainerSettings
     tracker: Factory
+    hooks: Mapping[str, object] = field(default_factory=dict)  # see engine.config.hooks

@@ -30,13 +30,15 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
             epoch by a metric that it does not measure, has a loss that needs positives and batches
-            without any, or asks for devices that this machine lacks.
+            without any, stores no views that its method compares, or asks for devices that this
+            machine lacks.
     """
     replace_old_targets(config)
     content = resolved_content(config)
     check_complete(content, RunSettings)
     check(config, overrides)
     check_positives(content)
+    check_features(content)
     check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
     check_sampler_call(with_values(content["sampler"]))
     check_optimizer(config)
@@ -73,6 +75,27 @@ def check_positives(content: Content) -> None:
         raise ConfigurationError(
             f"sampler.samples_per_class=1: {content['loss']['_target_']} needs positives, "
             "samples of one class in the same batch; choose at least 2"
+        )
+
+
+def check_features(content: Content) -> None:
+    """Check that stored augmentations are of frozen features, and as many as a method needs.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    trainer = content["trainer"]
+    views, frozen = trainer["feature_views"], trainer["features"] == "frozen"
+    if views and not frozen:
+        raise ConfigurationError(
+            f"trainer.feature_views={views}: needs trainer.features=frozen; a trained backbone "
+            "sees a new augmentation of each image in every epoch"
+        )
+    if frozen and views < 2 and has_views(content["method"]):
+        raise ConfigurationError(
+            f"trainer.features=frozen trainer.feature_views={views}: the views of an image that "
+            f"{content['method']['_target_']} compares would be equal; choose "
+            "trainer.feature_views=8"
         )
 
 

@@ -68,7 +68,7 @@ def _hidden_file(name: str) -> str:
     origins = [str(place) for place in (taken and taken.submodule_search_locations) or ()]
     for place in map(Path, sys.path):
         file = place.joinpath(package, *inner).with_suffix(".py")
-        if file.is_file() and str(file.parents[len(inner) - 1]) not in origins:
+        if origins and file.is_file() and str(file.parents[len(inner) - 1]) not in origins:
             used = ", ".join(origins)
             return f" in {used}, which hides {file}; give your package another name"
     return ""

@@ -86,13 +86,13 @@ def check_arguments(key: str, target: Callable[..., Any], given: Content) -> Non
 
 
 def check_complete(content: Content, settings: type[Settings]) -> None:
-    """Check that no key of the settings is missing, as some are in earlier runs.
+    """Check that no key of the settings without a default is missing, as some are in earlier runs.
 
     Raises:
         ConfigurationError: a key is missing.
     """
-    for name in inspect.signature(settings).parameters:
-        if name not in content:
+    for name, parameter in inspect.signature(settings).parameters.items():
+        if name not in content and parameter.default is parameter.empty:
             raise ConfigurationError(f"{name}: is missing; a run needs it")
     for key, hint in get_type_hints(settings).items():
         if _is_settings(hint):

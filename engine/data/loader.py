@@ -128,6 +128,8 @@ def device_loader(
     **options: Any,  # noqa: ANN401
 ) -> CudaPrefetcher:
     """Loader of images and labels on the device; `images.on_device` decodes them there, too."""
+    if images.in_memory:
+        options |= {"num_workers": 0, "persistent_workers": False}
     dataset: Dataset[Any] = EncodedImages(images) if images.on_device else images
     loader: DataLoader[Any] = DataLoader(
         dataset if part is None else Subset(dataset, part),

@@ -194,14 +194,35 @@ def test_timm_pools_as_the_network_does_unless_told(model_name: str, pooling: st
     assert ours(images).shape == (2, 128)
 
 
+@pytest.mark.parametrize("model_name", ["test_resnet", "test_mambaout"])
+def test_timm_gem_is_over_the_positions(model_name: str) -> None:
+    """Also of networks whose feature maps have their channels last; p = 1 is the mean."""
+    images = torch.zeros(1, 3, 160, 160, dtype=torch.uint8)
+    images[..., 50:, :90] = 200
+    model = build("timm", model_name=model_name, pooling="gem", batchnorm="trained").eval()
+    network = model.trunk.network
+    with torch.no_grad():
+        model.pool.p.fill_(1)
+        maps = network.forward_features(model.normalization(images))
+    dims = (1, 2) if maps.shape[-1] == model.num_features else (2, 3)
+    assert maps.ndim == 4
+    torch.testing.assert_close(model.features(images), maps.clamp(min=1e-6).mean(dim=dims))
+
+
+def test_timm_gem_of_tokens_is_an_error() -> None:
+    model = build("timm", model_name="test_vit", pooling="gem")
+    with pytest.raises(ValueError, match="this network has tokens"):
+        model(torch.zeros(1, 3, 160, 160, dtype=torch.uint8))
+
+
 def test_an_unknown_timm_name_suggests_others() -> None:
     with pytest.raises(ValueError, match=r"no model resnet5O; similar: .*resnet50"):
         build("timm", model_name="resnet5O")
 
 
 def test_an_unknown_timm_pooling_is_named() -> None:
-    with pytest.raises(ValueError, match="pooling must be null, avg or avg\\+max, got max"):
-        build("timm", pooling="max")
+    with pytest.raises(ValueError, match=r"pooling must be null, avg, max, .* got sum"):
+        build("timm", pooling="sum")
 
 
 def test_timm_weights_placed_by_hand_are_used(

@@ -39,21 +39,71 @@ def test_embeddings_are_on_the_unit_sphere_only_if_asked(normalize: bool) -> Non
     assert torch.allclose(norms, torch.ones(4), atol=1e-6) == normalize
 
 
-def test_pooling_by_hand() -> None:
-    maps = torch.tensor([[[1.0, 2.0], [3.0, 6.0]], [[-4.0, -4.0], [-4.0, 0.0]]])
+MAPS = torch.tensor([[[1.0, 2.0], [3.0, 6.0]], [[-4.0, -4.0], [-4.0, 0.0]]])
 
-    class Constant(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return maps.expand(len(images), 2, 2, 2)
 
-    options = {"embedding_dim": 3, "normalize": False, "batchnorm": "trained"}
-    average = Embedder(Constant(), 2, imagenet(), pooling="avg", **options)
-    both = Embedder(Constant(), 2, imagenet(), pooling="avg+max", **options)
-    assert average.features(IMAGES)[0].tolist() == [3.0, -3.0]
-    assert both.features(IMAGES)[0].tolist() == [9.0, -3.0]
-    weight, bias = average.head.weight, average.head.bias
-    by_hand = [3.0 * weight[d, 0] - 3.0 * weight[d, 1] + bias[d] for d in range(3)]
-    assert torch.allclose(average(IMAGES)[2], torch.stack(by_hand))
+class Constant(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return MAPS.expand(len(images), 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ("avg", [3.0, -3.0]),
+        ("max", [6.0, 0.0]),
+        ("avg+max", [9.0, -3.0]),
+        ("gem", [((1 + 8 + 27 + 216) / 4) ** (1 / 3), 1e-6]),
+    ],
+)
+def test_pooling_by_hand(pooling: str, expected: list[float]) -> None:
+    model = Embedder(
+        Constant(),
+        2,
+        imagenet(),
+        embedding_dim=3,
+        pooling=pooling,
+        normalize=False,
+        batchnorm="trained",
+    )
+    features = model.features(IMAGES)[0]
+    assert features.tolist() == pytest.approx(expected, rel=1e-5)
+    weight, bias = model.head.weight, model.head.bias
+    by_hand = [features[0] * weight[d, 0] + features[1] * weight[d, 1] + bias[d] for d in range(3)]
+    assert torch.allclose(model(IMAGES)[2], torch.stack(by_hand))
+
+
+def test_gem_trains_its_exponent() -> None:
+    assert "pool.p" in changed(embedder(pooling="gem"))
+
+
+def test_without_a_head_the_embeddings_are_the_features() -> None:
+    model = embedder(embedding_dim=None, normalize=False).eval()
+    assert model.embedding_dim == 6
+    assert torch.equal(model(IMAGES), model.features(IMAGES))
+
+
+def test_heads_by_hand() -> None:
+    features = torch.randn(8, 6)
+    for head in ("linear+layernorm", "layernorm+linear", "bnneck"):
+        model = embedder(head=head, normalize=False)
+        linear = next(m for m in model.head.modules() if isinstance(m, nn.Linear))
+        x = features
+        if head == "layernorm+linear":
+            x = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+        x = x @ linear.weight.T + linear.bias
+        axis = {"linear+layernorm": 1, "bnneck": 0}.get(head)
+        if axis is not None:
+            variance = x.var(axis, keepdim=True, correction=0)
+            x = (x - x.mean(axis, keepdim=True)) / (variance + 1e-5).sqrt()
+        assert torch.allclose(model.embed_features(features), x, atol=1e-5), head
+
+
+def test_the_bias_of_bnneck_stays_zero() -> None:
+    model = embedder(head="bnneck")
+    moved = changed(model)
+    assert "head.norm.weight" in moved
+    assert "head.norm.bias" not in moved
 
 
 def test_trained_batchnorm_trains() -> None:
@@ -106,9 +156,10 @@ def test_channels_last_gives_the_same_and_stays() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"pooling": "max"}, "pooling must be one of avg, avg\\+max, got max"),
+        ({"pooling": "sum"}, "pooling must be one of avg, max, avg\\+max, gem, got sum"),
         ({"batchnorm": "freeze"}, "batchnorm must be one of frozen, frozen_statistics, trained"),
         ({"embedding_dim": 0}, "at least 1"),
+        ({"head": "mlp"}, "head must be one of linear, linear"),
     ],
 )
 def test_an_impossible_choice_is_named(choice: dict[str, object], message: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.grouping import Grouping
+from tests.samplers import assert_distribution
 
 GROUPS = ["dog", "ant", "dog", "cat", "dog", "ant", "dog"]
 MEMBERS = {"ant": [1, 5], "cat": [3], "dog": [0, 2, 4, 6]}
@@ -51,3 +52,29 @@ def test_classes_per_batch() -> None:
         grouping.per_batch(batch_size=8, samples_per_class=2)
     with pytest.raises(ValueError, match="batch_size=5 must be a positive multiple"):
         grouping.per_batch(batch_size=5, samples_per_class=2)
+
+
+def test_members_are_completed_by_others_of_their_group() -> None:
+    groups = np.random.default_rng(0).permutation(np.repeat(["a", "b", "c"], [2, 5, 9]))
+    grouping, members = Grouping(groups), np.arange(16)
+    seen: dict[int, set[int]] = {}
+    for seed in range(60):
+        rows = grouping.complete(np.random.default_rng(seed), members, 4)
+        assert (rows[:, 0] == members).all()
+        for row in rows.tolist():
+            size = (groups == groups[row[0]]).sum()
+            assert len(set(groups[row].tolist())) == 1
+            assert len(set(row)) == min(4, size)
+            assert max(map(row.count, row)) == (2 if size == 2 else 1)
+            seen.setdefault(row[0], set()).update(row)
+    for member, others in seen.items():
+        assert others == set(np.flatnonzero(groups == groups[member]).tolist())
+
+
+def test_members_drawn_with_replacement_repeat() -> None:
+    groups = np.repeat([5, 7], [3, 2])
+    rows = Grouping(groups).draw_with_replacement(
+        np.random.default_rng(0), np.array([0, 1, 0]), 2000
+    )
+    assert_distribution(rows[0].tolist(), dict.fromkeys([0, 1, 2], 1 / 3))
+    assert_distribution(rows[1].tolist(), dict.fromkeys([3, 4], 1 / 2))

@@ -21,6 +21,7 @@ from core.reducer import (
     loss_terms,
     weighted,
 )
+from criteria.contrastive import Contrastive
 
 LABELS = torch.tensor([0, 1])
 LOSSES = torch.tensor([[1.0, 0.0], [3.0, 100.0]])
@@ -79,6 +80,20 @@ def test_each_term_has_its_reducer() -> None:
 
 def test_unreduced_terms_are_handed_through() -> None:
     assert NoReduction()(LABELS, a=ONCE) == {"a": ONCE}
+
+
+def test_a_function_of_ones_own_is_a_reducer() -> None:
+    def half(_labels: torch.Tensor, **terms: LossTerms) -> torch.Tensor:
+        return torch.stack([term.losses.sum() for term in terms.values()]).sum() / 2
+
+    embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], requires_grad=True)
+    loss = Contrastive(positive_margin=0, negative_margin=2.5, power=1, reducer=half)
+    value = loss(embeddings, torch.tensor([0, 0, 1]))
+    value.backward()
+    pairs = [2**0.5, 2.5 - 2, 2.5 - 2**0.5]  # each in both directions
+    assert value.item() == pytest.approx(sum(pairs), rel=1e-6)
+    assert embeddings.grad is not None
+    assert embeddings.grad.any()
 
 
 def test_a_class_without_a_weight_is_an_error() -> None:

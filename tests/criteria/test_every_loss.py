@@ -3,7 +3,7 @@
 import copy
 import io
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from itertools import product
 
@@ -295,6 +295,26 @@ def test_given_tuples_win_over_the_miner(loss: str) -> None:
     mined = build_loss(loss, "random").double()
     given = mined(embeddings, labels, all_pairs(labels))
     torch.testing.assert_close(given, build_loss(loss).double()(embeddings, labels))
+
+
+@cache
+def mined() -> dict[str, Pairs | Triplets]:
+    """The tuples that each miner chooses of the unbalanced batch."""
+    embeddings, labels = batch(LABELS["unbalanced"])
+    miners = {name: build_miner(name) for name in choices("batchminer") if name != "none"}
+    return {name: miner(embeddings, labels) for name, miner in miners.items() if miner}
+
+
+@every_loss
+def test_takes_the_tuples_of_every_miner(loss: str, subtests: pytest.Subtests) -> None:
+    assert len(mined()) > 20
+    embeddings, labels = batch(LABELS["unbalanced"])
+    criterion = build_loss(loss).double()
+    for miner, tuples in mined().items():
+        with subtests.test(miner=miner):
+            value, gradient = value_and_gradient(criterion, embeddings, labels, tuples)
+            assert value.isfinite()
+            assert gradient.isfinite().all()
 
 
 @every_tuple_loss

@@ -41,13 +41,14 @@ def epoch(sampler: FixedTriplets, number: int) -> list[list[int]]:
     "lines",
     [
         ("0,1,3", "2,0,9", "3,8,1"),
+        ("0, 1, 3", "2 ,0,9", "3,8, 1"),
         (
             "cats/0.png,cats/1.png,dogs/0.png",
             "/d/cats/2.png,cats/0.png,e",
             "dogs/0.png,dogs/1.png,cats/1.png",
         ),
     ],
-    ids=["rows", "paths"],
+    ids=["rows", "with spaces", "paths"],
 )
 def test_every_triplet_of_the_file_comes_once_per_epoch(tmp_path: Path, lines: list[str]) -> None:
     expected = [[0, 1, 3], [2, 0, 5], [3, 4, 1]]
@@ -81,8 +82,14 @@ def test_drawn_triplets_have_two_classes_and_two_images_where_there_are_two() ->
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("0,1,4",), "line 2: negative 4 names 0 training images"),
-        (("cats/0.png,0.png,e",), "line 2: positive 0.png names 2 training images"),
+        (("0,1,4",), "line 2: negative 4 names no training image, whose rows in the table"),
+        (("cats/0.png,0.png,e",), "line 2: positive 0.png names 2 training images, which needs"),
+        (("cats/0.png,cats/9.png,e",), "line 2: positive cats/9.png names no training image, and"),
+        (("0,1,3", "0,e,3"), "line 2: anchor 0 names no training image, as a path; line 3 has a"),
+        (("0,1,3", "0,,3"), "line 3: positive is empty"),
+        (("0,1,3", "0,1,0"), "line 3: negative is the anchor itself"),
+        (("0,1,1",), "line 2: negative is the positive itself"),
+        (("0,1,3,8", "0,1,3,8"), "has more entries in a line than columns"),
         ((), "has no triplets"),
     ],
 )

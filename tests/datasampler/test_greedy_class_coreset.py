@@ -75,3 +75,9 @@ def test_points_on_a_line_are_selected_from_the_outside() -> None:
     valid = torch.tensor([[True] * 4, [True, True, True, False]])
     selected = farthest_first(points, valid, torch.tensor([0, 1]), 3)
     assert selected.tolist() == [[0, 3, 2], [1, 2, 0]]
+
+
+def test_equal_images_are_selected_once_each() -> None:
+    points, valid = torch.zeros(1, 4, 2), torch.tensor([[True, True, True, False]])
+    selected = farthest_first(points, valid, torch.tensor([1]), 3)
+    assert sorted(selected[0].tolist()) == [0, 1, 2]

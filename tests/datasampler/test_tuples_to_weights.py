@@ -88,6 +88,15 @@ def test_the_miner_begins_anew_in_every_epoch_and_never_changes() -> None:
     assert draw.seed == 3
 
 
+def test_a_miner_that_a_loss_uses_too_begins_anew_as_well() -> None:
+    used = DistanceWeightedMiner(seed=3)
+    built = sampler(used, subset_size=20)
+    first = epoch(built, 0)
+    for _ in range(2):
+        used(ROWS, torch.from_numpy(LABELS))
+        assert epoch(built, 0) == first
+
+
 def test_all_images_are_embedded_again_before_every_epoch_by_default() -> None:
     storage = TuplesToWeights(LABELS, 5, Fixed(), 0).storage
     assert isinstance(storage, StoredEmbeddings)
@@ -100,7 +109,7 @@ def test_all_images_are_embedded_again_before_every_epoch_by_default() -> None:
     [
         ({"batch_size": 31}, r"batch_size=31 must lie in 1\.\.30, the images of the subset"),
         ({"subset_size": 4}, r"batch_size=5 must lie in 1\.\.4"),
-        ({"miner": None}, "miner must choose tuples, got None"),
+        ({"miner": None}, "needs a miner, that of the loss or its own: batchminer=distance, or"),
     ],
 )
 def test_what_cannot_be_is_one_line(options: dict[str, object], message: str) -> None:

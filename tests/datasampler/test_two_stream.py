@@ -52,7 +52,7 @@ def test_an_epoch_is_a_function_of_seed_and_number() -> None:
 def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(ValueError, match="7 of 13 are both"):
         sampler(both=True)
-    with pytest.raises(ValueError, match="of at most 3 classes"):
+    with pytest.raises(ValueError, match="at most 12, the pairs of 3 classes"):
         sampler(batch_size=16)
     with pytest.raises(ValueError, match="multiple of 2 x"):
         sampler(batch_size=6)

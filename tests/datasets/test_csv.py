@@ -13,6 +13,7 @@ from datasets.digits import digits
 from datasets.inshop import inshop
 from datasets.omniglot_small import omniglot_small
 from datasets.sop import sop
+from datasets.table import DatasetError
 from tests.trees import write_cars196, write_cub200, write_inshop, write_sop
 
 TREES = [
@@ -70,3 +71,9 @@ def test_training_rows_keep_their_streams_and_are_both_without_any(tmp_path: Pat
     table.loc[train, ["is_query", "is_gallery"]] = [True, False]  # as if there were one stream
     write_csv(table, tmp_path / "one.csv")
     assert csv(str(tmp_path / "one.csv")).loc[train, ["is_query", "is_gallery"]].all(axis=None)
+
+
+def test_a_row_without_label_is_refused_without_splits_too(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path,label\n1.png,a\n2.png,\n")
+    with pytest.raises(DatasetError, match="has no label in line 3"):
+        csv(str(tmp_path / "table.csv"))

@@ -122,28 +122,6 @@ def test_every_difference_is_a_row() -> None:
     assert "| pytorch-metric-learning | " in page
 
 
-NO_REASON = {  # classes whose docstring does not say why they take no distance
-    "batch_mining.distance.DistanceWeightedMiner": "the density is that of Euclidean distances",
-    **dict.fromkeys(
-        [
-            "criteria.adacos.AdaCos",
-            "criteria.arcface.ArcFace",
-            "criteria.center.Center",
-            "criteria.cosface.CosFace",
-            "criteria.instance.Instance",
-            "criteria.p2sgrad.P2SGrad",
-            "criteria.partial_fc.PartialFC",
-            "criteria.proxy_anchor.ProxyAnchor",
-            "criteria.proxynca.ProxyNCA",
-            "criteria.softmax.NormalizedSoftmax",
-            "criteria.softtriple.SoftTriple",
-            "criteria.sphereface.SphereFace",
-        ],
-        "the logits are those of a classifier",
-    ),
-}
-
-
 def test_every_component_says_which_distance_it_takes_or_why_none(
     made: dict[str, str], subtests: pytest.Subtests
 ) -> None:
@@ -156,7 +134,7 @@ def test_every_component_says_which_distance_it_takes_or_why_none(
             parameters = inspect.signature(get_object(target)).parameters
             said = distance_taken(target)
             assert ("distance" in parameters) == (said is not None)
-            if said is None and target not in NO_REASON:
+            if said is None:
                 said = no_distance_because(target)
             assert said != "", "a sentence `It takes no `distance`: ...`"
             name = owners()[target].name if target in owners() else target.rpartition(".")[2]

@@ -9,7 +9,9 @@ from datasets.digits import digits
 from datasets.table import DatasetError
 from engine.build import build_images, check_size, sampler_of
 from engine.config.errors import ConfigurationError
-from engine.config.selection import check_categories, check_parts, check_patience
+from engine.config.hooks import build_hooks
+from engine.config.selection import check_categories, check_hook_splits, check_parts
+from engine.hooks.export_embeddings import ExportEmbeddings
 from evaluation.categories import CategoryError
 from tests.engine.test_configuration import composed
 
@@ -43,20 +45,46 @@ def test_patience_needs_the_split_that_it_waits_for() -> None:
     config = OmegaConf.create(
         {"evaluation": {"select_on": "val/recall@1"}, "trainer": {"patience": 5}}
     )
-    check_patience(config, ["val", "test"])
+    hooks = build_hooks(config)
+    check_hook_splits(hooks, ["val", "test"])
     with pytest.raises(ConfigurationError, match=r"trainer\.patience=5: waits for val/recall@1"):
-        check_patience(config, ["test"])
+        check_hook_splits(hooks, ["test"])
+
+
+def test_only_splits_that_are_evaluated_can_be_exported() -> None:
+    """A user exported the training images, which the run does not evaluate."""
+    hooks = {"hooks.mine": ExportEmbeddings(splits=["train", "test"])}
+    check_hook_splits(hooks, ["test", "train"])
+    check_hook_splits({"hooks.mine": ExportEmbeddings()}, ["test"])
+    with pytest.raises(
+        ConfigurationError,
+        match=r"hooks\.mine\.splits=\['train', 'test'\]: the run evaluates only val, test; val",
+    ):
+        check_hook_splits(hooks, ["val", "test"])
+
+
+@pytest.mark.parametrize("asked", ["false", "true"])
+def test_training_images_are_measured_if_asked(asked: str) -> None:
+    """Roth et al. have a flag against it that their code never reads."""
+    config = composed("dataset=digits", f"evaluation.train_metrics={asked}")
+    table = digits()
+    table.loc[table.index[table.split == "train"][::5], "split"] = "val"
+    train, splits = build_images(config, table)
+    assert list(splits) == ["train", "val", "test"][asked == "false" :]
+    assert {name: len(split) for name, split in splits.items()} == {
+        name: int((table.split == name).sum()) for name in splits
+    }
+    assert len(train) == int((table.split == "train").sum())
 
 
 @pytest.mark.parametrize("setting", ["within", "level"])
 def test_categories_are_missed_before_the_first_step(setting: str) -> None:
     config = composed("dataset=digits", f"evaluation.measure.{setting}=category")
-    _, splits = build_images(config, digits())
+    count = 896  # test images
     with pytest.raises(CategoryError, match=f"{setting}=category needs .* 896 of 896 samples"):
-        check_categories(config, splits)
-    _, stated = build_images(config, digits().assign(category="digit"))
-    check_categories(config, stated)
-    check_categories(composed("dataset=digits"), splits)
+        check_categories(config, {"test": [""] * count})
+    check_categories(config, {"test": ["digit"] * count})
+    check_categories(composed("dataset=digits"), {"test": [""] * count})
 
 
 def test_a_part_that_the_embedding_does_not_have_is_named_before_the_first_step() -> None:

@@ -206,5 +206,8 @@ def test_a_package_that_is_hidden_or_not_found_is_named(
     refused = partial(pytest.raises, ConfigurationError)
     with refused(match=r"no datasets\.birds\.birds in \S*, which hides \S*birds\.py; give your"):
         resolve("datasets.birds.birds", "dataset")
+    (tmp_path / "my_birds.py").write_text("def birds(): ...\n")
+    with refused(match=r"there is no my_birds\.Crows$"):
+        resolve("my_birds.Crows", "dataset")
     with refused(match="no package my_cod is installed or in a folder of PYTHONPATH"):
         resolve("my_cod.birds.birds", "dataset")

@@ -14,6 +14,7 @@ from datasets.csv import csv
 from datasets.cub200 import cub200
 from datasets.digits import digits
 from datasets.inshop import inshop
+from datasets.omniglot_small import omniglot_small
 from datasets.sop import sop
 from datasets.table import Table
 from datasets.validation import classes
@@ -283,3 +284,22 @@ def test_the_name_of_a_dataset_leaves_the_group_as_it_was() -> None:
 def test_the_folder_that_may_move() -> None:
     assert data_root(composed("dataset=csv", "dataset.path=/a/b/t.csv")) == Path("/a/b")
     assert data_root(composed("dataset=cub200", "paths.data=/data")) == Path("/data")
+
+
+def test_the_embedded_copy_is_the_data_of_a_run_that_read_its_own(
+    omniglot_root: str, tmp_path: Path
+) -> None:
+    """A user trained on a copy below DML_DATA, and goes on without it."""
+    shutil.copytree(Path(omniglot_root) / "omniglot", tmp_path / "data" / "omniglot")
+    before, after = (
+        composed("dataset=omniglot_small", f"paths.data={data}")
+        for data in (tmp_path / "data", tmp_path)
+    )
+    assert group_name(before, CHOICES) == group_name(after, CHOICES)
+    folder = RunFolder(tmp_path / "run", data_root(before))
+    folder.checkpoints.mkdir(parents=True)
+    record_or_check_data(folder, omniglot_small(before.dataset.root), first=True)
+    (folder.checkpoints / "last.pt").touch()
+    check_same_data(RunFolder(folder.path, data_root(after)), omniglot_small(after.dataset.root))
+    folder = RunFolder(folder.path, data_root(after))
+    assert same_files(folder)

@@ -29,7 +29,7 @@ class Ordered:
 class Noise(Dataset[tuple[Tensor, int]]):
     """An image that is nothing but its augmentation."""
 
-    on_device = False
+    on_device = in_memory = False
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
         index, seed = item

@@ -9,8 +9,8 @@ import pytest
 from core.errors import ComponentError
 from datasets.images import Images
 from datasets.table import DatasetError
-from engine.contracts import check_sampler_call
-from engine.sampler_inputs import SAMPLER_INPUTS, sampler_inputs
+from engine.contracts import SAMPLER_INPUTS, check_sampler_call
+from engine.sampler_inputs import sampler_inputs
 from tests.samplers import training_images
 
 LABELS = np.array([2, 0, 1, 3, 2])

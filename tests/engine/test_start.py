@@ -95,6 +95,7 @@ def test_a_value_that_was_left_empty(key: str, right: str) -> None:
         ("++loss._partial_=abc", "must be true or false"),
         ("trainer.storage_metrics=test/map@r", "must be a list, each text"),
         ("paths=5", "must hold the keys data, runs, cache"),
+        ("++loss.distance.p=1 loss.distance=5", "must be a node whose _target_ is a Distance"),
     ],
 )
 def test_a_value_of_another_type_or_out_of_range(line: str, message: str) -> None:
@@ -102,6 +103,18 @@ def test_a_value_of_another_type_or_out_of_range(line: str, message: str) -> Non
     said = refused(line)
     assert message in said
     assert said.startswith(line.split()[-1].lstrip("+").split("=")[0].split(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("trainer.feature_views=4", "feature_views=4: needs trainer.features=frozen"),
+        ("trainer.features=frozen method=augmentations loss=ntxent", "choose trainer.feature_view"),
+    ],
+)
+def test_stored_augmentations_that_no_run_could_use(line: str, message: str) -> None:
+    assert message in refused(line)
+    start(*f"{line} trainer.features=frozen trainer.feature_views=4".split())
 
 
 @pytest.mark.parametrize("value", ["no", "off", "n", "'false'", "0", "null"])

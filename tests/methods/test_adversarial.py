@@ -359,6 +359,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(
         ("++method.weights.hrad=1", "weights must name some of metric, synthetic, hard, regular"),
         ("method.weights.hard=-1", "method.weights={"),
         ("method.metric_alone_epochs=-1", "must be a whole number >= 0"),
+        ("backbone.head=bnneck", "would change the statistics of BatchNorm in the head"),
         (
             "backbone._target_=tests.methods.test_adversarial.MeanColour",
             "the method needs an architectures.embedder.Embedder",

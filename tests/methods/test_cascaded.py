@@ -220,7 +220,11 @@ def test_a_loss_must_take_the_pairs() -> None:
 
     with pytest.raises(ValueError, match="Other of slice_1 takes no tuples"):
         cascade().check(None, Other())
-    with pytest.raises(ValueError, match="prototypes of 9 dimensions, and slice_1 has 4"):
+    message = (
+        "prototypes of 9 dimensions, and slice_1 has 4; choose slices of equal size, "
+        "backbone.embedding_dim=12 loss.embedding_dim=4"
+    )
+    with pytest.raises(ValueError, match=message):
         cascade().check(None, ArcFace(num_classes=4, embedding_dim=9))
     hidden = Regularized(TripletMargin(miner=BatchHardMiner()), LpNorm())
     with pytest.raises(ValueError, match="loss inside Regularized has a miner"):

@@ -8,8 +8,11 @@ from pytorch_metric_learning.reducers import MeanReducer
 from torch import nn
 
 from batch_mining.semihard import SemiHardMiner
+from core.regularizer import LpNorm
 from core.types import Outputs
+from criteria.regularized import Regularized
 from criteria.triplet import TripletMargin
+from criteria.weighted_sum import WeightedSum
 from methods.fixed_triplets import FixedTriplets
 from methods.method import Batch
 
@@ -52,4 +55,13 @@ def test_sampler_and_miner_must_fit() -> None:
 
     with pytest.raises(ValueError, match="batchminer=none"):
         method.check(Packed(), TripletMargin(miner=SemiHardMiner()))
+    with pytest.raises(ValueError, match="batchminer=none"):
+        method.check(Packed(), Regularized(TripletMargin(miner=SemiHardMiner()), LpNorm()))
+    method.check(Packed(), Regularized(TripletMargin(miner=None), LpNorm()))
+
+    class OfPairs(nn.Module):
+        def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor: ...
+
+    with pytest.raises(ValueError, match="OfPairs takes no tuples; choose a loss over triplets"):
+        method.check(Packed(), WeightedSum({"one": TripletMargin(), "two": OfPairs()}))
     method.check(Packed(), TripletMargin(miner=None))

@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from core.regularizer import LpNorm
 from core.types import Outputs
 from criteria.contrastive import Contrastive
+from criteria.regularized import Regularized
 from criteria.softmax import NormalizedSoftmax
 from criteria.triplet import TripletMargin
+from criteria.weighted_sum import WeightedSum
 from methods.method import Batch
 from methods.two_stream import TwoStream
 
@@ -47,3 +50,18 @@ def test_sampler_and_loss_must_fit() -> None:
     ):
         method.check(Pairs(), NormalizedSoftmax(num_classes=4, embedding_dim=5))
     method.check(Pairs(), Contrastive())
+
+
+def test_a_loss_that_passes_references_on_is_asked_for_its_parts() -> None:
+    class Pairs:
+        layout = "pairs"
+
+    method, softmax = TwoStream(nn.Identity(), None), NormalizedSoftmax(4, 5)
+    method.check(Pairs(), WeightedSum({"one": TripletMargin(), "two": Contrastive()}))
+    method.check(Pairs(), Regularized(Contrastive(), LpNorm()))
+    for mixed in (
+        WeightedSum({"one": TripletMargin(), "two": softmax}),
+        Regularized(WeightedSum({"one": softmax}), LpNorm()),
+    ):
+        with pytest.raises(ValueError, match="NormalizedSoftmax compares embeddings with its own"):
+            method.check(Pairs(), mixed)

@@ -206,3 +206,13 @@ def test_a_download_stays_in_the_cache(project: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"wandb=.* must be <entity>/<project>"):
         aggregate.main([f"wandb={project}", "--cache", str(tmp_path / "a" / "b")])
     assert not list(tmp_path.rglob("*"))
+
+
+def test_a_metric_of_other_weights_has_the_direction_of_the_metric() -> None:
+    names = ["ema/recall@1", "ema/dists@intra", "ema/recall@1/std", "ema/unknown"]
+    assert directions([{}], names) == {
+        "ema/recall@1": True,
+        "ema/dists@intra": directions([{}], ["dists@intra"])["dists@intra"],
+        "ema/recall@1/std": None,
+        "ema/unknown": None,
+    }

@@ -1,6 +1,7 @@
 """Runs read from folders, and what their rows are called."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,44 @@ def test_a_row_is_named_by_what_tells_it_apart(tmp_path: Path) -> None:
         "sop/softmax_00000004": "softmax [00000004]",
         "sop/softmax_00000005": "softmax [00000005]",
     }
+
+
+def test_a_row_is_named_by_its_component_and_what_tells_equal_ones_apart(tmp_path: Path) -> None:
+    samplers = {
+        "0": {"_target_": "datasampler.balance.Balance", "batch_size": 8, "samples_per_class": 4},
+        "1": {"_target_": "datasampler.greedy_coreset.GreedyCoreset", "softened": False, "m": 5},
+        "2": {"_target_": "datasampler.greedy_coreset.GreedyCoreset", "softened": True, "m": 5},
+    }
+    for name, sampler in samplers.items():
+        config = {**CONFIG, "sampler": sampler}
+        write_run(
+            tmp_path, f"sop/margin_0000000{name}/seed0", {"test/recall@1": 0.5}, config=config
+        )
+    assert sorted(labels(read_folders(tmp_path)).values()) == [
+        "margin [sampler=balance]",
+        "margin [sampler=greedy_coreset, softened=False]",
+        "margin [sampler=greedy_coreset, softened=True]",
+    ]
+
+
+def test_a_row_is_named_by_its_hooks_where_another_has_others(tmp_path: Path) -> None:
+    ema = {"_target_": "engine.hooks.ema.ExponentialMovingAverage", "decay": 0.9, "warmup": True}
+    mine = {"_target_": "my_code.target_reached.TargetReached", "target": 0.7}
+    hooks: list[dict[str, Any]] = [
+        {},
+        {"ema": ema},
+        {"ema": {**ema, "decay": 0.99}},
+        {"ema": ema, "mine": mine},
+    ]
+    for number, chosen in enumerate(hooks):
+        name, config = f"sop/margin_0000000{number}/seed0", {**CONFIG, "hooks": chosen}
+        write_run(tmp_path, name, {"test/recall@1": 0.5}, config=config)
+    assert sorted(labels(read_folders(tmp_path)).values()) == [
+        "margin",
+        "margin [hooks=ema+mine]",
+        "margin [hooks=ema, decay=0.99]",
+        "margin [hooks=ema, decay=0.9]",
+    ]
 
 
 def test_sources_that_hold_nothing_or_the_same_are_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from datasets.digits import digits
+from engine.trained_run import TrainedModel
 from scripts.evaluate import main
 from tests.programs import run_command
 
@@ -307,7 +308,7 @@ def test_images_of_a_size_that_the_backbone_does_not_take_are_one_line(
     from architectures.timm import timm_model  # takes seconds
 
     transformer = timm_model("vit_tiny_patch16_224", pretrained=False)
-    monkeypatch.setattr("scripts.evaluate.load_backbone", lambda *_: transformer)
+    monkeypatch.setattr("scripts.evaluate.load_model", lambda *_: TrainedModel(transformer, {}))
     with pytest.raises(SystemExit) as ended:
         evaluate(run, "transform=small")
     assert "cannot embed images of 28x28 pixels" in str(ended.value.code)

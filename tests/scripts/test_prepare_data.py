@@ -247,6 +247,14 @@ def test_a_typo_is_one_line(override: str, said: str) -> None:
 # Where datasets can be had
 
 
+def test_the_table_of_the_embedded_dataset_is_written_elsewhere(tmp_path: Path) -> None:
+    """The repository keeps its archives alone, whatever the data folder is."""
+    arguments = ["dataset=omniglot_small", "trainer.workers=0", f"paths.data={tmp_path}"]
+    assert "name one, out=<folder>" in error_of(arguments)
+    main([*arguments, f"out={tmp_path}/out"])
+    assert len(csv(f"{tmp_path}/out/omniglot_small.csv")) == 2720 + 2120
+
+
 def test_the_downloads_are_those_of_existing_datasets() -> None:
     assert DOWNLOADS
     assert set(DOWNLOADS) <= {path.stem for path in (CONF / "dataset").glob("*.yaml")}
@@ -260,11 +268,6 @@ def test_a_download_is_verified(name: str) -> None:
         assert archive.size
         assert archive.url.startswith("http")
         assert archive.url.rpartition("/")[2] == archive.file.rpartition("/")[2]
-
-
-def test_the_archives_of_omniglot_are_the_real_ones(omniglot_root: str) -> None:
-    for archive in archives_of("omniglot_small"):
-        archive.download(Path(omniglot_root), show=lambda *_: pytest.fail("it is there"))
 
 
 def test_the_list_of_keys_has_no_other() -> None:

@@ -128,6 +128,17 @@ def test_equal_rows_are_no_error(name: str) -> None:
     assert all(len(batch) == 24 for batch in epoch(sampler, 0))
 
 
+@every_sampler
+def test_embeddings_of_a_network_that_diverged_are_no_error(name: str) -> None:
+    sampler = build(name)
+    rows = EMBEDDINGS.clone()
+    rows[3:200], rows[200:202] = torch.nan, torch.inf
+    for broken in (rows, torch.full_like(rows, torch.nan)):
+        sampler.storage.clear()
+        sampler.storage.fill(broken)
+        assert all(len(batch) == 24 for batch in epoch(sampler, 0))
+
+
 @with_weights
 def test_without_stored_embeddings_there_is_no_batch(name: str) -> None:
     sampler = build(name)
