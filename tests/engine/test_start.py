@@ -42,7 +42,7 @@ EMPTY = {
     "a whole number >= 1": [
         *("trainer.log_every", "trainer.checkpoint_every", "trainer.evaluate_every_epochs"),
         *("trainer.devices", "trainer.num_nodes", "evaluation.batch_size"),
-        *("sampler.batch_size", "sampler.samples_per_class", "backbone.embedding_dim"),
+        *("sampler.batch_size", "sampler.samples_per_class"),
     ],
     "a whole number >= 0": ["seed", "trainer.epochs"],
     "auto or a whole number >= 0": ["trainer.workers"],
