@@ -1,5 +1,6 @@
 """The simulated tests are those of the tables, and the committed shares can be found again."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,17 @@ def test_the_default_test_errs_least_of_those_that_see_five_points() -> None:
     assert errors[capable].idxmin() == "moderated"
     assert power["paired"] < 50
     assert errors["dunnett"] > 50
+
+
+def test_the_page_shows_the_committed_numbers() -> None:
+    own = pd.read_csv(TABLE).set_index(["methods", "deviations", "test", "seed_effect", "means"])
+    page = (TABLE.parents[2] / "docs" / "results.md").read_text()
+    rows = re.findall(r"^\| (5|55) \| ([a-z0-9 ]+) \| [*`]*([a-z_]+)[*`]* \| (.*) \|$", page, re.M)
+    assert len(rows) == 24
+    for methods, deviations, test, cells in rows:
+        place = (int(methods), deviations.removeprefix("as "), test, 0.6)
+        errors, power = own.loc[(*place, "equal")], own.loc[(*place, "graded")]
+        shown = [float(cell) for cell in cells.split(" | ")]
+        assert shown[:2] == pytest.approx([errors.false_each, errors.false_any], abs=0.051)
+        expected = [power[f"apart_{step}"] for step in statistics.STEPS[1:]]
+        assert shown[2:] == pytest.approx(expected, abs=0.51)

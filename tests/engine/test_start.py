@@ -42,7 +42,7 @@ EMPTY = {
     "a whole number >= 1": [
         *("trainer.log_every", "trainer.checkpoint_every", "trainer.evaluate_every_epochs"),
         *("trainer.devices", "trainer.num_nodes", "evaluation.batch_size"),
-        *("sampler.batch_size", "sampler.samples_per_class", "backbone.embedding_dim"),
+        *("sampler.batch_size", "sampler.samples_per_class"),
     ],
     "a whole number >= 0": ["seed", "trainer.epochs"],
     "auto or a whole number >= 0": ["trainer.workers"],
@@ -309,3 +309,13 @@ def refused_group(name: str, runs: Path) -> str:
     with pytest.raises(ConfigurationError) as raised:
         start(f"paths.runs={runs}", f"group={name}")
     return explain(raised.value)
+
+
+def test_views_of_stored_features_differ() -> None:
+    """A user trained on the augmentations of images whose features are stored once."""
+    frozen = ("method=augmentations", "trainer.features=frozen")
+    for views in (0, 1):
+        with pytest.raises(ConfigurationError, match=f"trainer.feature_views={views}: the views"):
+            start(*frozen, f"trainer.feature_views={views}")
+    start(*frozen, "trainer.feature_views=2")
+    start("method=classifier", "trainer.features=frozen")
