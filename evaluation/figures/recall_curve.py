@@ -41,7 +41,7 @@ def recall_curve(first_hits: Counts, num_relevant: Counts, num_candidates: Count
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
                 )
         plain_numbers(axes.xaxis)
-        axes.set_title(f"Share of {len(first_hits):,} queries with a relevant item in the first k")
+        axes.set_title(f"Relevant item among the first k, {len(first_hits):,} queries")
         axes.legend(loc="lower right")
     return figure
 

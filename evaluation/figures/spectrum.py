@@ -23,7 +23,7 @@ def spectrum_picture(singular_values: Float[np.ndarray, " S"]) -> Figure:
         axes.plot(np.arange(1, len(used) + 1), used, ".-", color=BLUE, label="embeddings")
         axes.axhline(flat, color=GREY, linestyle="--", label="all directions alike")
         plain_numbers(axes.yaxis)
-        note = f", {unused} of {len(shares)} are zero" if unused else ""
+        note = f"\n{unused} of {len(shares)} are zero" if unused else ""
         axes.set_title(f"Singular values of the embeddings{note}")
         axes.legend(loc="upper right")
     return figure

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import colors, rcParams
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
@@ -148,9 +149,11 @@ def test_frames_tell_right_from_wrong_in_three_ways() -> None:
 def captions_apart(figure: Figure) -> None:
     """No text overlaps another one or a picture, and none leaves the figure."""
     figure.draw_without_rendering()
-    texts = [*figure.texts, *(axes.title for axes in figure.axes)]
+    inside = [child for axes in figure.axes for child in axes.get_children()]
+    texts = [text for text in [*figure.texts, *inside] if isinstance(text, Text)]
     boxes = [text.get_window_extent() for text in texts if text.get_text()]
-    for first, second in combinations([*boxes, *(axes.bbox for axes in figure.axes)], 2):
+    pictures = [axes.bbox for axes in figure.axes if axes.images]
+    for first, second in combinations([*boxes, *pictures], 2):
         both = Bbox.intersection(first, second)
         assert both is None or min(both.width, both.height) < 1
     for box in boxes:
@@ -172,6 +175,12 @@ def test_captions_of_long_names_keep_apart(width: float, depth: int) -> None:
     short = [a._replace(found=a.found[:4], names=names[:4], is_right=[True] * 4) for a in answers]
     changed = {"becomes right": list(zip(short, short, strict=True)), "becomes wrong": []}
     captions_apart(changed_queries(changed, ("pretrained", "fine-tuned")))
+
+
+def test_titles_fit_a_column() -> None:
+    many = np.full(123_456, 3)
+    captions_apart(recall_curve(many, many, many * 1000))
+    captions_apart(spectrum_picture(np.r_[np.geomspace(1, 0.01, 12), np.zeros(500)]))
 
 
 def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
