@@ -367,7 +367,7 @@ def test_all_that_is_measured(device: FakeDevice) -> None:
         {"transform": Standardize()},
         {"transform": Truncate(4)},
     ],
-    ids=str,
+    ids=["within", "level", "pca", "standardize", "truncate"],
 )
 def test_categories_and_transforms(changed: dict[str, Any], device: FakeDevice) -> None:
     generator = torch.Generator().manual_seed(0)
