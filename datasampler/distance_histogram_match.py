@@ -2,7 +2,6 @@
 
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -10,15 +9,14 @@ from torch import Tensor
 from core.kernels.euclidean import euclidean
 from core.ranges import NonNegativeFloat, PositiveInt, Seed
 from core.types import Distances, Embeddings
-from datasampler.planning.candidate_batches import check_candidates, draw_candidates
-from datasampler.planning.embedding_sampler import EmbeddingSampler, project
+from datasampler.planning.candidate_sampler import CandidateSampler
 from datasampler.planning.stored_embeddings import StoredEmbeddings
 
 HistogramCost = Literal["wasserstein", "bin_values"]
 BINS = 50  # Roth et al. 2020
 
 
-class DistanceHistogramMatch(EmbeddingSampler):
+class DistanceHistogramMatch(CandidateSampler):
     """Distance histogram match sampler: takes the candidate whose distances are like a big batch's.
 
     For every batch, a big batch of about M images is drawn by classes, and T candidates of
@@ -73,32 +71,26 @@ class DistanceHistogramMatch(EmbeddingSampler):
         replacement: bool = False,
         storage: StoredEmbeddings | None = None,
     ) -> None:
-        super().__init__(labels, batch_size, samples_per_class, seed, storage, replacement)
-        check_candidates(big_batch_size, batch_size, num_candidates)
+        super().__init__(
+            labels,
+            batch_size,
+            samples_per_class,
+            seed,
+            big_batch_size,
+            num_candidates,
+            projection_dim,
+            replacement,
+            storage,
+        )
         if histogram_cost not in get_args(HistogramCost):
             raise ValueError(
                 f"histogram_cost must be one of {get_args(HistogramCost)}, got {histogram_cost!r}"
             )
-        self.big_batch_size, self.num_candidates = big_batch_size, num_candidates
-        self.projection_dim = projection_dim
         self.histogram_weight, self.histogram_cost = histogram_weight, histogram_cost
 
-    def plan(self, embeddings: Embeddings, rng: np.random.Generator) -> np.ndarray:
-        images, places = draw_candidates(
-            rng,
-            self.images,
-            self.big_batch_size,
-            self.num_candidates,
-            self.classes_per_batch,
-            self.samples_per_class,
-            self.replacement,
-        )
-        big = project(embeddings[torch.from_numpy(images)], self.projection_dim, rng)
-        parts = torch.from_numpy(places).to(big.device)
-        cost = moment_cost(big, big[parts])
-        cost += self.histogram_weight * histogram_costs(euclidean(big), parts, self.histogram_cost)
-        batch: np.ndarray = images[places[int(cost.argmin())]]
-        return batch
+    def costs(self, big: Embeddings, places: Tensor) -> Tensor:
+        histograms = histogram_costs(euclidean(big), places, self.histogram_cost)
+        return moment_cost(big, big[places]) + self.histogram_weight * histograms
 
 
 def moment_cost(big: Tensor, candidates: Tensor) -> Tensor:

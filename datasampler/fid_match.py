@@ -1,18 +1,16 @@
 """FID batch matching: Roth et al., ICML 2020, https://arxiv.org/abs/2002.08473."""
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from core.ranges import PositiveInt, Seed
 from core.types import Embeddings
-from datasampler.planning.candidate_batches import check_candidates, draw_candidates
-from datasampler.planning.embedding_sampler import EmbeddingSampler, project
+from datasampler.planning.candidate_sampler import CandidateSampler
 from datasampler.planning.stored_embeddings import StoredEmbeddings
 
 
-class FIDMatch(EmbeddingSampler):
+class FIDMatch(CandidateSampler):
     """FID match sampler: takes the candidate whose Gaussian is nearest to that of a big batch.
 
     For every batch, a big batch of about M images is drawn by classes, and T candidates of
@@ -54,25 +52,20 @@ class FIDMatch(EmbeddingSampler):
         replacement: bool = False,
         storage: StoredEmbeddings | None = None,
     ) -> None:
-        super().__init__(labels, batch_size, samples_per_class, seed, storage, replacement)
-        check_candidates(big_batch_size, batch_size, num_candidates)
-        self.big_batch_size, self.num_candidates = big_batch_size, num_candidates
-        self.projection_dim = projection_dim
-
-    def plan(self, embeddings: Embeddings, rng: np.random.Generator) -> np.ndarray:
-        images, places = draw_candidates(
-            rng,
-            self.images,
-            self.big_batch_size,
-            self.num_candidates,
-            self.classes_per_batch,
-            self.samples_per_class,
-            self.replacement,
+        super().__init__(
+            labels,
+            batch_size,
+            samples_per_class,
+            seed,
+            big_batch_size,
+            num_candidates,
+            projection_dim,
+            replacement,
+            storage,
         )
-        big = project(embeddings[torch.from_numpy(images)], self.projection_dim, rng)
-        fid = frechet_distances(big, big[torch.from_numpy(places)])
-        batch: np.ndarray = images[places[int(fid.argmin())]]
-        return batch
+
+    def costs(self, big: Embeddings, places: Tensor) -> Tensor:
+        return frechet_distances(big, big[places])
 
 
 def frechet_distances(big: Tensor, candidates: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Training method: turns a batch into named losses, whose sum an optimizer step minimizes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
     epoch: int
 
 
-class Method(nn.Module):
+class Method(nn.Module, ABC):
     """Base class of training methods.
 
     A method owns the networks that only training needs. Its parameters and buffers are part of the
@@ -50,6 +51,7 @@ class Method(nn.Module):
     def __init__(self, backbone: nn.Module, criterion: nn.Module | None) -> None:  # noqa: ARG002
         super().__init__()
 
+    @abstractmethod
     def forward(self, batch: Batch, embed: Embed, criterion: nn.Module) -> Losses:
         """The weighted losses of a batch by name.
 
@@ -59,7 +61,6 @@ class Method(nn.Module):
                 gradients; a method may call it several times.
             criterion: the loss of the run.
         """
-        raise NotImplementedError
 
     def embedder(self, backbone: nn.Module) -> nn.Module:
         """The network that is trained, evaluated and saved; by default the backbone itself."""

@@ -7,13 +7,13 @@ from scipy.spatial.distance import pdist
 from scipy.stats import wasserstein_distance
 
 from core.kernels.euclidean import euclidean
-from datasampler import distance_histogram_match
 from datasampler.distance_histogram_match import (
     DistanceHistogramMatch,
     HistogramCost,
     histogram_costs,
     moment_cost,
 )
+from datasampler.planning import candidate_sampler
 from tests.samplers import epoch
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(20), 10))
@@ -91,8 +91,8 @@ def test_the_cheapest_candidate_is_the_batch(
         recorded.append(draw(*arguments))
         return recorded[-1]
 
-    draw = distance_histogram_match.draw_candidates
-    monkeypatch.setattr(distance_histogram_match, "draw_candidates", record)
+    draw = candidate_sampler.draw_candidates
+    monkeypatch.setattr(candidate_sampler, "draw_candidates", record)
     sampler = DistanceHistogramMatch(
         LABELS, 30, 3, 0, big_batch_size=90, num_candidates=7, histogram_cost=kind
     )

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from datasampler import fid_match
 from datasampler.fid_match import FIDMatch, frechet_distances
+from datasampler.planning import candidate_sampler
 from tests.samplers import epoch
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(20), 10))
@@ -54,8 +54,8 @@ def test_the_nearest_candidate_is_the_batch(monkeypatch: pytest.MonkeyPatch) -> 
         recorded.append(draw(*arguments))
         return recorded[-1]
 
-    draw = fid_match.draw_candidates
-    monkeypatch.setattr(fid_match, "draw_candidates", record)
+    draw = candidate_sampler.draw_candidates
+    monkeypatch.setattr(candidate_sampler, "draw_candidates", record)
     sampler = FIDMatch(LABELS, 30, 3, 0, big_batch_size=90, num_candidates=7)
     sampler.storage.fill(torch.from_numpy(ROWS))
     batches = [batch for number in range(3) for batch in epoch(sampler, number)]

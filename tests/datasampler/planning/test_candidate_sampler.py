@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.grouping import Grouping
-from datasampler.planning.candidate_batches import CandidateBatches, draw_candidates
+from datasampler.planning.candidate_sampler import CandidateBatches, draw_candidates
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 20))
 
