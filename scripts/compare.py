@@ -4,27 +4,33 @@ Both are queries.parquet files that `python -m scripts.evaluate` wrote, or their
 same split of the same dataset. Prints the means of both over the queries that have a relevant
 image, the difference with its bootstrap interval, and the queries that changed most.
 
-`--out figures/` draws them, as PDF and PNG: the rank of the first hit of each query before and
-after, and the queries that become right and wrong with their neighbours.
+    python -m scripts.compare runs/cub200/<group> runs/cub200/<other group> [<evaluation>]
+
+compares two methods over the seeds that both have: the interval is of a bootstrap that draws
+seeds and queries together. The name of the evaluation is needed where a run has several.
+
+`--out figures/` draws two evaluations, as PDF and PNG: the rank of the first hit of each query
+before and after, and the queries that become right and wrong with their neighbours.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
+from rich.table import Table as Grid
 
 from core.errors import UserError
 from datasets.images import Images
 from engine.config.error_line import user_errors_as_one_line
 from evaluation.figures.query_changes import rank_changes
 from evaluation.figures.style import WIDTHS, save
-from evaluation.per_query import PerQuery, compare
+from evaluation.per_query import compare
 from reporting.figures.query_changes import query_changes
 from reporting.query_comparison import comparison, read_queries
+from reporting.seed_comparison import is_group, read_group, seed_comparison
 from scripts.evaluate import images_of, read
 
 KINDS = ("pdf", "png")
@@ -35,23 +41,40 @@ def main(argv: Sequence[str]) -> None:
         raise SystemExit(f"{__doc__}\n{parser().format_help()}")
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
-        paths = [arguments.before, arguments.after]
-        before, after = (read_queries(path) for path in paths)
         try:
-            both = compare(before, after)
+            parts = list(compared(arguments.before, arguments.after, arguments.evaluation))
         except ValueError as error:
             raise UserError(str(error)) from error
         console = Console()
-        for part in comparison(both):
+        for part in parts:
             console.print(part)
         if arguments.out is not None:
-            draw(both, (before, after), arguments)
+            draw(arguments)
 
 
-def draw(
-    both: pd.DataFrame, tables: tuple[PerQuery, PerQuery], arguments: argparse.Namespace
-) -> None:
+def compared(before: Path, after: Path, evaluation: str | None = None) -> Iterator[Grid | str]:
+    """The comparison of two groups, or of two evaluations.
+
+    Raises:
+        UserError: one is a group and the other is not.
+    """
+    groups = is_group(before), is_group(after)
+    if all(groups):
+        return seed_comparison(read_group(before, evaluation), read_group(after, evaluation))
+    if any(groups) or evaluation:
+        raise UserError(
+            f"{before} and {after} are not two groups of seeds, nor two evaluations with their "
+            "queries.parquet"
+        )
+    return comparison(compare(read_queries(before), read_queries(after)))
+
+
+def draw(arguments: argparse.Namespace) -> None:
     """Write the figures into a folder; without a change, there are no pictures of queries."""
+    if is_group(arguments.before):
+        raise UserError("--out draws two evaluations, and these are groups of seeds; name one each")
+    tables = read_queries(arguments.before), read_queries(arguments.after)
+    both = compare(*tables)
     names = (arguments.names[0], arguments.names[1])
     first, second = (both[f"first_hit_{run}"].to_numpy("int64") for run in ("before", "after"))
     figures = {"rank_changes": rank_changes(first, second, names, WIDTHS[arguments.columns])}
@@ -86,8 +109,9 @@ def images_at(path: Path) -> Images:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.compare", add_help=False)
     add = parser.add_argument
-    add("before", type=Path, help="folder of an evaluation, or its queries.parquet")
+    add("before", type=Path, help="folder of an evaluation, its queries.parquet, or a group")
     add("after", type=Path, help="another one, of the same queries")
+    add("evaluation", nargs="?", help="its name in the runs of two groups of seeds")
     add("--out", type=Path, help="folder of figures; without it none is drawn")
     add("--names", nargs=2, default=["before", "after"], help="of the two in figures")
     add("--queries", type=int, default=4, help="number that become right and wrong, each")

@@ -31,7 +31,7 @@ from engine.build import shutdown
 from engine.measure import measure
 
 class Numbers(torch.utils.data.Dataset):
-    on_device = False
+    on_device = in_memory = False
     def __init__(self, total):
         self.total, self.roles, self.categories = total, (None, None), None
     def __len__(self):
@@ -89,7 +89,7 @@ def test_each_image_counts_once_and_in_its_place(processes: int, tmp_path: Path)
 class Counted(Dataset[tuple[Tensor, int]]):
     """Counts the images that were read, in whatever process."""
 
-    on_device = False
+    on_device = in_memory = False
 
     def __init__(self, total: int) -> None:
         self.total, self.read = total, Value("i", 0)
