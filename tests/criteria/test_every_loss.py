@@ -20,6 +20,7 @@ from core.tuples import all_pairs, drop_invalid, to_triplets
 from core.types import Pairs, Triplets
 from tests.batches import LABELS, batch
 from tests.configured import (
+    CONF,
     build_loss,
     build_miner,
     choices,
@@ -301,7 +302,8 @@ def test_given_tuples_win_over_the_miner(loss: str) -> None:
 def mined() -> dict[str, Pairs | Triplets]:
     """The tuples that each miner chooses of the unbalanced batch."""
     embeddings, labels = batch(LABELS["unbalanced"])
-    miners = {name: build_miner(name) for name in choices("batchminer") if name != "none"}
+    names = [path.stem for path in (CONF / "batchminer").glob("*.yaml") if path.stem != "none"]
+    miners = {name: build_miner(name) for name in names}
     return {name: miner(embeddings, labels) for name, miner in miners.items() if miner}
 
 
