@@ -16,5 +16,5 @@ def test_the_table_tells_warm_calls_from_the_first_one(tmp_path: Path) -> None:
     assert sorted(table.index) == sorted(TIMED)
     assert (table["rounds"] == 3).all()
     ours = table.loc["our retrieval metrics"]
-    assert ours["compile_seconds"] > ours["first_seconds"] >= ours["warm_seconds_min"] > 0
-    assert ours["import_cpu_seconds"] > 0
+    assert ours["first_seconds"] >= ours["warm_seconds_min"] > 0
+    assert (ours[["compile_seconds", "import_cpu_seconds"]] > 0).all()

@@ -18,7 +18,6 @@ from engine.inspection import (
     answers,
     neighbors_of,
     recall_curve_of,
-    shortened,
     write_inspection_report,
 )
 from evaluation.embed import Embedded
@@ -47,18 +46,19 @@ def brightness(image: Image.Image) -> int:
 
 def test_an_answer_shows_the_images_of_its_neighbours() -> None:
     this = looked()
-    (answer,) = answers(this, this.queries[this.queries["query"] == 3])
+    (answer,) = answers(this, this.queries[this.queries["query"] == 3], depth=2)
     assert brightness(answer.query) == 30
     assert [brightness(image) for image in answer.found] == [50, 20]
     assert list(answer.is_right) == [True, False]
-    assert answer.caption == "b\nAP 0.67"
+    assert answer.lines == ["b", "AP 0.67"]
+    assert answer.names == ["b", "a"]
 
 
 def test_best_and_worst_are_of_different_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: dict[str, list[Answer]] = {}
-    monkeypatch.setattr(looking, "neighbor_grid", shown.update)
+    monkeypatch.setattr(looking, "neighbor_grid", lambda drawn, _: shown.update(drawn))
     this = looked()
-    neighbors_of(this, limit=2, seed=0)
+    neighbors_of(this, limit=2, columns=2, seed=0)
     scores = this.with_relevant.set_index("query")["average_precision"]
     best = [brightness(answer.query) // 10 for answer in shown["best"]]
     worst = [brightness(answer.query) // 10 for answer in shown["worst"]]
@@ -98,11 +98,3 @@ def test_tables_are_about_answered_queries(tmp_path: Path) -> None:
     classes = pd.read_csv(tmp_path / "classes.csv")
     assert sorted(classes["class"]) == ["a", "b"]
     assert (tmp_path / "hardest_classes.md").read_text().count("\n") == 2 + 1
-
-
-def test_a_long_name_keeps_both_ends() -> None:
-    assert shortened("001.Albatross") == "001.Albatross"
-    short = shortened("Japanese_(katakana)/character31")
-    assert short.startswith("Japanese")
-    assert short.endswith("31")
-    assert len(short) <= 17
