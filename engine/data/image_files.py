@@ -1,7 +1,7 @@
 """Table of image files to embed: those of a folder, or of a CSV file with the column path."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +47,7 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
     paths = sorted(image_paths(folder))
     if not paths:
         raise DatasetError(f"{folder} has no images ({', '.join(SUFFIXES)}) in it or below")
+    check_text(paths)
     parents = [os.path.split(path)[0] for path in paths]
     labels = [None if parent == str(folder) else os.path.split(parent)[1] for parent in parents]
     return pd.DataFrame({"path": paths, "label": labels})
@@ -80,6 +81,17 @@ def images_of_csv(file: Path) -> pd.DataFrame:
         raise DatasetError(f"{file} has a column embedding, which this command writes; rename it")
     check_no_duplicates(str(file), table["path"])
     return table
+
+
+def check_text(paths: Sequence[str]) -> None:
+    """Check that the names of files are text in UTF-8, as Parquet stores them.
+
+    Raises:
+        DatasetError: names the first that is not.
+    """
+    for path in paths:
+        if not path.isascii() and os.fsencode(path).decode(errors="replace") != path:
+            raise DatasetError(f"the name of {path!r} is not UTF-8; rename the file")
 
 
 def check_no_duplicates(source: str, paths: pd.Series) -> None:

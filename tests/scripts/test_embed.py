@@ -240,6 +240,15 @@ def test_a_missing_image_of_a_csv_file(run: Path, photos: Path, tmp_path: Path) 
     assert pd.read_parquet(out)["path"].tolist() == [str(photos / "00.webp")]
 
 
+def test_a_file_name_that_is_no_text_is_named(run: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "00.webp").rename(photos / "caf\udce9.webp")
+    said = error(run, tmp_path / "out.parquet", f"images={photos}")
+    assert "caf\\udce9.webp' is not UTF-8; rename the file" in said
+    (photos / "caf\udce9.webp").rename(photos / "café.webp")
+    embed(run, tmp_path / "out.parquet", f"images={photos}")
+    assert str(photos / "café.webp") in set(pd.read_parquet(tmp_path / "out.parquet")["path"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
