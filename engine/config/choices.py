@@ -79,9 +79,8 @@ def definitions(file: Path) -> list[Definition]:
 def definition(target: str) -> Definition | None:
     """The class or function of a `_target_`; None if it is none of a Python file on the path."""
     module, _, name = target.rpartition(".")
-    candidates = [
-        Path(root) / f"{module.replace('.', '/')}.py" for root in (CONF.parent, *sys.path)
-    ]
+    name_of_file = f"{module.replace('.', '/')}.py"
+    candidates = [Path(root) / name_of_file for root in (str(CONF.parent), *sys.path)]
     file = next((path for path in candidates if module and path.is_file()), None)
     if file is None:
         return None
