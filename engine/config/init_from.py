@@ -4,6 +4,7 @@ The checksum is part of the name of a run folder. A run records it, so that a ru
 neither torch nor the checkpoint to find its folder.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from core.files import DamagedFileError
 from engine.config.errors import ConfigurationError
 from tracking.data_files import stamp
 from tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def checkpoint_of(init_from: str) -> Path:
@@ -43,7 +46,10 @@ def existing_checkpoint(init_from: str) -> Path:
 
 
 def weights_checksum(init_from: str, runs: Path) -> str:
-    """SHA-256 of the weights in a checkpoint; recorded, if it is unchanged or gone.
+    """SHA-256 of the weights in a checkpoint; the recorded one, if it is unchanged or gone.
+
+    A checkpoint that has changed since a run began from it is warned of, because the same command
+    is then another run.
 
     Args:
         init_from: a run folder or a checkpoint.
@@ -55,10 +61,18 @@ def weights_checksum(init_from: str, runs: Path) -> str:
     """
     checkpoint = checkpoint_of(init_from)
     now = stamp(checkpoint)
-    for record in _records(runs):
-        if record.get("checkpoint") == str(checkpoint) and now in (None, record.get("stamp")):
+    known = [one for one in _records(runs) if one.get("checkpoint") == str(checkpoint)]
+    for record in known:
+        if now in (None, record.get("stamp")):
             return str(record["sha256"])
-    return _checksum_of(init_from, tuple(now or ()))
+    found = _checksum_of(init_from, tuple(now or ()))
+    if known and found not in [record["sha256"] for record in known]:
+        log.warning(
+            "init_from=%s: its weights have changed since a run began from them; this is another "
+            "run",
+            init_from,
+        )
+    return found
 
 
 @cache

@@ -17,6 +17,8 @@ from engine.config.run_name import group_name
 from engine.initial_weights import weights_sha256
 from engine.learner import Learner
 from tests.commands import command
+from tracking.data_files import stamp
+from tracking.run_folder import RunFolder
 
 EXPORT = "hooks=[export_embeddings]"
 UNTRAINED = "trainer.iterations=0"
@@ -124,6 +126,27 @@ def test_a_resumed_run_does_not_need_its_source(
         command(tmp_path / "parts", *options, "seed=1")
     with pytest.raises(SystemExit, match=rf"error: init_from={source}: does not exist"):
         command(tmp_path / "parts", *options, "force=true")
+
+
+def test_a_source_that_has_changed_is_warned_of(
+    source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It went on training: the command that once resumed a run now begins another."""
+    checkpoint = tmp_path / "weights.pt"
+    shutil.copy(source / "checkpoints" / "last.pt", checkpoint)
+    name = group(tmp_path, f"init_from={checkpoint}")
+    folder = RunFolder(tmp_path / "digits" / name / "seed0")
+    folder.path.mkdir(parents=True)
+    written = {"sha256": weights_sha256(weights(source)), "checkpoint": str(checkpoint)}
+    folder.write_json(folder.init_from, {**written, "stamp": stamp(checkpoint)})
+    assert group(tmp_path, f"init_from={checkpoint}") == name
+    assert not caplog.messages
+    content = read_checkpoint(checkpoint)
+    content["parts"]["model"]["head.bias"][0] += 1
+    torch.save(content, checkpoint)
+    assert group(tmp_path, f"init_from={checkpoint}") != name
+    (said,) = caplog.messages
+    assert said.startswith(f"init_from={checkpoint}: its weights have changed since a run began")
 
 
 def test_a_known_checkpoint_is_not_read_to_find_the_folder(
