@@ -53,7 +53,7 @@ def main(config: DictConfig) -> Outcome | None:
         # torch is imported from here on, for a run that Hydra accepts and that is not finished
         from engine.config.start import check_start
 
-        check_start(config, command.overrides.task)
+        check_start(config, command.overrides.task, folder)
         from engine.build import load_table
         from engine.data.identity import check_same_data
         from engine.train import train_and_evaluate

@@ -1,5 +1,7 @@
 """Inception with BatchNorm: Ioffe & Szegedy, ICML 2015, https://arxiv.org/abs/1502.03167."""
 
+from typing import Any
+
 from pretrainedmodels.models.bninception import BNInception
 from torch import Tensor, nn
 
@@ -10,6 +12,10 @@ from architectures.pooling import Pooling
 from architectures.pretrained import load_pretrained
 from core.ranges import Size
 
+BLOCKS = (  # after the first convolution, in the names of their layers
+    *("conv2", "inception_3a", "inception_3b", "inception_3c", "inception_4a", "inception_4b"),
+    *("inception_4c", "inception_4d", "inception_4e", "inception_5a", "inception_5b"),
+)
 WEIGHTS = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -49,6 +55,11 @@ class FeatureMaps(nn.Module):
     def __init__(self, network: BNInception) -> None:
         super().__init__()
         self.network = network
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: ARG002
+        """Layers of the network by the names of their parameters, in the form of timm."""
+        blocks = [(rf"network\.{name}_", (number,)) for number, name in enumerate(BLOCKS)]
+        return {"stem": r"network\.conv1_", "blocks": blocks}
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.network.features(images)  # type: ignore[no-untyped-call]

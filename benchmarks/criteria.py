@@ -168,12 +168,17 @@ def names_of(kind: str) -> list[str]:
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("criteria", help="losses and miners")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    device = "where everything runs"
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help=device)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="batch sizes")
     parser.add_argument("--only", nargs="+", help="names of losses and miners")
     parser.add_argument(
-        "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
+        "--sides",
+        nargs="+",
+        choices=IMPLEMENTATIONS,
+        default=list(IMPLEMENTATIONS),
+        help="implementations",
     )
     parser.add_argument("--rounds", type=int, default=3, help="of all implementations, in turn")
     parser.add_argument(

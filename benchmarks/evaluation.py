@@ -152,10 +152,12 @@ TIMED = [side for side in IMPLEMENTATIONS if side != "nmi difference"]
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("evaluation", help="search, clustering and metrics")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["cub", "sop", "sop512"])
-    parser.add_argument("--sides", nargs="+", choices=IMPLEMENTATIONS, default=TIMED)
+    device = "where everything runs"
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help=device)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    sizes, sides = ["cub", "sop", "sop512"], "implementations"
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=sizes, help="test sets")
+    parser.add_argument("--sides", nargs="+", choices=IMPLEMENTATIONS, default=TIMED, help=sides)
     parser.add_argument("--rounds", type=int, default=3, help="of all implementations, in turn")
     parser.add_argument(
         "--memory", type=int, default=16, help="GiB an implementation may use on the CPU"

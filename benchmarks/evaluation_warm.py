@@ -36,9 +36,10 @@ IMPORT = "import torch, time; start = time.process_time(); {}; print(time.proces
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("evaluation_warm", help="the same in a process that is warm")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    device = "where everything runs"
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help=device)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["cub"])
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["cub"], help="test sets")
     parser.add_argument("--rounds", type=int, default=15, help="of all implementations, in turn")
     parser.add_argument("--memory", type=int, default=16, help="GiB a process may use on the CPU")
     parser.add_argument("--timeout", type=int, default=1200, help="seconds a process may take")

@@ -142,9 +142,10 @@ def load(file: Path) -> ModuleType:
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("samplers", help="batches planned from stored embeddings")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["cub", "sop"])
-    parser.add_argument("--sides", nargs="+", choices=IMPLEMENTATIONS, default=IMPLEMENTATIONS)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    sizes, sides = ["cub", "sop"], IMPLEMENTATIONS
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=sizes, help="training sets")
+    parser.add_argument("--sides", nargs="+", choices=sides, default=sides, help="implementations")
     parser.add_argument("--roth", default="", help="checkout of the code of Roth et al. 2020")
     parser.add_argument("--rounds", type=int, default=3, help="of all implementations, in turn")
     parser.add_argument("--memory", type=int, default=16, help="GiB a process may use")

@@ -83,9 +83,9 @@ def measure(overrides: list[str], processes: int, chosen: argparse.Namespace) ->
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("scaling", help="one batch on several processes")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 3, 4])
-    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 3, 4], help="numbers")
+    parser.add_argument("--backbone", default="resnet50", help="a choice of conf/backbone")
     parser.add_argument("--batch", type=int, default=48, help="images, of all processes together")
     parser.add_argument("--pixels", type=int, default=64, help="height and width of the crop")
     parser.add_argument("--steps", type=int, default=2, help="per window")

@@ -86,8 +86,9 @@ def measure(start: Start, folder: Path, timeout: int) -> Measured:
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("start", help="whole commands, imports included")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    starts = list(STARTS)
+    parser.add_argument("--starts", nargs="+", choices=starts, default=starts, help="commands")
     parser.add_argument("--rounds", type=int, default=5, help="of all commands, in turn")
     parser.add_argument("--timeout", type=int, default=600, help="seconds a command may take")
     parser.set_defaults(run=run)

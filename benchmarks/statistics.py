@@ -76,7 +76,7 @@ def simulate(methods: int, repetitions: int, seed: int = 0) -> Iterator[dict[str
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("statistics", help="errors and power of the tests of a table")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
     parser.add_argument("--methods", nargs="+", type=int, default=[5, 55], help="multiples of 5")
     parser.add_argument("--repetitions", type=int, default=2000, help="simulated columns")
     parser.set_defaults(run=run)

@@ -74,9 +74,13 @@ def measure(side: str, case: Case, table: Path, chosen: argparse.Namespace) -> M
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("training", help="a training step, data loading included")
-    parser.add_argument("--device", default="cpu", choices=DEFAULTS)
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--backbones", nargs="+", default=["resnet50", "bninception"])
+    device = "where everything runs; it chooses the defaults that are not listed"
+    parser.add_argument("--device", default="cpu", choices=DEFAULTS, help=device)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    backbones = ["resnet50", "bninception"]
+    parser.add_argument(
+        "--backbones", nargs="+", default=backbones, help="choices of conf/backbone"
+    )
     parser.add_argument("--batches", nargs="+", type=int, help="images per batch")
     parser.add_argument("--precisions", nargs="+", help="such as bf16-mixed")
     parser.add_argument("--pixels", type=int, default=224, help="height and width of the crop")
@@ -88,7 +92,11 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument("--rounds", type=int, default=1, help="of all implementations, in turn")
     parser.add_argument(
-        "--sides", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS)
+        "--sides",
+        nargs="+",
+        choices=IMPLEMENTATIONS,
+        default=list(IMPLEMENTATIONS),
+        help="implementations",
     )
     parser.add_argument(
         "--variants", nargs="+", default=[], help='more implementations: "trainer.compile=true ..."'

@@ -455,6 +455,7 @@ def navigation() -> list[Any]:
                 "evaluation.md",
                 "use_a_model.md",
                 "hooks.md",
+                "fine_tuning.md",
                 "devices.md",
                 "faults.md",
             ]

@@ -89,13 +89,28 @@ def build_images(config: DictConfig, table: Table) -> tuple[Images, dict[str, Im
 def build_backbone(config: DictConfig, train: Images) -> nn.Module:
     """Build the backbone of a run and check it with one training image.
 
+    With `init_from` its weights are random, as those of another run replace them.
+
     Raises:
         ConfigurationError: the backbone does not accept images of this size.
         ComponentError: it does not return embeddings of the configured size.
     """
-    model: nn.Module = instantiate(config.backbone)
+    model = backbone_of(config, pretrained=not config.get("init_from"))
     embeddings = check_size(model, train[0, 0][0])
     check_embeddings(config.backbone, embeddings)
+    return model
+
+
+def backbone_of(config: DictConfig, pretrained: bool = True) -> nn.Module:
+    """The backbone of a configuration.
+
+    Args:
+        pretrained: False gives it random weights and downloads nothing, whatever it says itself.
+    """
+    settings = config.backbone.copy()
+    if not pretrained and "pretrained" in settings:
+        settings.pretrained = False
+    model: nn.Module = instantiate(settings)
     return model
 
 

@@ -16,8 +16,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from core.parameter_groups import Groups
 from engine.checkpoint import Stateful
 from engine.data.prefetch import Batch as LoadedBatch
+from engine.freezing import keep_frozen_batchnorm
 from engine.grad_cache import chunked_gradients
-from engine.parameter_groups import parameter_groups
+from engine.parameter_groups import apply_lr_scale, parameter_groups
 from engine.step import (
     ComputeGradients,
     StepResult,
@@ -33,7 +34,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Learner:
-    """Learner: the parts of a run that change during training; `set_up` builds one."""
+    """Learner: the parts of a run that change during training; `set_up` builds one.
+
+    Attributes:
+        frozen_batchnorm: whether BatchNorm without trainable parameters stays in evaluation mode.
+    """
 
     fabric: Fabric
     model: _FabricModule
@@ -43,12 +48,15 @@ class Learner:
     scheduler: LRScheduler
     compute_gradients: ComputeGradients
     max_grad_norm: float
+    frozen_batchnorm: bool = False
 
     def train_mode(self) -> None:
         """Set embedder, criterion and method to training mode."""
         self.model.train()
         self.criterion.train()
         self.method.train()
+        if self.frozen_batchnorm:
+            keep_frozen_batchnorm(self.model)
 
     def step(self, loaded: LoadedBatch, epoch: int = 0) -> StepResult:
         """Take one optimizer step and one step of the learning rate schedule.
@@ -77,8 +85,9 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """The current learning rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """The current learning rate of the first parameter group, without its `lr_scale`."""
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"] / group.get("lr_scale", 1))
 
     def inference_state(self) -> dict[str, Stateful]:
         """The parts that inference needs: backbone and criterion."""
@@ -107,6 +116,8 @@ def set_up(
     chunk_size: int | None = None,
     compiled: bool = False,
     method: Method | None = None,
+    layer_lr_decay: float | None = None,
+    frozen_batchnorm: bool = False,
 ) -> Learner:
     """Build a learner: moves the parts to the device and assigns learning rates to parameters.
 
@@ -116,6 +127,8 @@ def set_up(
         head_lr, max_grad_norm, chunk_size: as in conf/trainer.
         compiled: whether torch.compile compiles the backbone, at its first batch.
         method: the training method; None is `methods.plain.Plain`.
+        layer_lr_decay: as in conf/trainer.
+        frozen_batchnorm: see `Learner`.
 
     Raises:
         ValueError: float16 is combined with chunks, whose gradients would miss the scaling of the
@@ -134,7 +147,8 @@ def set_up(
     model.to(memory_format=torch.channels_last)  # makes convolutions faster, on CPU and GPU
     if compiled:
         model.compile()  # in place: parameters keep their names
-    optimizer = make_optimizer(parameter_groups(model, criterion, head_lr, method))
+    optimizer = make_optimizer(parameter_groups(model, criterion, head_lr, method, layer_lr_decay))
+    apply_lr_scale(optimizer)
     if scaled and optimizer.defaults.get("fused"):
         raise ValueError("optimizer.fused needs trainer.precision=bf16-mixed or 32-true")
     scheduler = make_scheduler(optimizer)
@@ -152,6 +166,7 @@ def set_up(
         scheduler,
         gradients,
         float("inf") if max_grad_norm is None else max_grad_norm,
+        frozen_batchnorm,
     )
 
 

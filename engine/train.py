@@ -41,9 +41,11 @@ from engine.data.image_source import (
 from engine.data.loader import SeededBatches, training_loader, worker_count
 from engine.embed_split import embed_split
 from engine.embedding_storage import storage_of
+from engine.freezing import freeze_matching
 from engine.frozen_features import feature_store, freeze, with_stored_features
 from engine.hooks.hook import Hook, HookContext
 from engine.hooks.run_hooks import RunHooks
+from engine.initial_weights import load_initial_weights
 from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import check_transform, measure
@@ -91,7 +93,7 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
         describe(config, folder, schedule, claim, sources)
 
     seed_everything(config.seed, verbose=False)  # the same in every process
-    learner = build_learner(config, fabric, train, sampler, schedule)
+    learner = build_learner(config, folder, fabric, train, sampler, schedule)
     train, splits = with_stored_features(
         config, fabric, learner.model.module, train, splits, workers
     )
@@ -197,6 +199,7 @@ def with_parts(directions: Directions, parts: Collection[str]) -> Directions:
 
 def build_learner(
     config: DictConfig,
+    folder: RunFolder,
     fabric: Fabric,
     train: Images,
     sampler: BatchSampler,
@@ -205,6 +208,8 @@ def build_learner(
     """Build backbone, loss, method, optimizer and learning rate schedule on the device."""
     trainer = config.trainer
     backbone = build_backbone(config, train)
+    load_initial_weights(config, folder, backbone, first=fabric.is_global_zero)
+    freeze_matching(backbone, trainer.freeze)
     criterion = instantiate(config.loss)
     method = build_method(config, backbone, criterion)
     check_method(config, method, backbone, sampler, criterion)
@@ -222,6 +227,8 @@ def build_learner(
         chunk_size=trainer.chunk_size,
         compiled=trainer.compile,
         method=method,
+        layer_lr_decay=trainer.layer_lr_decay,
+        frozen_batchnorm=bool(trainer.freeze),
     )
 
 

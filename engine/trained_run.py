@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from core.errors import UserError
 from core.files import DamagedFileError
-from engine.build import build_method
+from engine.build import backbone_of, build_method
 from engine.checkpoint import CheckpointError, read_checkpoint
 from engine.config.added_keys import with_added_keys
 from engine.config.allowed_targets import check_targets
@@ -125,16 +124,13 @@ def load_model(config: DictConfig, trained: Weights) -> TrainedModel:
     Raises:
         CheckpointError: the weights are of another backbone.
     """
-    settings = config.backbone.copy()
-    if "pretrained" in settings:
-        settings.pretrained = False
-    backbone: nn.Module = instantiate(settings)
+    backbone = backbone_of(config, pretrained=False)
     method = build_method(config, backbone)
     embedder = method.embedder(backbone)
     if reason := state_mismatch(embedder, trained.model):
         checkpoint = f"the checkpoint {trained.checkpoint or ''}".strip()
         raise CheckpointError(
-            f"{checkpoint} does not fit {settings._target_} as configured: {reason}"
+            f"{checkpoint} does not fit {config.backbone._target_} as configured: {reason}"
         )
     embedder.load_state_dict(trained.model)
     return TrainedModel(embedder, method.parts)

@@ -60,6 +60,11 @@ class Run:
     def name(self) -> str:
         return f"{self.dataset}/{self.group}/seed{self.seed}"
 
+    @property
+    def failed_start(self) -> bool:
+        """Whether it failed before its first evaluation."""
+        return self.state == "failed" and not any(self.readings.values())
+
 
 def tidy(runs: Iterable[Run]) -> pd.DataFrame:
     """Table of all numbers, one per row: dataset, method, group, seed, reading, metric, value.

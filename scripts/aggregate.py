@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     """The finished runs, or all that have numbers; a seed that is not there is an error.
 
-    A damaged run, which was named before, is none, unless its seed is asked for.
+    A damaged run, which was named before, is none, unless its seed is asked for; and a run that
+    failed before its first evaluation counts as one that was never started.
 
     Raises:
         UserError: names the seeds, and those that are there and not finished.
@@ -55,13 +56,16 @@ def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     kept = [run for run in runs if run.state == "finished" or arguments.unfinished]
     kept = [run for run in kept if any(run.readings.values())]
     damaged = {run.name for run in runs if run.state == DAMAGED}
+    failed = {run.name for run in runs if run.failed_start}
     left_out = {run.name: run.state for run in runs if run not in kept and run.name not in damaged}
+    left_out |= dict.fromkeys(failed, "failed before its first evaluation")
     skipped = [f"{name} ({state})" for name, state in left_out.items()]
     if not kept:
         unusable = len(skipped) + len(damaged)
         raise UserError(f"no finished run in {' '.join(arguments.sources)}; {unusable} are not")
     excused = set() if arguments.seeds else damaged
-    missing = [*dict.fromkeys([*missing_seeds(kept, arguments.seeds), *left_out])]
+    started = [name for name in left_out if name not in failed]
+    missing = [*dict.fromkeys([*missing_seeds(kept, arguments.seeds), *started])]
     missing = [name for name in missing if name not in excused]
     if missing and not arguments.allow_missing:
         named = [f"{name} ({left_out[name]})" if name in left_out else name for name in missing]
@@ -155,7 +159,8 @@ def parser() -> argparse.ArgumentParser:
     epochs = "epoch: the last, the best on validation, the best on test"
     add("--reading", choices=READINGS, default="last", help=epochs)
     add("--split", choices=["test", "val", "train"], default="test", help="images measured")
-    add("--format", choices=["markdown", "csv", "latex"], default="markdown")
+    formats = ["markdown", "csv", "latex"]
+    add("--format", choices=formats, default=formats[0], help="of the table")
     spread = "after ±: standard deviation, or half of the 95 %% interval"
     add("--spread", choices=["spread", "interval"], default="spread", help=spread)
     marks = "test of the mark †; docs/results.md compares them"

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path("outputs/toy_diagonal_lines"))
+    out = Path("outputs/toy_diagonal_lines")
+    parser.add_argument("--out", type=Path, default=out, help="name of the figure, without its end")
     parser.add_argument("--seed", type=int, default=1, help="the first one; the authors' is 1")
     parser.add_argument(
         "--seeds", type=int, default=1, help="how many; the picture is of the first"

@@ -53,6 +53,7 @@ class RunFolder:
         warnings.log      warnings of libraries
         traceback.txt     traceback of the last unexpected error
         plan.json         the training schedule, in optimizer steps
+        init_from.json    where its initial weights came from, and their checksum
         data.json         the files that its data were read from, and their state
         table.csv.gz      its data: path, label, split, roles, category and size of each image
         cost.json         time and memory so far, over all processes that wrote the run
@@ -76,7 +77,7 @@ class RunFolder:
         self.overrides, self.lock = path / "overrides.json", path / ".lock"
         self.metrics, self.summary = path / "metrics.jsonl", path / "summary.json"
         self.environment, self.checkpoints = path / "environment.json", path / "checkpoints"
-        self.plan = path / "plan.json"
+        self.plan, self.init_from = path / "plan.json", path / "init_from.json"
         self.data, self.table = path / "data.json", path / "table.csv.gz"
         self.cost, self.log = path / "cost.json", path / "output.log"
         self.warnings, self.traceback = path / "warnings.log", path / "traceback.txt"
@@ -102,6 +103,11 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run has finished and has a summary."""
         return self.state == "finished" and self.summary.exists()
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint from which the run can go on."""
+        return any((self.checkpoints / name).exists() for name in ("last.pt", "previous.pt"))
 
     @property
     def lock_owner(self) -> str | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 TOP_LEVEL: Mapping[str, Any] = {  # key of conf/config.yaml: value
     "hooks": {},
+    "init_from": None,
+    "init_head": True,
     "method": {"_target_": "methods.plain.Plain", "_partial_": True},
 }
 
@@ -68,7 +70,7 @@ COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
 }
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {  # group without a `_target_`: {key: value}
-    "trainer": {"features": "trained", "feature_views": 0},
+    "trainer": {"features": "trained", "feature_views": 0, "freeze": [], "layer_lr_decay": None},
 }
 
 

@@ -4,22 +4,17 @@ It is read from the files of conf/ and from docstrings. Nothing is composed or i
 help is there at once.
 """
 
-import ast
 import json
-import re
 from collections.abc import Sequence
-from itertools import takewhile
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import yaml
 
-from engine.config.errors import ConfigurationError, suggestion
+from engine.config.choice_page import WIDTH, page, shortened
+from engine.config.choices import choices, folders, groups
 from engine.config.run_name import CONF
 
-WIDTH, INDENT = 100, 32  # columns
-PACKAGE = "# @package _global_\n"  # of Hydra, above the comment
 GROUPS = {  # what is chosen, and the choices that are used most
     "dataset": ("images and their classes", ["cub200", "cars196", "sop", "inshop", "csv"]),
     "loss": (
@@ -42,6 +37,12 @@ GROUPS = {  # what is chosen, and the choices that are used most
     "protocol": ("settings that a published study shares", []),
     "experiment": ("one published result", []),
 }
+OTHER_GROUPS = {  # of sweeps and other commands
+    "download": "where scripts.prepare_data downloads a dataset from",
+    "hydra/launcher": "where the runs of a sweep run",
+    "hydra/sweeper": "which runs a sweep has",
+    "search": "ranges of the search for hyperparameters",
+}
 KEYS = {  # the keys that are used most
     "seed": "random seed of the weights, the batches and the augmentation",
     "force": "true starts a finished or interrupted run afresh",
@@ -50,6 +51,7 @@ KEYS = {  # the keys that are used most
     "paths.runs": "parent folder of the runs",
     "sampler.batch_size": "images per optimizer step",
     "sampler.samples_per_class": "images of one class in a batch",
+    "init_from": "run folder or checkpoint whose weights training begins with",
     "backbone.embedding_dim": "dimensions of the embeddings",
     "backbone.pretrained": "whether training starts from ImageNet weights",
     "optimizer.lr": "learning rate",
@@ -78,6 +80,11 @@ examples
   python main.py --help loss                    every loss in one line
   python main.py --help loss=triplet            what this loss does, its keys and their values
 """
+INDENT = "    "
+MORE = """\
+python -m scripts.show GROUP lists the choices of a group with what each is,
+python -m scripts.show GROUP=CHOICE shows one: formula, numbers, source
+"""
 OPTIONS = """\
 options
   -h, --help [GROUP | GROUP=CHOICE]   this text, the choices of a group, or one choice
@@ -88,12 +95,13 @@ options
   -sc, --shell-completion install=bash   print the code that completes groups and keys
   --hydra-help                        all options of Hydra, which composes the configuration
 
+The same pages, and the code: python -m scripts.show [GROUP | GROUP=CHOICE] [--code]
 documentation: README.md and docs/
 """
 
 
 def help_text(words: Sequence[str] = (), config_dir: str | None = None) -> str:
-    """The overview, or what is known of the groups and choices among the words.
+    """The overview, or the pages of the groups and choices among the words.
 
     Args:
         words: of the command line, such as `loss` or `loss=triplet`.
@@ -102,30 +110,41 @@ def help_text(words: Sequence[str] = (), config_dir: str | None = None) -> str:
     Raises:
         ConfigurationError: there is no such group, or no such choice.
     """
-    folders = [CONF, *([Path(config_dir)] if config_dir else [])]
-    pages = [page for word in words if (page := _page(word, folders))]
-    return "\n".join(pages) if pages else _overview(folders)
+    known = groups(folders(config_dir))
+    asked = [word for word in words if "=" not in word or word.lstrip("+~").split("=")[0] in known]
+    return "\n".join(page(word, config_dir) for word in asked) or _overview(config_dir)
 
 
-def _overview(folders: Sequence[Path]) -> str:
-    defaults = _default_choices()
-    groups = [
-        _group_line(group, defaults.get(group, []), list(_choices(group, folders)))
+def every_group(config_dir: str | None = None) -> str:
+    """Every group with what it is and the names of its choices."""
+    searched, meanings = folders(config_dir), dict(OTHER_GROUPS)
+    meanings |= {group: meaning for group, (meaning, _) in GROUPS.items()}
+    lines = []
+    for group in [*GROUPS, *(group for group in groups(searched) if group not in GROUPS)]:
+        lines += [f"{group}: {meanings.get(group, 'a group of your own')}"]
+        names = ", ".join(shortened(list(choices(group, searched))))
+        lines += wrap(names, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return "\n".join([*lines, "", MORE])
+
+
+def _overview(config_dir: str | None) -> str:
+    defaults, searched = _default_choices(), folders(config_dir)
+    lines_of_groups = [
+        _group_line(group, defaults.get(group, []), list(choices(group, searched)))
         for group in GROUPS
     ]
     keys = [f"  {key + _default(key, defaults):36} {meaning}" for key, meaning in KEYS.items()]
-    lines = [USAGE, "groups, with their number of choices (* is the default)", *groups]
+    lines = [USAGE, "groups, with their number of choices (* is the default)", *lines_of_groups]
     return "\n".join([*lines, "", "keys, with their defaults", *keys, "", OPTIONS])
 
 
-def _group_line(group: str, defaults: Sequence[str], choices: Sequence[str]) -> str:
+def _group_line(group: str, defaults: Sequence[str], names: Sequence[str]) -> str:
     """A group, its number of choices, its meaning, and as many choices as fit on the line."""
     meaning, popular = GROUPS[group]
-    folders = [name.split("/")[0] + "/..." * ("/" in name) for name in choices]
-    names = list(dict.fromkeys([*defaults, *popular, *folders]))
-    line = f"  {group:11} {len(choices):3}  {meaning}: "
-    for number, name in enumerate(names, start=1):
-        last = number == len(names)
+    shown = list(dict.fromkeys([*defaults, *popular, *shortened(names)]))
+    line = f"  {group:11} {len(names):3}  {meaning}: "
+    for number, name in enumerate(shown, start=1):
+        last = number == len(shown)
         word = name + "*" * (name in defaults) + ", " * (not last)
         if len(line) + len(word) > WIDTH - len("...") * (not last):
             return f"{line}..."
@@ -154,66 +173,3 @@ def _default(key: str, defaults: dict[str, list[str]]) -> str:
         value = value[name]
     text = value if isinstance(value, str) else json.dumps(value)
     return "" if "${" in text else f"={text}"
-
-
-def _choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
-    """The files of a group by the names of the choices, in their order."""
-    found = {}
-    for folder in folders:
-        for file in (folder / group).rglob("*.yaml"):
-            found[file.relative_to(folder / group).with_suffix("").as_posix()] = file
-    return dict(sorted(found.items()))
-
-
-def _page(word: str, folders: Sequence[Path]) -> str:
-    """A group with its choices, or one choice; empty for `key=value`, which is no group."""
-    group, equals, name = word.lstrip("+~").partition("=")
-    choices = _choices(group, folders)
-    if not choices:
-        if equals:
-            return ""
-        known = [str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()]
-        raise ConfigurationError(f"--help {word}: there is no such group{suggestion(group, known)}")
-    if not equals:
-        lines = [f"{group}=<choice>, one of {len(choices)}"]
-        return "\n".join([*lines, *(_choice_line(*item) for item in choices.items()), ""])
-    if name not in choices:
-        raise ConfigurationError(
-            f"--help {word}: there is no such choice{suggestion(name, choices)}; "
-            f"--help {group} lists them"
-        )
-    text = choices[name].read_text()
-    return "\n".join([word, *([doc, ""] if (doc := _docstring(text)) else []), text])
-
-
-def _choice_line(name: str, file: Path) -> str:
-    """A choice and its summary, which begins on a line of its own after a long name."""
-    lines = wrap(_summary(file.read_text()), WIDTH - INDENT, max_lines=2, placeholder=" ...")
-    long = len(name) > INDENT - 4
-    head = [f"  {name}"] if long else [f"  {name:{INDENT - 3}} {lines.pop(0)}"]
-    return "\n".join([*head, *(" " * INDENT + line for line in lines)])
-
-
-def _summary(text: str) -> str:
-    """The first line of the docstring, else the comment at the top, else the target."""
-    if doc := _docstring(text):
-        return doc.partition("\n")[0]
-    comment = takewhile(re.compile(r"# \S").match, text.removeprefix(PACKAGE).splitlines())
-    return " ".join(line[2:] for line in comment) or _target(text)
-
-
-def _docstring(text: str) -> str:
-    """Of the class or function that a YAML names; empty if it is none of this project."""
-    module, _, name = _target(text).rpartition(".")
-    file = CONF.parent / f"{module.replace('.', '/')}.py"
-    if not file.is_file():
-        return ""
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return ast.get_docstring(node) or ""
-    return ""
-
-
-def _target(text: str) -> str:
-    found = re.search(r"^_target_: *([\w.]+)", text, re.MULTILINE)
-    return found[1] if found else "-"

@@ -1,6 +1,6 @@
 """Folder settings: the keys that name the folder of a run, and the check of a folder name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import MinLen
@@ -24,12 +24,17 @@ class Paths(Settings):
 
 @dataclass(frozen=True)
 class FolderSettings(Settings):
-    """Keys that name the folder of a run; they are checked before all others."""
+    """Keys that name the folder of a run; they are checked before all others.
+
+    `init_from` and `init_head` were added later, and the configurations of earlier runs lack them.
+    """
 
     seed: Seed
     force: bool
     group: str | int | float | None
     paths: Paths
+    init_from: Text | None = field(default=None, kw_only=True)
+    init_head: bool = field(default=True, kw_only=True)
 
 
 def check_name(key: str, value: object) -> None:

@@ -30,6 +30,7 @@ REASONS = {  # the usual reasons why two published numbers do not compare
     "backbone.batchnorm": "frozen and trained BatchNorm differ by points",
     "backbone.pretrained": "other weights to start from",
     "backbone.model_name": "another network, or other weights",
+    "init_from": "other weights to start from",
     "sampler.replacement": "a batch may, or may not, hold an image twice",
     "sampler.batch_size": "larger batches hold more negatives",
     "evaluation.select_on": "another epoch is selected",

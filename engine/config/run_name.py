@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.added_keys import without_added_keys
 from engine.config.dataset import NAMED_BY_PATH
 from engine.config.errors import ConfigurationError
+from engine.config.init_from import weights_checksum
 from engine.config.names import FolderSettings, check_name
 from engine.config.values import check_complete, check_values, resolved_content
 from tracking.renamed_targets import with_old_targets
@@ -44,9 +45,8 @@ def check_folder_keys(config: DictConfig, choices: Mapping[str, Any]) -> None:
         raise ConfigurationError("metric: is missing; choose at least one, metric=[...]")
     content = resolved_content(config)
     check_complete(content, FolderSettings)
-    check_values(
-        {key: content[key] for key in signature(FolderSettings).parameters}, FolderSettings
-    )
+    own = [key for key in signature(FolderSettings).parameters if key in content]
+    check_values({key: content[key] for key in own}, FolderSettings)
     for group in ("dataset", "optimizer", "trainer"):
         if not isinstance(content.get(group), dict):
             raise ConfigurationError(f"{group}: is missing; a run needs it")
@@ -60,7 +60,8 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
     """The name `<readable name>_<hash>`; the hash covers all keys that change results, except seed.
 
     Configurations with the same settings have the same name on every machine, whatever their seed,
-    paths, tracker and machine settings; all others have different names.
+    paths, tracker and machine settings; all others have different names. Weights that training
+    begins with count by their checksum, wherever `init_from` finds them.
     """
     copy = config.copy()
     OmegaConf.set_readonly(copy, False)
@@ -76,6 +77,8 @@ def group_name(config: DictConfig, choices: dict[str, str]) -> str:
         content["trainer"].pop("source", None)
     if content["dataset"]["_target_"] in NAMED_BY_PATH:
         content["dataset"].pop("name", None)  # the name of the parent folder
+    if content.get("init_from"):
+        content["init_from"] = weights_checksum(content["init_from"], Path(config.paths.runs))
     content = with_old_targets(without_added_keys(content))  # type: ignore[arg-type]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     parts = [choices[group] for group in ("loss", "batchminer", "backbone")]

@@ -11,7 +11,13 @@ from typing import Any, Literal
 
 from torch import nn
 
-from core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from core.ranges import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveFraction,
+    PositiveInt,
+)
 from core.types import Miner
 from engine.config.names import FolderSettings, Text
 from engine.config.values import Settings
@@ -40,7 +46,9 @@ class TrainerSettings(Settings):
     compile: bool
     features: Literal["trained", "frozen"]
     feature_views: NonNegativeInt
+    freeze: Sequence[Text]
     head_lr: NonNegativeFloat | None
+    layer_lr_decay: PositiveFraction | None
     max_grad_norm: PositiveFloat | None
     evaluate_every_epochs: PositiveInt
     evaluate_every_iterations: PositiveInt | None

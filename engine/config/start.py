@@ -18,20 +18,27 @@ from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
 from engine.config.values import RESERVED, Content, check_complete, resolved_content
+from engine.config.weights import check_weights
 from engine.contracts import check_miner_call, check_sampler_call
 from tracking.renamed_targets import NEW_NAMES, old_targets, with_new_targets
+from tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
 
-def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
+def check_start(
+    config: DictConfig, overrides: Sequence[str], folder: RunFolder | None = None
+) -> None:
     """Check the configuration of a run on this machine, as far as possible without its data.
+
+    Args:
+        folder: of the run; None for one that has not begun.
 
     Raises:
         ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
             epoch by a metric that it does not measure, has a loss that needs positives and batches
-            without any, stores no views that its method compares, or asks for devices that this
-            machine lacks.
+            without any, stores no views that its method compares, freezes or begins with weights
+            that its backbone does not have, or asks for devices that this machine lacks.
     """
     replace_old_targets(config)
     content = resolved_content(config)
@@ -43,6 +50,8 @@ def check_start(config: DictConfig, overrides: Sequence[str]) -> None:
     check_sampler_call(with_values(content["sampler"]))
     check_optimizer(config)
     check_selection(config)
+    resumed = folder is not None and folder.has_checkpoint and not config.force
+    check_weights(config, resumed)
     check_devices(config.trainer)
 
 

@@ -262,17 +262,39 @@ def test_every_published_figure_is_a_whole_row() -> None:
             assert math.isfinite(float(row[value])), f"{file.name}:{line}"
 
 
-def test_a_run_that_was_refused_before_it_began_is_missing(
+def test_a_run_that_failed_before_its_first_evaluation_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A sweep had a job that the configuration refused: its folder holds what it said, no more."""
+    """One job of a sweep was refused by the configuration, another found no data."""
     root = write_study(tmp_path, {"cub200": {"triplet": [0.5, 0.6]}})
     refused = root / "cub200" / "margin_00000001" / "seed0"
     refused.mkdir(parents=True)
     (refused / "output.log").write_text("error: no such key\n")
-    with pytest.raises(SystemExit, match=r"missing .*cub200/margin_00000001/seed0 \(failed\)"):
+    write_run(root, "cub200/nca_00000002/seed0", error="no such folder")
+    main([str(root), "--metrics", "recall@1"])
+    said = capsys.readouterr()
+    assert "| triplet |" in said.out
+    assert "nca" not in said.out
+    for name in ("margin_00000001", "nca_00000002"):
+        assert f"cub200/{name}/seed0 (failed before its first evaluation)" in said.err
+
+
+def test_a_seed_that_failed_at_its_start_is_missing_where_other_rows_have_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_study(tmp_path, {"cub200": {"triplet": [0.5, 0.6], "margin": [0.5]}})
+    write_run(root, "cub200/margin_00000001/seed1", error="no such folder")
+    with pytest.raises(SystemExit, match=r"missing cub200/margin_00000001/seed1 \(failed before"):
         main([str(root), "--metrics", "recall@1"])
-    assert "| triplet |" in printed(capsys, root, "--metrics", "recall@1", "--allow-missing")
+    table = printed(capsys, root, "--metrics", "recall@1", "--allow-missing")
+    assert "| margin | <ins>50.0</ins> (n=1) |" in table
+
+
+def test_a_run_that_failed_after_an_evaluation_is_missing(tmp_path: Path) -> None:
+    root = write_study(tmp_path, {"cub200": {"triplet": [0.5, 0.6]}})
+    write_run(root, "cub200/nca_00000002/seed0", {"test/recall@1": 0.4}, error="the loss is nan")
+    with pytest.raises(SystemExit, match=r"missing cub200/nca_00000002/seed0 \(failed\)"):
+        main([str(root), "--metrics", "recall@1"])
 
 
 def test_the_command_of_a_row_is_checked(
