@@ -454,6 +454,7 @@ def navigation() -> list[Any]:
                 "sweeps.md",
                 "results.md",
                 "evaluation.md",
+                "use_a_model.md",
                 "search.md",
                 "hooks.md",
                 "devices.md",

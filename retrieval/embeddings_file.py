@@ -12,7 +12,8 @@ from retrieval.image_index import Embedder
 from retrieval.kind import ImageIndexError
 from retrieval.rows import BATCH, Rows, unit_vectors
 
-COLUMNS = "it must have the columns path (text) and embedding (a list of D numbers)"
+COLUMNS = ("path", "label", "embedding")
+NEEDED = "it must have the columns path (text) and embedding (a list of D numbers)"
 
 
 class EmbeddingsFile:
@@ -29,23 +30,21 @@ class EmbeddingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise ImageIndexError(f"{path} does not exist; {COLUMNS}")
+            raise ImageIndexError(f"{path} does not exist; {NEEDED}")
         try:
             self.schema = pq.read_schema(path)
             self.count = int(pq.read_metadata(path).num_rows)
         except (pa.ArrowException, OSError) as error:
             raise ImageIndexError(f"{path} is no Parquet file: {error}") from error
         if missing := {"path", "embedding"} - set(self.schema.names):
-            raise ImageIndexError(f"{path} has no column {min(missing)}; {COLUMNS}")
+            raise ImageIndexError(f"{path} has no column {min(missing)}; {NEEDED}")
         if not pa.types.is_nested(self.schema.field("embedding").type):
             kind = self.schema.field("embedding").type
-            raise ImageIndexError(f"{path}: the column embedding is {kind}; {COLUMNS}")
+            raise ImageIndexError(f"{path}: the column embedding is {kind}; {NEEDED}")
         if not self.count:
             raise ImageIndexError(f"{path} has no rows")
         self.embedder = recorded_embedder(self.schema)
-        self.columns = [
-            name for name in ("path", "label", "embedding") if name in self.schema.names
-        ]
+        self.columns = [name for name in COLUMNS if name in self.schema.names]
         self.dim = next(iter(self)).vectors.shape[1]
 
     def __iter__(self) -> Iterator[Rows]:
