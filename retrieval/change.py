@@ -70,6 +70,16 @@ def source_of_images(
     return InMemory(embed_files(embedder, files)), record_of(embedder)
 
 
+def source_of_file(
+    path: Path, run: str | None, trust: Sequence[str]
+) -> tuple[Source, Embedder | None]:
+    """The rows of a Parquet file, and the embedder that it records or that is named."""
+    source = EmbeddingsFile(path)
+    if run is None:
+        return source, source.embedder
+    return source, record_of(embedder_of(source.embedder, run, trust))
+
+
 def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[str]) -> str:
     """Add images, or a Parquet file of embeddings; returns what was done in words.
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import faiss
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from retrieval.kind import Ids, ImageIndexError, Kind, Vectors
 from retrieval.rows import Rows
@@ -150,7 +151,7 @@ class ImageIndex:
         return chosen
 
 
-def images_table(ids: Ids, paths: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
+def images_table(ids: Ids, paths: ArrayLike, labels: ArrayLike) -> pd.DataFrame:
     """The table of images of an index."""
     columns = {"id": ids, "path": paths, "label": labels}
     return pd.DataFrame(columns).astype({"id": "int64", "path": str, "label": str})

@@ -24,10 +24,10 @@ def as_table(queries: Sequence[str], neighbors: pd.DataFrame) -> Grid:
         if query not in by_query:
             grid.add_row(Text(query), "", "", NO_NEIGHBORS, "")
             continue
-        for row in by_query[query].itertuples():
-            name = Text(query if row.rank == 1 else "")
-            similarity = f"{row.similarity:.4f}"
-            grid.add_row(name, str(row.rank), similarity, Text(row.path), Text(row.label))
+        columns = by_query[query][["rank", "similarity", "path", "label"]]
+        for rank, similarity, path, label in columns.itertuples(index=False, name=None):
+            name = Text(query if rank == 1 else "")
+            grid.add_row(name, str(rank), f"{similarity:.4f}", Text(path), Text(label))
     return grid
 
 
@@ -58,12 +58,13 @@ def as_picture(queries: Sequence[str], neighbors: pd.DataFrame) -> Figure:
 
 def pictures(query: str, neighbors: pd.DataFrame | None) -> Iterator[Picture]:
     """The pictures of a query and its neighbours."""
-    found = [] if neighbors is None else list(neighbors.itertuples())
-    label = found[0].query_label if found else ""
-    yield Picture(read_image(query), QUERY, ["query", label or Path(query).name])
-    for row in found:
+    own = "" if neighbors is None else neighbors["query_label"].iloc[0]
+    yield Picture(read_image(query), QUERY, ["query", own or Path(query).name])
+    if neighbors is None:
+        return
+    columns = neighbors[["similarity", "path", "label"]]
+    for similarity, path, label in columns.itertuples(index=False, name=None):
         frame = QUERY
-        if label and row.label:
-            frame = CORRECT if row.label == label else WRONG
-        lines = [f"{row.similarity:.3f}", row.label or Path(row.path).name]
-        yield Picture(read_image(row.path), frame, lines)
+        if own and label:
+            frame = CORRECT if label == own else WRONG
+        yield Picture(read_image(path), frame, [f"{similarity:.3f}", label or Path(path).name])

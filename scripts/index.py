@@ -25,9 +25,7 @@ from engine.config.errors import ConfigurationError
 from engine.config.names import Text
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
-from retrieval.change import add, build, check_target, remove, source_of_images
-from retrieval.embedder import embedder_of, record_of
-from retrieval.embeddings_file import EmbeddingsFile
+from retrieval.change import add, build, check_target, remove, source_of_file, source_of_images
 from retrieval.exact import Exact
 from retrieval.hnsw import HNSW
 from retrieval.ivfpq import IVFPQ
@@ -75,10 +73,7 @@ def act(config: DictConfig) -> str:
         return remove(folder, listed(config.remove))
     check_target(folder, config.force)
     if config.embeddings is not None:
-        source = EmbeddingsFile(Path(config.embeddings))
-        embedder = source.embedder
-        if config.run is not None:
-            embedder = record_of(embedder_of(source.embedder, config.run, trust))
+        source, embedder = source_of_file(Path(config.embeddings), config.run, trust)
     else:
         source, embedder = source_of_images(listed(config.images), config.run, trust)
     kind = instantiate(config.index)

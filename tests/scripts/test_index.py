@@ -2,17 +2,23 @@
 
 import json
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine.load import load
 from PIL import Image
 
+from engine.load import load
+from scripts.embed import main as embed_main
+from scripts.index import main as index_main
+from scripts.search import main as search_main
 from tests.commands import command
 from tests.programs import run_command
 
 NUM = 12
+MAIN = {"index": index_main, "search": search_main, "embed": embed_main}
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +53,17 @@ def index(built: Path, tmp_path: Path) -> Path:
 
 
 def said(script: str, *arguments: str) -> list[str]:
-    """The lines on standard output of a command that ends well."""
-    done = run_command("-m", f"scripts.{script}", *arguments)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    return done.stdout.splitlines()
+    """The lines on standard output of a command that ends well, in this process."""
+    with redirect_stdout(StringIO()) as output:
+        MAIN[script](arguments)
+    return output.getvalue().splitlines()
 
 
 def error(script: str, *arguments: str) -> str:
-    """The line of a command that fails."""
-    done = run_command("-m", f"scripts.{script}", *arguments)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    """The line of a command that fails, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        MAIN[script](arguments)
+    (line,) = str(ended.value).splitlines()
     assert line.startswith("error: ")
     assert "traceback" not in line
     return line
@@ -86,6 +91,18 @@ def test_neighbours_of_an_image_are_those_of_its_embedding(
         assert entry["neighbors"][0]["label"] == Path(paths[order[0]]).parent.name
 
 
+def test_the_commands_of_a_shell(run: Path, photos: Path, tmp_path: Path) -> None:
+    folder, query = tmp_path / "index", photos / "class 0" / "02 (1).png"
+    made = run_command("-m", "scripts.index", f"folder={folder}", f"run={run}", f"images={photos}")
+    assert (made.returncode, made.stderr) == (0, "")
+    found = run_command("-m", "scripts.search", f"folder={folder}", f"images={query}", "k=3")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert [line.split()[-1] for line in found.stdout.splitlines()[1:]]
+    failed = run_command("-m", "scripts.search", f"folder={folder}", f"images={query}", "k=13")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == "error: k=13: the index has 12 images\n"
+
+
 def test_images_are_removed_and_added_again(index: Path, photos: Path) -> None:
     removed = said("index", f"folder={index}", f"remove={photos / 'class 1'}")
     assert removed[0] == "6 images removed; the index has 6"
@@ -104,7 +121,8 @@ def test_a_table_and_a_picture_are_made(index: Path, photos: Path, tmp_path: Pat
     lines = said("search", f"folder={index}", f"images={photos}", "k=2", f"picture={picture}")
     assert len(lines) == 1 + 2 * NUM
     assert lines[0].split() == ["query", "rank", "similarity", "path", "label"]
-    assert Image.open(picture).width > 1000
+    with Image.open(picture) as image:
+        assert image.width > 1000
 
 
 def test_several_images_are_queries(index: Path, photos: Path) -> None:
