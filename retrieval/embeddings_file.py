@@ -59,14 +59,14 @@ class EmbeddingsFile:
         labels = [""] * len(paths)
         if "label" in self.columns:
             labels = pc.fill_null(batch["label"].cast(pa.string()), "").to_pylist()
-        lengths = set(pc.list_value_length(batch["embedding"]).to_pylist())
+        lengths = set(pc.call_function("list_value_length", [batch["embedding"]]).to_pylist())
         dim = getattr(self, "dim", next(iter(lengths)))
         if lengths != {dim}:
             raise ImageIndexError(
                 f"{self.path}: embeddings have {', '.join(map(str, sorted(lengths)))} dimensions; "
                 f"all must have {dim}"
             )
-        values = pc.list_flatten(batch["embedding"]).to_numpy(zero_copy_only=False)
+        values = batch["embedding"].flatten().to_numpy(zero_copy_only=False)
         embeddings = np.asarray(values, np.float32).reshape(-1, dim)
         return Rows(paths, labels, unit_vectors(paths, embeddings))
 

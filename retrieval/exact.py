@@ -37,7 +37,7 @@ class Exact:
         raise ImageIndexError(f"effort={effort}: an exact index always compares all images")
 
     def search_parameters(self, selector: Any) -> Any:  # noqa: ANN401
-        return faiss.SearchParameters(sel=selector)
+        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
     def read(self, path: str) -> Any:  # noqa: ANN401
         return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)

@@ -57,7 +57,8 @@ class HNSW:
         return replace(self, ef_search=effort)
 
     def search_parameters(self, selector: Any) -> Any:  # noqa: ANN401
-        return faiss.SearchParametersHNSW(efSearch=self.ef_search, sel=selector)
+        parameters: Any = faiss.SearchParametersHNSW  # type: ignore[attr-defined]
+        return parameters(efSearch=self.ef_search, sel=selector)
 
     def read(self, path: str) -> Any:  # noqa: ANN401
         return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)

@@ -95,7 +95,8 @@ class ImageIndex:
             return None
         present = np.zeros(self.next_id, bool)
         present[self.images["id"]] = True
-        return faiss.IDSelectorBitmap(np.packbits(present, bitorder="little"))
+        selector: Any = faiss.IDSelectorBitmap
+        return selector(np.packbits(present, bitorder="little"))
 
     def add(self, rows: Rows) -> int:
         """Add the images whose paths are not in the index yet; returns their number.

@@ -61,7 +61,7 @@ class IVFPQ:
                 f"index=ivfpq with {lists} lists needs at least {needed:,} images, there are "
                 f"{count:,}; index=exact is fast for so few"
             )
-        index = faiss.index_factory(
+        index: Any = faiss.index_factory(
             dim, f"IVF{lists},PQ{self.bytes_of(dim)}", faiss.METRIC_INNER_PRODUCT
         )
         index.pq.cp.max_points_per_centroid = SAMPLE_PER_CODE
@@ -97,7 +97,7 @@ class IVFPQ:
         return replace(self, nprobe=effort)
 
     def search_parameters(self, selector: Any) -> Any:  # noqa: ANN401
-        return faiss.SearchParametersIVF(nprobe=self.nprobe, sel=selector)
+        return faiss.SearchParametersIVF(nprobe=self.nprobe, sel=selector)  # type: ignore[call-arg]
 
     def read(self, path: str) -> Any:  # noqa: ANN401
         return faiss.read_index(path, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)

@@ -36,7 +36,8 @@ class InMemory:
 
     def __iter__(self) -> Iterator[Rows]:
         for start in range(0, self.count, BATCH):
-            yield Rows(*(column[start : start + BATCH] for column in self.rows))
+            part = slice(start, start + BATCH)
+            yield Rows(self.rows.paths[part], self.rows.labels[part], self.rows.vectors[part])
 
 
 def unit_vectors(paths: Sequence[str], embeddings: np.ndarray) -> Vectors:
@@ -51,7 +52,8 @@ def unit_vectors(paths: Sequence[str], embeddings: np.ndarray) -> Vectors:
     if len(wrong):
         reason = "zero" if lengths[wrong[0], 0] == 0 else "not finite"
         raise ImageIndexError(f"the embedding of {paths[wrong[0]]} is {reason}")
-    return vectors / lengths
+    unit: Vectors = vectors / lengths
+    return unit
 
 
 def random_vectors(source: Source, num: int, seed: int) -> tuple[Int64[np.ndarray, " S"], Vectors]:
