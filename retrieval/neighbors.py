@@ -7,6 +7,14 @@ from retrieval.image_index import NO_IMAGE, ImageIndex
 from retrieval.rows import Rows
 
 
+def with_known_labels(queries: Rows, index: ImageIndex) -> Rows:
+    """The queries, where those without a label that are in the index have the label there."""
+    images = index.images[index.images["path"].isin(queries.paths)]
+    known = dict(zip(images["path"], images["label"], strict=True))
+    pairs = zip(queries.paths, queries.labels, strict=True)
+    return queries._replace(labels=[label or known.get(path, "") for path, label in pairs])
+
+
 def find_neighbors(
     index: ImageIndex,
     queries: Rows,

@@ -31,7 +31,7 @@ from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.image_files import image_files
 from retrieval.image_index import ImageIndex
 from retrieval.index_folder import load
-from retrieval.neighbors import find_neighbors
+from retrieval.neighbors import find_neighbors, with_known_labels
 from retrieval.rows import Rows, joined
 from retrieval.show import as_json, as_picture, as_table
 from scripts.index import listed
@@ -84,7 +84,7 @@ def search(config: DictConfig) -> None:
     index, _ = load(Path(config.folder))
     if config.effort is not None:
         index.kind = index.kind.with_effort(config.effort)
-    queries = queries_of(config, index)
+    queries = with_known_labels(queries_of(config, index), index)
     options = (config.k, config.min_similarity, config.include_self)
     neighbors = find_neighbors(index, queries, *options)
     if config.format == "json":

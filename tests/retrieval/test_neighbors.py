@@ -12,7 +12,7 @@ from rich.console import Console
 from retrieval.build import build_index
 from retrieval.exact import Exact
 from retrieval.image_index import ImageIndex
-from retrieval.neighbors import find_neighbors
+from retrieval.neighbors import find_neighbors, with_known_labels
 from retrieval.rows import InMemory, Rows
 from retrieval.show import as_json, as_picture, as_table
 from tests.retrieval.clusters import clustered, ranking
@@ -49,6 +49,11 @@ def test_a_query_is_its_own_neighbour_only_on_request(index: ImageIndex) -> None
     with_self = find_neighbors(index, queries, 4, include_self=True)
     assert with_self["path"].tolist() == [GALLERY.paths[row] for row in order[:, :4].ravel()]
     assert with_self.loc[0, "similarity"] == pytest.approx(1)
+
+
+def test_a_query_of_the_index_has_its_label_there(index: ImageIndex) -> None:
+    queries = Rows(["0005.jpg", "q.jpg", "0006.jpg"], ["", "", "mine"], GALLERY.vectors[5:8])
+    assert with_known_labels(queries, index).labels == [GALLERY.labels[5], "", "mine"]
 
 
 def test_the_least_similarity_cuts_the_list(index: ImageIndex) -> None:
