@@ -3,8 +3,8 @@
 Every implementation builds an index from the same Parquet file in a process of its own, writes it,
 and searches it in another process, which opens it. Ours are those of scripts.index and
 scripts.search without the embedding of images. Bare faiss has the same kinds and numbers, without
-paths, tables and checks. LanceDB is measured where it is installed; else its row says so. Queries
-are further points of the same distribution, first all at once and then one by one.
+paths, tables and checks. Queries are further points of the same distribution, first all at once and
+then one by one.
 """
 
 import argparse
@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.evaluation import Size, embeddings
 from benchmarks.implementation import Measured, measured, run_in_process, write_table
-from benchmarks.lancedb_index import LANCE, LanceIndex
 from retrieval.build import build_index
 from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.index_folder import KINDS, load, save
@@ -102,7 +101,7 @@ IMPLEMENTATIONS: dict[str, Any] = {
     f"{owner} {kind}": (made, kind)
     for kind in KINDS
     for owner, made in (("our", Ours), ("faiss", BareFaiss))
-} | {f"lancedb {kind}": (LanceIndex, kind) for kind in LANCE}
+}
 
 
 def write_inputs(folder: Path, size: Size) -> None:
