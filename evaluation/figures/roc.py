@@ -15,8 +15,10 @@ from evaluation.figures.style import BLUE, GREY, ONE_COLUMN, SMALL, VERMILLION, 
 Curve = Float[np.ndarray, " T"]
 Band = tuple[Curve, tuple[Curve, Curve]]  # FMR (F,), and the ends of the interval of TMR there
 
-PROBIT_TICKS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8)
-LARGEST_RATE = 0.95  # drawn on a probit axis
+PROBIT_TICKS = np.array([1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8])
+LOWEST_FMR = 1e-6  # drawn by a ROC curve
+LARGEST_FMR, LARGEST_FNMR = 0.5, 0.95  # drawn by a DET curve
+PROBIT_MARGIN = 0.1
 RATE_OF_NONE = 1e-3  # drawn for a rate of 0, if no other rate is smaller
 
 
@@ -33,33 +35,37 @@ def roc_figure(
         points: (threshold, FMR, TMR) that are marked.
         band: false match rates, and the interval of the true match rate there; None draws none.
     """
-    drawn = fmr > 0
+    drawn = fmr >= LOWEST_FMR
+    least = lowest(fmr[drawn])
     with styled():
-        figure = Figure(figsize=(ONE_COLUMN, 2.6), layout="constrained")
+        figure = Figure(figsize=(ONE_COLUMN, 2.9), layout="constrained")
         axes = figure.add_subplot(
             xscale="log",
             xlabel="false match rate (FMR)",
             ylabel="true match rate (TMR)",
-            xlim=(lowest(fmr) / 1.5, 1.3),
+            xlim=(least / 1.5, 1.3),
             ylim=(-0.02, 1.05),
         )
+        decades = 10.0 ** np.arange(np.floor(np.log10(least)), 1)
+        label_rates(axes.xaxis, decades, decades)
         if band is not None:
             draw_band(axes, band[0], *band[1])
         axes.plot(fmr[drawn], tmr[drawn], color=BLUE, label="embeddings")
-        chance = np.geomspace(lowest(fmr), 1, 200)
+        chance = np.geomspace(least, 1, 200)
         axes.plot(chance, chance, color=GREY, linestyle="--", label="chance")
         for threshold, x, y in points:
             axes.plot(x, y, "o", color=VERMILLION)
             axes.annotate(
                 f"{threshold:.3f}",
                 (x, y),
-                xytext=(5, -10),
+                xytext=(-4, 3),
                 textcoords="offset points",
+                ha="right",
                 fontsize=SMALL,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
             )
         axes.set_title("ROC curve, with similarity thresholds")
-        axes.legend(loc="best")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -76,7 +82,7 @@ def det_figure(fmr: Curve, tmr: Curve, eer: float, band: Band | None = None) -> 
     fnmr = 1 - tmr
     smallest = min(lowest(fmr), lowest(fnmr), RATE_OF_NONE)
     with styled():
-        figure = Figure(figsize=(ONE_COLUMN, 2.9), layout="constrained")
+        figure = Figure(figsize=(ONE_COLUMN, 3.2), layout="constrained")
         axes = figure.add_subplot(
             xlabel="false match rate (FMR)", ylabel="false non-match rate (1 - TMR)"
         )
@@ -88,10 +94,16 @@ def det_figure(fmr: Curve, tmr: Curve, eer: float, band: Band | None = None) -> 
         axes.plot(x, x, color=GREY, linestyle=":", label="equal rates")
         equal = probit(np.array([eer]), smallest)
         axes.plot(equal, equal, "o", color=VERMILLION, label=f"EER {eer:.2%}")
-        axes.set_xlim(label_probit(axes.xaxis, fmr, smallest))
-        axes.set_ylim(label_probit(axes.yaxis, fnmr, smallest))
+        drawn = (fmr <= LARGEST_FMR) & (fnmr <= LARGEST_FNMR)
+        for axis, rates, limit in (
+            (axes.xaxis, fmr[drawn], axes.set_xlim),
+            (axes.yaxis, fnmr[drawn], axes.set_ylim),
+        ):
+            ends = probit(np.array([*rates, eer]), smallest)
+            limit(ends.min() - PROBIT_MARGIN, ends.max() + PROBIT_MARGIN)
+            label_rates(axis, PROBIT_TICKS, ndtri(PROBIT_TICKS))
         axes.set_title("DET curve")
-        axes.legend(loc="upper right")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -114,13 +126,8 @@ def probit(rates: Curve, smallest: float) -> Curve:
     return quantiles
 
 
-def label_probit(axis: Axis, rates: Curve, smallest: float) -> tuple[float, float]:
-    """Label a probit axis with percentages; returns its limits, for the rates below 95 %."""
-    below = rates[rates < LARGEST_RATE]
-    ends = np.array([below.min(), below.max()]) if len(below) else np.array([0, LARGEST_RATE])
-    low, high = probit(ends, smallest)
-    ticks = [rate for rate in PROBIT_TICKS if low <= ndtri(rate) <= high]
-    axis.set_major_locator(FixedLocator(list(ndtri(ticks))))
-    axis.set_major_formatter(FixedFormatter([f"{100 * rate:g}%" for rate in ticks]))
+def label_rates(axis: Axis, rates: Curve, places: Curve) -> None:
+    """Label an axis with percentages at these places."""
+    axis.set_major_locator(FixedLocator(list(places)))
+    axis.set_major_formatter(FixedFormatter([f"{100 * rate:g}%" for rate in rates]))
     axis.set_minor_locator(NullLocator())
-    return low - 0.15, high + 0.15
