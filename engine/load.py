@@ -95,8 +95,8 @@ class TrainedEmbedder:
         config: the configuration of the run on this machine.
         transform: PIL image -> uint8 tensor (3, H, W), the transform of the evaluation.
         embedding_dim: the size D of an embedding.
-        normalized: whether embeddings have length one. Those of `backbone.normalize=false` have not;
-            an evaluation by cosine similarity normalises them, `embed` does not.
+        normalized: whether embeddings have length one. Those of `backbone.normalize=false` have
+            not: an evaluation by cosine similarity normalises them, `embed` does not.
         device: the device that computes.
     """
 
