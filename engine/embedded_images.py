@@ -1,5 +1,6 @@
 """Embedded images: embeddings with the class, path and role of each image."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +32,8 @@ class EmbeddingsError(UserError):
 class EmbeddedImages(NamedTuple):
     """Embedded images: N embeddings and labels, with the names of classes and the image files.
 
-    Roles are None where each image is both query and gallery. Images of a file may have no labels;
-    they are all of one class then.
+    Roles are None where each image is both query and gallery. The class and the split of an image
+    of a file are empty text where the file does not say them.
     """
 
     embeddings: Embeddings
@@ -41,6 +42,7 @@ class EmbeddedImages(NamedTuple):
     paths: list[str]
     is_query: Bool[Tensor, " N"] | None = None
     is_gallery: Bool[Tensor, " N"] | None = None
+    splits: Sequence[str] = ()
 
     @property
     def pairs(self) -> Pairs:
@@ -51,11 +53,24 @@ class EmbeddedImages(NamedTuple):
 
     def of_classes(self, classes: Labels) -> "EmbeddedImages":
         """The images of some classes."""
-        kept = torch.isin(self.labels, classes.to(self.labels.device))
-        paths = [path for path, keep in zip(self.paths, kept.tolist(), strict=True) if keep]
-        roles = (None if role is None else role[kept.cpu()] for role in self[4:])
+        return self.subset(torch.isin(self.labels, classes.to(self.labels.device)))
+
+    def in_split(self, split: str) -> "EmbeddedImages":
+        """The images of a split."""
+        return self.subset(torch.tensor([name == split for name in self.splits], dtype=torch.bool))
+
+    def subset(self, kept: Bool[Tensor, " N"]) -> "EmbeddedImages":
+        """The images that are marked."""
+        rows = kept.nonzero().squeeze(1).tolist()
+        on_host = kept.cpu()
         return EmbeddedImages(
-            self.embeddings[kept], self.labels[kept], self.class_names, paths, *roles
+            self.embeddings[kept],
+            self.labels[kept],
+            self.class_names,
+            [self.paths[row] for row in rows],
+            None if self.is_query is None else self.is_query[on_host],
+            None if self.is_gallery is None else self.is_gallery[on_host],
+            [self.splits[row] for row in rows] if self.splits else (),
         )
 
     def halves(self, seed: int) -> tuple["EmbeddedImages", "EmbeddedImages"]:
@@ -78,7 +93,15 @@ def evaluated_images(
 
 
 def read_embedded_images(file: Path) -> EmbeddedImages:
-    """The images of a Parquet file with columns path, label (which may be missing) and embedding.
+    """The images of a Parquet file, such as `python -m scripts.embed` writes.
+
+    | column                | content                                      |
+    |-----------------------|----------------------------------------------|
+    | path                  | text                                         |
+    | embedding             | a list of D numbers in each row              |
+    | label                 | text or a whole number; may be missing       |
+    | split                 | train, val or test; may be missing           |
+    | is_query, is_gallery  | bool; may be missing: each image is both     |
 
     Raises:
         EmbeddingsError: the file is missing or damaged, or lacks a column.
@@ -91,8 +114,8 @@ def read_embedded_images(file: Path) -> EmbeddedImages:
         if missing:
             raise EmbeddingsError(f"{file} has no column {min(missing)}; {COLUMNS}")
         embeddings = rows_of(file, table["embedding"])
-        labels = text_of(table["label"]) if "label" in table.column_names else [""] * len(table)
-        paths = text_of(table["path"])
+        paths, labels, splits = (text_of(table, name) for name in ("path", "label", "split"))
+        is_query, is_gallery = (flags_of(table, name) for name in ("is_query", "is_gallery"))
     except (OSError, pa.ArrowException) as error:
         raise EmbeddingsError(f"{file} cannot be read: {in_one_line(error)}; {COLUMNS}") from error
     numbers = torch.from_numpy(class_numbers(labels))
@@ -100,7 +123,8 @@ def read_embedded_images(file: Path) -> EmbeddedImages:
         check_embeddings(embeddings, numbers)
     except ValueError as error:
         raise EmbeddingsError(f"{file}: {error}") from error
-    return EmbeddedImages(embeddings, numbers, in_order(labels), paths)
+    names = in_order(labels)
+    return EmbeddedImages(embeddings, numbers, names, paths, is_query, is_gallery, splits)
 
 
 def rows_of(file: Path, column: pa.ChunkedArray) -> Embeddings:
@@ -112,7 +136,16 @@ def rows_of(file: Path, column: pa.ChunkedArray) -> Embeddings:
     return torch.from_numpy(np.array(values, np.float32).reshape(-1, lengths.pop()))
 
 
-def text_of(column: pa.ChunkedArray) -> list[str]:
-    """The values of a column as text; a missing one is empty."""
-    values: list[str] = pc.fill_null(column.cast(pa.string()), "").to_pylist()
+def text_of(table: pa.Table, name: str) -> list[str]:
+    """The values of a column as text; missing ones, or those of a missing column, are empty."""
+    if name not in table.column_names:
+        return [""] * len(table)
+    values: list[str] = pc.fill_null(table[name].cast(pa.string()), "").to_pylist()
     return values
+
+
+def flags_of(table: pa.Table, name: str) -> Bool[Tensor, " N"] | None:
+    """The values of a column of bool; None if there is none."""
+    if name not in table.column_names:
+        return None
+    return torch.tensor(pc.fill_null(table[name].cast(pa.bool_()), True).to_pylist())

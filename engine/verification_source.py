@@ -1,4 +1,4 @@
-"""Verification source: where the embeddings of a verification come from, a run or a file."""
+"""Verification source: gives the embeddings of a verification; here those of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +9,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from core.types import Embeddings
-from datasets.folders import IMAGE_SUFFIXES
 from datasets.images import Images
 from datasets.table import DatasetError
 from engine.build import load_table, splits_of
 from engine.config.dataset import dataset_name
 from engine.config.errors import ConfigurationError
-from engine.embedded_images import (
-    EmbeddedImages,
-    EmbeddingsError,
-    evaluated_images,
-    read_embedded_images,
-)
+from engine.data.image_files import images_of_folder
+from engine.embedded_images import EmbeddedImages, evaluated_images, read_embedded_images
 from engine.load import TrainedEmbedder
 from engine.trained_run import TrainedRun, load_model, load_weights
 
@@ -55,6 +50,10 @@ class VerificationSource(Protocol):
         """The path of an image that a file in `folder` names."""
         ...
 
+    def images_at(self, place: Path) -> EmbeddedImages:
+        """The images of a folder, or of a Parquet file of embeddings."""
+        ...
+
 
 class RunSource:
     """A run: the images of a split of its dataset, embedded as its evaluation does.
@@ -67,7 +66,8 @@ class RunSource:
 
     def __init__(self, run: TrainedRun, config: DictConfig, split: str) -> None:
         self.config, self.split = config, split
-        self.name = f"{split} images of {dataset_name(config.dataset, 'the dataset')}"
+        dataset = dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
+        self.name = f"{split} images of {dataset}"
         self.folder = run.folder / "threshold" / f"{split}_{run.checkpoint.stem}"
         model = load_model(config, load_weights(run.checkpoint)).embedder
         self.embedder = TrainedEmbedder(run, config, model)
@@ -111,61 +111,19 @@ class RunSource:
         """A relative path is relative to the folder of the file."""
         return str(folder.absolute() / Path(path).expanduser())
 
+    def images_at(self, place: Path) -> EmbeddedImages:
+        """The images of a folder with all folders below it, or of a Parquet file of embeddings."""
+        if place.suffix == ".parquet":
+            return read_embedded_images(place)
+        if not place.is_dir():
+            raise DatasetError(f"{place} is no folder of images and no .parquet file")
+        paths = images_of_folder(place.absolute())["path"].tolist()
+        labels = torch.zeros(len(paths), dtype=torch.int64)
+        return EmbeddedImages(self.embed(paths), labels, [""], paths)
+
     def _images(self, split: str) -> Images | None:
         return splits_of(self.table, [split], self.embedder.transform).get(split)
 
     def _embedded(self, images: Images) -> EmbeddedImages:
         embeddings = self.embedder.embed_images(images).embeddings
         return evaluated_images(images, embeddings, self.evaluation)
-
-
-class FileSource:
-    """A Parquet file of embeddings with columns path, label and embedding."""
-
-    def __init__(self, file: Path) -> None:
-        self.name = f"images of {file.name}"
-        self.folder = file.with_name(f"{file.stem}_threshold")
-        self.file, self.images = file, read_embedded_images(file)
-
-    def tested(self) -> EmbeddedImages:
-        return self.images
-
-    def validation(self) -> None:
-        """A file does not say which classes were trained on."""
-
-    def embed(self, paths: Sequence[str]) -> Embeddings:
-        """Embeddings of images of the file, by their path as the file names them.
-
-        Raises:
-            EmbeddingsError: the file does not have an image.
-        """
-        position = {path: index for index, path in enumerate(self.images.paths)}
-        missing = [path for path in paths if path not in position]
-        if missing:
-            raise EmbeddingsError(
-                f"{self.file} lacks {len(missing)} of the images, the first is {missing[0]}"
-            )
-        return self.images.embeddings[torch.tensor([position[path] for path in paths])]
-
-    def resolve(self, folder: Path, path: str) -> str:  # noqa: ARG002
-        """Images are named as in the file of embeddings."""
-        return path
-
-
-def near_duplicate_candidates(source: VerificationSource, place: Path) -> EmbeddedImages:
-    """The images of a folder with all folders below it, or of a Parquet file of embeddings."""
-    if place.suffix == ".parquet":
-        return read_embedded_images(place)
-    if isinstance(source, FileSource):
-        raise ConfigurationError(
-            f"duplicates={place}: a file of embeddings cannot embed images; name a Parquet file of "
-            "their embeddings, or run= in place of embeddings="
-        )
-    if not place.is_dir():
-        raise DatasetError(f"{place} is no folder; duplicates= names a folder of images")
-    files = (file for file in place.absolute().rglob("*") if not file.name.startswith("."))
-    paths = sorted(str(file) for file in files if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DatasetError(f"{place} has no images ({', '.join(IMAGE_SUFFIXES)}) in it or below")
-    embeddings = source.embed(paths)
-    return EmbeddedImages(embeddings, torch.zeros(len(paths), dtype=torch.int64), [""], paths)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from core.files import write_text_atomically
 from evaluation.class_report import markdown
@@ -177,8 +176,7 @@ def band_of(curve: RocCurve) -> Band | None:
     rates = np.geomspace(curve.fmr[curve.fmr > 0].min(), 1, BAND_POINTS)
     resampled = zip(*(rate.numpy() for rate in curve.resampled), strict=True)
     at_rates = np.array([np.interp(rates, fmr[::-1], tmr[::-1]) for fmr, tmr in resampled])
-    ends = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
-    low, high = np.quantile(at_rates, ends.numpy(), axis=0)
+    low, high = np.quantile(at_rates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     return rates, (low, high)
 
 

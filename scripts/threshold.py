@@ -30,12 +30,8 @@ from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
-from engine.verification_source import (
-    FileSource,
-    RunSource,
-    VerificationSource,
-    near_duplicate_candidates,
-)
+from engine.file_source import FileSource
+from engine.verification_source import RunSource, VerificationSource
 from reporting.threshold import (
     Bootstrap,
     ThresholdSettings,
@@ -85,7 +81,8 @@ def configured(
         if content[key] and not Path(content[key]).expanduser().exists():
             raise ConfigurationError(f"{key}={content[key]}: there is no such file or folder")
     if run is None:
-        return FileSource(Path(typed["embeddings"]).expanduser()), settings, Bootstrap(**bootstrap)
+        file = Path(typed["embeddings"]).expanduser()
+        return FileSource(file, settings.split), settings, Bootstrap(**bootstrap)
     check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
     return RunSource(run, config, settings.split), settings, Bootstrap(**bootstrap)
 
@@ -104,7 +101,7 @@ def decide(source: VerificationSource, settings: ThresholdSettings, bootstrap: B
         print(f"Same: {int(decided['same'].sum()):,} of {len(decided):,} pairs.")
         write_and_show(decided, folder / "pairs.csv")
     if report.chosen is not None and settings.duplicates:
-        images = near_duplicate_candidates(source, Path(settings.duplicates).expanduser())
+        images = source.images_at(Path(settings.duplicates).expanduser())
         groups = duplicate_groups(images, report.chosen.value)
         for line in group_notes(groups, len(images.paths)):
             print(line)

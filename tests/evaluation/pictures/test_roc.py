@@ -39,9 +39,8 @@ def test_the_det_curve_is_of_normal_quantiles_and_marks_the_equal_error_rate() -
     assert x[-1] == pytest.approx(norm.ppf(0.001))  # of no pair
     assert np.array(line(figure, "EER 8.00%")) == pytest.approx(norm.ppf(0.08))
     (axes,) = figure.axes
-    labels = dict(
-        zip([text.get_text() for text in axes.get_xticklabels()], axes.get_xticks(), strict=True)
-    )
+    names = [text.get_text() for text in axes.get_xticklabels()]
+    labels = dict(zip(names, axes.get_xticks(), strict=True))
     assert labels["0.1%"] == pytest.approx(norm.ppf(0.001))
     assert labels["20%"] == pytest.approx(norm.ppf(0.2))
     assert axes.get_xlim() == pytest.approx([norm.ppf(0.001) - 0.1, norm.ppf(0.3) + 0.1])
