@@ -59,27 +59,32 @@ def class_counts(
         seed: of that assignment.
     """
     classes = torch.unique(pairs.labels[torch.cat([pairs.queries, pairs.gallery])])
-    place = torch.searchsorted(classes, pairs.labels)  # a sample that is in no pair is never read
-    groups = random_groups(len(classes), max_groups, seed).to(place.device)
+    # int32, as a chunk has a number for each pair; a sample that is in no pair is never read
+    place = torch.searchsorted(classes, pairs.labels).int()
+    groups = random_groups(len(classes), max_groups, seed).to(place)
     num, num_groups, num_bins = len(classes), int(groups.max()) + 1, len(thresholds) + 1
     thresholds = thresholds.to(pairs.points.device, torch.float32)
-    gallery = place[pairs.gallery]
+    gallery, both_orders = place[pairs.gallery], pairs.queries.equal(pairs.gallery)
 
     def count(queries: Tensor, similarities: Tensor, relations: Tensor) -> list[Tensor]:
         bins = torch.bucketize(similarities, thresholds, out_int32=True)  # thresholds below a pair
 
-        def histogram(rows: Tensor, num_rows: int, relation: int) -> Tensor:
-            """Pairs of this relation by row, a number for each pair, and bin."""
-            chosen = relations == relation
-            index = rows.expand_as(bins)[chosen] * num_bins + bins[chosen]
-            return torch.bincount(index, minlength=num_rows * num_bins).view(-1, num_bins)
+        def negatives_by(rows: Tensor, num_rows: int) -> Tensor:
+            """Histogram of the negative pairs by row, a number for each pair."""
+            size = num_rows * num_bins
+            index = (rows * num_bins + bins).masked_fill_(relations != NEGATIVE, size)
+            return torch.bincount(index.view(-1), minlength=size + 1)[:size].view(-1, num_bins)
 
         rows = place[queries, None]
-        both = groups[rows] * num_groups + groups[gallery]
-        found = [histogram(rows, num, POSITIVE), histogram(both, num_groups**2, NEGATIVE)]
-        if num_groups < num:  # else they are sums of those between groups
-            found.append(histogram(rows, num, NEGATIVE) + histogram(gallery, num, NEGATIVE))
-        return found
+        query, item = (relations == POSITIVE).nonzero(as_tuple=True)
+        index = rows[query, 0] * num_bins + bins[query, item]
+        positives = torch.bincount(index, minlength=num * num_bins).view(-1, num_bins)
+        between = negatives_by(groups[rows] * num_groups + groups[gallery], num_groups**2)
+        if num_groups == num:  # those of classes are sums of those between groups
+            return [positives, between]
+        first = negatives_by(rows, num)
+        second = first if both_orders else negatives_by(gallery, num)
+        return [positives, between, first + second]
 
     sums: list[Tensor] = []
     for part in pairs.each_with_queries(count, extra=BYTES_PER_PAIR):
@@ -87,7 +92,8 @@ def class_counts(
     positives, between, *of_classes = (counts_above(bins.cpu()) for bins in sums)
     between = between.view(num_groups, num_groups, num_bins)
     negatives = of_classes[0] if of_classes else between.sum(dim=0) + between.sum(dim=1)
-    return ClassCounts(thresholds.cpu(), classes.cpu(), positives, negatives, groups.cpu(), between)
+    groups = groups.cpu().long()
+    return ClassCounts(thresholds.cpu(), classes.cpu(), positives, negatives, groups, between)
 
 
 def counts_above(bins: Int[Tensor, "R B"]) -> Float[Tensor, "R B"]:
