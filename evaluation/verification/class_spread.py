@@ -12,11 +12,11 @@ from evaluation.verification.class_counts import ClassCounts, Thresholds
 
 def equal_distances(least: float, largest: float, num: int, pairs: Pairs) -> Thresholds:
     """Similarities between two, ascending, at equal steps of the distance √(2 (s(x, x) - s))."""
-    itself = 1 if pairs.offsets is None else 0  # s(x, x)
+    self_similarity = 1 if pairs.offsets is None else 0  # s(x, x)
     ends = torch.tensor([least, largest], dtype=torch.float64)
-    farthest, nearest = (2 * (itself - ends)).clamp_min(0).sqrt().tolist()
+    farthest, nearest = (2 * (self_similarity - ends)).clamp_min(0).sqrt().tolist()
     distances = torch.linspace(farthest, nearest, num, dtype=torch.float64)
-    return (itself - distances.square() / 2).float()
+    return (self_similarity - distances.square() / 2).float()
 
 
 def utility(counts: ClassCounts) -> Float[Tensor, "C T"]:
