@@ -242,3 +242,35 @@ def test_a_run_suggests_a_threshold_on_its_validation_classes(run: Path, tmp_pat
 def test_validation_images_of_trained_or_tested_classes_choose_nothing(run: Path) -> None:
     with pytest.raises(SystemExit, match="there are no validation classes"):
         main([f"run={run}", "validation=samples", "choose_on=val", "trainer.workers=0"])
+
+
+def test_a_file_with_splits_is_tested_and_validated_by_them(tmp_path: Path) -> None:
+    """As `python -m scripts.embed` writes it for a dataset: roles and splits are columns."""
+    file = tmp_path / "dataset.parquet"
+    write_embeddings(file)
+    table = pq.read_table(file)
+    numbers = np.arange(len(table)) // IMAGES
+    split = np.select([numbers < 5, numbers < 17], ["train", "val"], "test")
+    for name, values in (("split", split), ("is_query", numbers % 2 == 0)):
+        table = table.append_column(name, pa.array(values.tolist()))
+    pq.write_table(table, file)
+    main([f"embeddings={file}", "fmr=0.01", "bootstrap.resamples=20"])
+    content = content_of(tmp_path / "dataset_threshold")
+    assert content["of"] == "test images of dataset.parquet"
+    assert content["chosen_on"] == "FMR 1% of 12 validation classes"
+    assert (content["images"], content["classes"]) == (130, 13)
+    queries = int((numbers[numbers >= 17] % 2 == 0).sum())
+    assert content["positive_pairs"] == queries * (IMAGES - 1)
+    assert content["negative_pairs"] == queries * (130 - IMAGES)
+    overlapping = table.set_column(1, "label", pa.array(["a", "b"] * 150))
+    pq.write_table(overlapping, file)
+    with pytest.raises(SystemExit, match="there are no validation classes"):
+        main([f"embeddings={file}", "choose_on=val"])
+
+
+def test_images_without_a_label_have_no_threshold(embeddings: Path) -> None:
+    table = pq.read_table(embeddings)
+    labels = [None, "a"] * (len(table) // 2)
+    pq.write_table(table.set_column(1, "label", pa.array(labels)), embeddings)
+    with pytest.raises(SystemExit, match="150 images have no label"):
+        main([f"embeddings={embeddings}"])
