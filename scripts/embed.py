@@ -52,7 +52,7 @@ def embed(arguments: Sequence[str]) -> None:
 def report(done: int, total: int) -> None:
     """Show the progress where a terminal does not show a bar."""
     if not sys.stderr.isatty():
-        print(f"embedded {done:,} of {total:,} images", flush=True)
+        print(f"embedded {done:,} of {total:,} images", file=sys.stderr)
 
 
 if __name__ == "__main__":

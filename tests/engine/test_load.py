@@ -1,6 +1,7 @@
 """A run as a Python object: its embeddings are those of the evaluation, to the last bit."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,30 @@ def test_files_images_and_arrays_are_the_same(
     arrays = [np.asarray(read_image(str(path))) for path in photos]
     assert embedder.embed(arrays).equal(expected)
     assert embedder.embed([photos[0], Image.open(photos[1]), *arrays[2:]]).equal(expected)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/use_a_model.md"])
+def test_the_three_lines_of_a_page_work(
+    run: tuple[Path, Tensor], photos: list[Path], page: str
+) -> None:
+    text = (ROOT / page).read_text()
+    (lines,) = re.findall(r"```python\n(from engine\.load import load\n.*?)```", text, re.DOTALL)
+    for said, meant in zip(re.findall(r'"([^"]*)"', lines), [run[0], *photos], strict=False):
+        lines = lines.replace(said, str(meant))
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    assert names["embeddings"].equal(names["embedder"].embed(photos[:2]))
+
+
+def test_real_photographs(embedder: TrainedEmbedder, grocery_store_root: str) -> None:
+    """JPEG files of a camera, as files, as opened images and as pixels."""
+    folder = Path(grocery_store_root) / "grocery_store" / "dataset" / "test"
+    photos = sorted(folder.rglob("*.jpg"))[::300]
+    assert len(photos) > 4
+    embeddings = embedder.embed(photos)
+    assert embeddings.isfinite().all()
+    assert embedder.embed([Image.open(photo) for photo in photos]).equal(embeddings)
+    assert embedder.embed([np.asarray(Image.open(p)) for p in photos]).equal(embeddings)
 
 
 def test_nothing_and_one(embedder: TrainedEmbedder, photos: list[Path]) -> None:
