@@ -7,26 +7,26 @@ import torch
 
 from core.types import Embeddings
 from engine.config.errors import ConfigurationError
-from engine.embedded_images import EmbeddedImages, EmbeddingsError, read_embedded_images
+from engine.labelled_embeddings import EmbeddingsError, LabelledEmbeddings, read_labelled_embeddings
 
 
 class FileSource:
     """A Parquet file of embeddings: the rows of a split, or all where it has no column split.
 
     Args:
-        file: see `engine.embedded_images.read_embedded_images`.
+        file: see `engine.labelled_embeddings.read_labelled_embeddings`.
         split: `test` or `val`.
     """
 
     def __init__(self, file: Path, split: str) -> None:
         self.file, self.split = file, split
-        self.images = read_embedded_images(file)
+        self.images = read_labelled_embeddings(file)
         has_splits = any(self.images.splits)
         self.name = f"{f'{split} ' if has_splits else ''}images of {file.name}"
         self.folder = file.with_name(f"{file.stem}_threshold")
         self.kept = self.images.in_split(split) if has_splits else self.images
 
-    def tested(self) -> EmbeddedImages:
+    def tested(self) -> LabelledEmbeddings:
         """The images of the split.
 
         Raises:
@@ -36,7 +36,7 @@ class FileSource:
             raise EmbeddingsError(f"{self.file} has no row of the split {self.split}")
         return self._labelled(self.kept)
 
-    def validation(self) -> EmbeddedImages | None:
+    def validation(self) -> LabelledEmbeddings | None:
         """The images of the split `val`, if their classes are neither trained on nor tested."""
         images = self.images.in_split("val")
         others = self.images.labels[torch.tensor([split != "val" for split in self.images.splits])]
@@ -48,7 +48,7 @@ class FileSource:
             return None
         return self._labelled(images)
 
-    def _labelled(self, images: EmbeddedImages) -> EmbeddedImages:
+    def _labelled(self, images: LabelledEmbeddings) -> LabelledEmbeddings:
         unlabelled = sum(images.class_names[label] == "" for label in images.labels.tolist())
         if unlabelled:
             raise EmbeddingsError(
@@ -75,14 +75,14 @@ class FileSource:
         """Images are named as in the file of embeddings."""
         return path
 
-    def images_at(self, place: Path) -> EmbeddedImages:
+    def images_at(self, place: Path) -> LabelledEmbeddings:
         """The images of a Parquet file of embeddings.
 
         Raises:
             ConfigurationError: it is another file or a folder, for which there is no network.
         """
         if place.suffix == ".parquet":
-            return read_embedded_images(place)
+            return read_labelled_embeddings(place)
         raise ConfigurationError(
             f"duplicates={place}: a file of embeddings cannot embed images; name a Parquet file of "
             "their embeddings, or run= in place of embeddings="

@@ -15,7 +15,11 @@ from engine.build import load_table, splits_of
 from engine.config.dataset import dataset_name
 from engine.config.errors import ConfigurationError
 from engine.data.image_files import images_of_folder
-from engine.embedded_images import EmbeddedImages, evaluated_images, read_embedded_images
+from engine.labelled_embeddings import (
+    LabelledEmbeddings,
+    evaluated_images,
+    read_labelled_embeddings,
+)
 from engine.load import TrainedEmbedder
 from engine.trained_run import TrainedRun, load_model, load_weights
 
@@ -36,9 +40,9 @@ class VerificationSource(Protocol):
     name: str
     folder: Path
 
-    def tested(self) -> EmbeddedImages: ...
+    def tested(self) -> LabelledEmbeddings: ...
 
-    def validation(self) -> EmbeddedImages | None:
+    def validation(self) -> LabelledEmbeddings | None:
         """The images of validation classes, unseen in training; None if there are none."""
         ...
 
@@ -50,7 +54,7 @@ class VerificationSource(Protocol):
         """The path of an image that a file in `folder` names."""
         ...
 
-    def images_at(self, place: Path) -> EmbeddedImages:
+    def images_at(self, place: Path) -> LabelledEmbeddings:
         """The images of a folder, or of a Parquet file of embeddings."""
         ...
 
@@ -74,7 +78,7 @@ class RunSource:
         self.evaluation = instantiate(config.evaluation.measure)
         self.table = load_table(config)
 
-    def tested(self) -> EmbeddedImages:
+    def tested(self) -> LabelledEmbeddings:
         """The images of the split.
 
         Raises:
@@ -86,7 +90,7 @@ class RunSource:
             raise DatasetError(f"the dataset has no split {self.split}; it has {there}")
         return self._embedded(images)
 
-    def validation(self) -> EmbeddedImages | None:
+    def validation(self) -> LabelledEmbeddings | None:
         """The images of the split `val`, if their classes are neither trained on nor tested."""
         images = self._images("val")
         if self.split == "val" or images is None:
@@ -111,19 +115,19 @@ class RunSource:
         """A relative path is relative to the folder of the file."""
         return str(folder.absolute() / Path(path).expanduser())
 
-    def images_at(self, place: Path) -> EmbeddedImages:
+    def images_at(self, place: Path) -> LabelledEmbeddings:
         """The images of a folder with all folders below it, or of a Parquet file of embeddings."""
         if place.suffix == ".parquet":
-            return read_embedded_images(place)
+            return read_labelled_embeddings(place)
         if not place.is_dir():
             raise DatasetError(f"{place} is no folder of images and no .parquet file")
         paths = images_of_folder(place.absolute())["path"].tolist()
         labels = torch.zeros(len(paths), dtype=torch.int64)
-        return EmbeddedImages(self.embed(paths), labels, [""], paths)
+        return LabelledEmbeddings(self.embed(paths), labels, [""], paths)
 
     def _images(self, split: str) -> Images | None:
         return splits_of(self.table, [split], self.embedder.transform).get(split)
 
-    def _embedded(self, images: Images) -> EmbeddedImages:
+    def _embedded(self, images: Images) -> LabelledEmbeddings:
         embeddings = self.embedder.embed_images(images).embeddings
         return evaluated_images(images, embeddings, self.evaluation)

@@ -16,7 +16,7 @@ from core.ranges import PositiveInt, Seed
 from datasets.index_file import read_rows
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text
-from engine.embedded_images import EmbeddedImages
+from engine.labelled_embeddings import LabelledEmbeddings
 from engine.verification_source import NO_VALIDATION, VerificationSource
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.knn import nearest_neighbors
@@ -56,7 +56,7 @@ class Bootstrap:
 class Choice(NamedTuple):
     """Choice: the images that are tested, the threshold that is tested on them, and its origin."""
 
-    tested: EmbeddedImages
+    tested: LabelledEmbeddings
     threshold: Estimate | None
     origin: str  # or why there is no threshold
 
@@ -102,7 +102,11 @@ def choose(source: VerificationSource, settings: ThresholdSettings, bootstrap: B
 
 
 def chosen_by(
-    images: EmbeddedImages, tested: EmbeddedImages, which: str, fmr: float, bootstrap: Bootstrap
+    images: LabelledEmbeddings,
+    tested: LabelledEmbeddings,
+    which: str,
+    fmr: float,
+    bootstrap: Bootstrap,
 ) -> Choice:
     """The threshold of a false match rate on some classes, or of the least that they support."""
     found = verified(images, fmr, [], bootstrap)
@@ -114,7 +118,7 @@ def chosen_by(
 
 
 def verified(
-    images: EmbeddedImages, fmr: float, thresholds: Sequence[float], bootstrap: Bootstrap
+    images: LabelledEmbeddings, fmr: float, thresholds: Sequence[float], bootstrap: Bootstrap
 ) -> Verification:
     """Verification at the usual false match rates and `fmr`."""
     try:
@@ -164,7 +168,7 @@ def decided_pairs(source: VerificationSource, file: Path, threshold: float) -> p
     return rows.assign(similarity=similarity.numpy(), same=(similarity > threshold).numpy())
 
 
-def duplicate_groups(images: EmbeddedImages, threshold: float) -> pd.DataFrame:
+def duplicate_groups(images: LabelledEmbeddings, threshold: float) -> pd.DataFrame:
     """The images that are similar to another one, by group, the largest first.
 
     Each row has the nearest other image and its similarity, which is above the threshold.

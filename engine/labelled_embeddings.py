@@ -1,4 +1,4 @@
-"""Embedded images: embeddings with the class, path and role of each image."""
+"""Labelled embeddings: embeddings with the class, path, role and split of each image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ class EmbeddingsError(UserError):
     """Embeddings error: a file of embeddings is missing, damaged or lacks a column."""
 
 
-class EmbeddedImages(NamedTuple):
-    """Embedded images: N embeddings and labels, with the names of classes and the image files.
+class LabelledEmbeddings(NamedTuple):
+    """Labelled embeddings: N embeddings and labels, with the names of classes and the image files.
 
     Roles are None where each image is both query and gallery. The class and the split of an image
     of a file are empty text where the file does not say them.
@@ -51,19 +51,19 @@ class EmbeddedImages(NamedTuple):
         gallery = flagged_indices(self.is_gallery, self.labels)
         return Pairs(self.embeddings, self.labels, queries, gallery)
 
-    def of_classes(self, classes: Labels) -> "EmbeddedImages":
+    def of_classes(self, classes: Labels) -> "LabelledEmbeddings":
         """The images of some classes."""
         return self.subset(torch.isin(self.labels, classes.to(self.labels.device)))
 
-    def in_split(self, split: str) -> "EmbeddedImages":
+    def in_split(self, split: str) -> "LabelledEmbeddings":
         """The images of a split."""
         return self.subset(torch.tensor([name == split for name in self.splits], dtype=torch.bool))
 
-    def subset(self, kept: Bool[Tensor, " N"]) -> "EmbeddedImages":
+    def subset(self, kept: Bool[Tensor, " N"]) -> "LabelledEmbeddings":
         """The images that are marked."""
         rows = kept.nonzero().squeeze(1).tolist()
         on_host = kept.cpu()
-        return EmbeddedImages(
+        return LabelledEmbeddings(
             self.embeddings[kept],
             self.labels[kept],
             self.class_names,
@@ -73,7 +73,7 @@ class EmbeddedImages(NamedTuple):
             [self.splits[row] for row in rows] if self.splits else (),
         )
 
-    def halves(self, seed: int) -> tuple["EmbeddedImages", "EmbeddedImages"]:
+    def halves(self, seed: int) -> tuple["LabelledEmbeddings", "LabelledEmbeddings"]:
         """The images of a random half of the classes, and those of the other half."""
         classes = torch.unique(self.labels).cpu()
         order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(seed))
@@ -83,16 +83,18 @@ class EmbeddedImages(NamedTuple):
 
 def evaluated_images(
     images: Images, embeddings: Embeddings, evaluation: Evaluator
-) -> EmbeddedImages:
+) -> LabelledEmbeddings:
     """The images of a split, with embeddings and labels as the run evaluates them."""
     labels = torch.from_numpy(images.labels).to(embeddings.device)
     samples = evaluation.prepare(Samples(embeddings, labels, *images.roles, images.categories))
     of_labels = evaluation.level == "label"
     names = images.class_names if of_labels else category_names(images.categories)
-    return EmbeddedImages(samples.embeddings, samples.labels, names, images.paths, *images.roles)
+    return LabelledEmbeddings(
+        samples.embeddings, samples.labels, names, images.paths, *images.roles
+    )
 
 
-def read_embedded_images(file: Path) -> EmbeddedImages:
+def read_labelled_embeddings(file: Path) -> LabelledEmbeddings:
     """The images of a Parquet file, such as `python -m scripts.embed` writes.
 
     | column                | content                                      |
@@ -124,7 +126,7 @@ def read_embedded_images(file: Path) -> EmbeddedImages:
     except ValueError as error:
         raise EmbeddingsError(f"{file}: {error}") from error
     names = in_order(labels)
-    return EmbeddedImages(embeddings, numbers, names, paths, is_query, is_gallery, splits)
+    return LabelledEmbeddings(embeddings, numbers, names, paths, is_query, is_gallery, splits)
 
 
 def rows_of(file: Path, column: pa.ChunkedArray) -> Embeddings:
