@@ -14,11 +14,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from evaluation.metrics.undefined import UndefinedError
-from evaluation.search.pairs import SELF, Pairs
+from evaluation.search.pairs import Pairs
 
 BITS = 16  # bits of a 32-bit similarity that one pass over the pairs counts
 BINS = 2**BITS
 BLOCK_PAIRS = 2**19  # pairs counted at a time on a CPU: they fit the cache
+KINDS, RELATIONS = 2, 3  # negative and positive pairs, and those that count as neither
 BYTES_PER_PAIR = 40  # that a pass allocates; the same in every pass, so that chunks are the same
 Counts = Int[Tensor, " B"]
 # whether a threshold is large enough, for the numbers of negative and of positive pairs above it
@@ -121,7 +122,7 @@ def leading_histograms(pairs: Pairs) -> Histograms:
     Raises:
         UndefinedError: there are no positive or no negative pairs.
     """
-    histograms = Histograms(*pair_histograms(pairs)[0, :SELF])
+    histograms = Histograms(*pair_histograms(pairs)[0, :KINDS])
     negatives, positives = histograms.total
     if not negatives or not positives:
         raise UndefinedError(f"there are {positives} positive, {negatives} negative pairs")
@@ -131,7 +132,7 @@ def leading_histograms(pairs: Pairs) -> Histograms:
 def trailing_histograms(pairs: Pairs, leading: Sequence[int]) -> list[Histograms]:
     """Histograms of the trailing 16 bits of the pairs with each of these leading bits."""
     chosen = torch.tensor(leading, device=pairs.labels.device)
-    return [Histograms(*counts[:SELF]) for counts in pair_histograms(pairs, chosen)]
+    return [Histograms(*counts[:KINDS]) for counts in pair_histograms(pairs, chosen)]
 
 
 def pair_histograms(pairs: Pairs, leading: Counts | None = None) -> Int[Tensor, "L R B"]:
@@ -140,7 +141,7 @@ def pair_histograms(pairs: Pairs, leading: Counts | None = None) -> Int[Tensor, 
     With `leading`, (L, 3, B) by the trailing bits of the pairs with each of these leading bits.
     """
     num = 1 if leading is None else len(leading)
-    shape = (num, SELF + 1, BINS)
+    shape = (num, RELATIONS, BINS)
     place = torch.full((BINS,), -1, device=pairs.labels.device)
     if leading is not None:
         place[leading] = torch.arange(num, device=place.device)
@@ -150,12 +151,12 @@ def pair_histograms(pairs: Pairs, leading: Counts | None = None) -> Int[Tensor, 
         high = (bits >> BITS) + BINS // 2
         relation_offset = relations.int() << BITS
         if leading is None:
-            return torch.bincount(high + relation_offset, minlength=BINS * (SELF + 1))
+            return torch.bincount(high + relation_offset, minlength=BINS * RELATIONS)
         places = place[high]
         chosen = places >= 0
         low = ((bits & (BINS - 1)) + relation_offset)[chosen]
-        offset = places[chosen] * (BINS * (SELF + 1))
-        return torch.bincount(low + offset, minlength=num * BINS * (SELF + 1))
+        offset = places[chosen] * (BINS * RELATIONS)
+        return torch.bincount(low + offset, minlength=num * BINS * RELATIONS)
 
     def in_blocks(similarities: Tensor, relations: Tensor) -> Tensor:
         size = BLOCK_PAIRS if similarities.device.type == "cpu" else similarities.numel()
