@@ -456,6 +456,7 @@ def navigation() -> list[Any]:
                 "evaluation.md",
                 "use_a_model.md",
                 "search.md",
+                "threshold.md",
                 "hooks.md",
                 "fine_tuning.md",
                 "devices.md",

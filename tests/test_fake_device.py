@@ -93,9 +93,15 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/set_evaluator.py SetEvaluator._averages": "the categories are on the host",
     "evaluation/set_evaluator.py SetEvaluator._to_floats": "the results are numbers on the host",
     "evaluation/metrics/f1.py f1": "whether any pair is together",
-    "evaluation/metrics/fnmr.py threshold_bin": "which bin the threshold is in",
-    "evaluation/metrics/fnmr.py pair_histograms": "similarities are counted by their bits",
-    "evaluation/metrics/fnmr.py fnmr_at_fmr": "how many pairs there are of each kind",
+    "evaluation/metrics/eer.py eer": "a number comes from the host",
+    "evaluation/metrics/fnmr.py fnmr_at_fmr": "a number comes from the host",
+    "evaluation/metrics/opis.py opis": "a number comes from the host",
+    "evaluation/verification/operating_points.py first_bin": "which bin the threshold is in",
+    "evaluation/verification/operating_points.py find_operating_points": "how many pairs match",
+    "evaluation/verification/operating_points.py pair_histograms": "similarities are counted by their bits",  # noqa: E501
+    "evaluation/verification/operating_points.py trailing_histograms": "which bins have a threshold",  # noqa: E501
+    "evaluation/verification/operating_points.py Histograms.total": "how many pairs there are of each kind",  # noqa: E501
+    "evaluation/verification/class_counts.py class_counts": "which classes there are; thresholds come from the host",  # noqa: E501
     "evaluation/metrics/hubness.py hubness": "which rows are short, and whether all items are alike",  # noqa: E501
     "evaluation/clustering/kmeans.py kmeans": "the start comes from the host; whether any point has moved",  # noqa: E501
     "evaluation/clustering/kmeans.py move": "which clusters are empty",
@@ -104,7 +110,7 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/embedded_set.py flagged_indices": "how many queries and gallery items there are",
     "evaluation/search/relevance_index.py RelevanceIndex.queries_with_positives": "which queries have a relevant item",  # noqa: E501
     "evaluation/search/ranks.py relevant_ranks": "whether the queries are the gallery",
-    "evaluation/search/pairs.py Pairs.each": "which queries are in the gallery",
+    "evaluation/search/pairs.py Pairs.each_with_queries": "which queries are in the gallery",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
     "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
 }

@@ -17,6 +17,8 @@ from evaluation.search.space import (
 )
 
 Part = TypeVar("Part")
+Similarities = Float[Tensor, "q M"]
+Queries = Int[Tensor, " q"]
 Relations = UInt8[Tensor, "q M"]  # 0 another class, 1 the same class, 2 the query itself
 
 SELF = 2
@@ -51,13 +53,19 @@ class Pairs:
         self.memory = memory
 
     def each(
-        self, compute: Callable[[Float[Tensor, "q M"], Relations], Part], extra: int = 0
+        self, compute: Callable[[Similarities, Relations], Part], extra: int = 0
     ) -> Iterator[Part]:
-        """Yield `compute(similarities, relations)` for each chunk of queries, if there are pairs.
+        """Yield `compute(similarities, relations)`: `each_with_queries` without the queries."""
+        return self.each_with_queries(lambda _, *pairs: compute(*pairs), extra)
+
+    def each_with_queries(
+        self, compute: Callable[[Queries, Similarities, Relations], Part], extra: int = 0
+    ) -> Iterator[Part]:
+        """Yield `compute(queries, similarities, relations)` for each chunk, if there are pairs.
 
         Args:
-            compute: called with the similarities (q, M) and the relations (q, M) of q queries and
-                the whole gallery; may overwrite both.
+            compute: called with the indices of q queries, and their similarities (q, M) and
+                relations (q, M) to the whole gallery; may overwrite these two.
             extra: bytes per pair that `compute` allocates.
         """
         if len(self.gallery) == 0:
@@ -77,7 +85,7 @@ class Pairs:
             relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
             in_gallery = (self_index[rows] >= 0).nonzero().squeeze(1)
             relations[in_gallery, self_index[rows][in_gallery]] = SELF
-            return compute(similarities, relations)
+            return compute(queries, similarities, relations)
 
         parts = in_chunks(
             compute_rows,

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from evaluation.evaluator import Evaluator
-from evaluation.metrics import fnmr
-from evaluation.metrics.fnmr import fnmr_at_fmr, ordered_bits
+from evaluation.metrics.fnmr import fnmr_at_fmr
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.pairs import Pairs
 from evaluation.search.space import Distance
+from evaluation.verification import operating_points
 
 EVERYONE = torch.arange(60)
 
@@ -101,9 +101,13 @@ def test_an_impossible_rate_is_an_error(blobs: tuple[Tensor, Tensor], fmr: float
 
 def test_bits_order_as_the_numbers_do() -> None:
     numbers = torch.tensor([-torch.inf, -3.0, -1.0, -1e-40, 0.0, 1e-40, 0.5, 0.50000006, 2.0])
-    bits = ordered_bits(numbers)
+    bits = operating_points.ordered_bits(numbers)
     assert (bits.diff() > 0).all()
-    assert ordered_bits(torch.tensor([-0.0])).equal(ordered_bits(torch.tensor([0.0])))
+    zeros = operating_points.ordered_bits(torch.tensor([-0.0, 0.0]))
+    assert zeros[0] == zeros[1]
+    for number, bit in zip(numbers, bits.tolist(), strict=True):
+        leading, trailing = (bit >> 16) + 2**15, bit & 0xFFFF
+        assert operating_points.similarity_of(leading, trailing) == number
 
 
 def test_an_evaluation_offers_the_pairs_and_knows_that_lower_is_better(
@@ -124,5 +128,5 @@ def test_counting_in_blocks_changes_nothing(
 ) -> None:
     pairs = Pairs(*blobs, EVERYONE, EVERYONE)
     expected = [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)]
-    monkeypatch.setattr(fnmr, "BLOCK_PAIRS", 101)
+    monkeypatch.setattr(operating_points, "BLOCK_PAIRS", 101)
     assert [fnmr_at_fmr(pairs, fmr).item() for fmr in (0.01, 0.1, 0.5)] == expected
