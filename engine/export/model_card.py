@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from engine.data.identity import read_recorded_table
 from engine.export.exported import Exported, choice
 from engine.export.licences import CODE, licences
 from engine.export.parity import Parity
@@ -79,10 +80,16 @@ def use(exported: Exported) -> str:
 
 def data(exported: Exported) -> str:
     """The dataset and what its splits hold."""
-    return (
-        f"Trained on the train split of `{exported.dataset}` and evaluated on its test split. "
-        "How well the embeddings tell other kinds of images apart was not measured."
+    text = (
+        f"Trained on the train split of `{exported.dataset}`. How well the embeddings tell other "
+        "kinds of images apart was not measured."
     )
+    images = read_recorded_table(exported.folder)
+    if images is None:  # of a run of an earlier version
+        return text
+    splits = images.groupby("split", sort=False)["label"].agg(["nunique", "size"])
+    rows = {str(row.Index): f"{row.nunique:,} | {row.size:,}" for row in splits.itertuples()}
+    return f"{text}\n\n{table(('split', 'classes', 'images'), rows)}"
 
 
 def protocol(exported: Exported) -> str:
@@ -160,6 +167,5 @@ def scalars(results: Results) -> dict[str, float]:
 
 def table(heads: tuple[str, ...], rows: Mapping[str, str]) -> str:
     """A Markdown table; a value may hold several cells."""
-    lines = [" | ".join(heads), "|".join(["---"] * len(heads))]
-    lines += [f"{name} | {value}" for name, value in rows.items()]
-    return "\n".join(f"| {line} |" for line in lines)
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])

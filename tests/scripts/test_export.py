@@ -233,6 +233,9 @@ def test_the_model_card_says_what_the_numbers_are(run: Path, tmp_path: Path) -> 
     assert "optimizer step 12" in card.text
     assert "dataset=csv" in card.text
     assert "random weights" in card.text
+    table = digits()
+    test = table[table["split"] == "test"]
+    assert f"| test | {test['label'].nunique()} | {len(test)} |" in card.text
 
 
 @pytest.mark.parametrize(
