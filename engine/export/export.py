@@ -91,6 +91,8 @@ class Export:
             check_packages()
         elif self.quantize:
             raise ExportError(f"quantize=int8 needs format=onnx, got format={self.format}")
+        if out.suffix in (".onnx", ".pt2", ".safetensors"):
+            raise ExportError(f"out={out} is to be a folder; the file in it is {self.name}")
         out.mkdir(parents=True, exist_ok=True)
         compared: list[Parity] = []
         write = self._write_int8 if self.quantize else self._write

@@ -219,6 +219,12 @@ def test_a_wrong_value_is_one_line(argument: str, said: str, run: Path) -> None:
     assert said in error(f"run={run}", argument)
 
 
+def test_out_is_a_folder(run: Path, tmp_path: Path) -> None:
+    line = error(f"run={run}", f"out={tmp_path}/photos.onnx", "check=random")
+    assert "photos.onnx is to be a folder; the file in it is model.onnx" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_run_is_one_line(tmp_path: Path) -> None:
     assert "does not exist" in error(f"run={tmp_path}/none")
 

@@ -67,6 +67,13 @@ def test_images_of_several_sizes_are_refused() -> None:
     assert image_shape(base(crop=64, resize=72).eval) == (3, 64, 64)
 
 
+def test_the_page_shows_the_lines_of_a_model_card() -> None:
+    """Those of model cards are executed by tests/scripts/test_export.py."""
+    preprocessing = {"output": {"shape": ["N", 128]}, "steps": steps(small(28).eval)}
+    page = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
+    assert f"```python\n{usage('model.onnx', preprocessing)}\n```" in page
+
+
 @pytest.mark.parametrize("file", ["model.onnx", "model_int8.onnx", "model.pt2"])
 def test_the_lines_need_no_module_of_this_project(file: str) -> None:
     preprocessing = {"output": {"shape": ["N", 128]}, "steps": steps(base().eval)}
