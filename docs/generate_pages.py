@@ -454,6 +454,7 @@ def navigation() -> list[Any]:
                 "results.md",
                 "evaluation.md",
                 "use_a_model.md",
+                "export.md",
                 "hooks.md",
                 "devices.md",
                 "faults.md",
