@@ -12,6 +12,7 @@ from benchmarks import (
     criteria,
     evaluation,
     evaluation_warm,
+    export,
     samplers,
     scaling,
     start,
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start.add_to(subjects)
     samplers.add_to(subjects)
     statistics.add_to(subjects)
+    export.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 
