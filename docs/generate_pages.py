@@ -457,6 +457,7 @@ def navigation() -> list[Any]:
                 "use_a_model.md",
                 "search.md",
                 "threshold.md",
+                "export.md",
                 "hooks.md",
                 "fine_tuning.md",
                 "devices.md",

@@ -12,6 +12,7 @@ from benchmarks import (
     criteria,
     evaluation,
     evaluation_warm,
+    export,
     samplers,
     scaling,
     search,
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     samplers.add_to(subjects)
     search.add_to(subjects)
     statistics.add_to(subjects)
+    export.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
 
