@@ -68,7 +68,7 @@ COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
 }
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {  # group without a `_target_`: {key: value}
-    "trainer": {"features": "trained", "feature_views": 0},
+    "trainer": {"features": "trained", "feature_views": 0, "progress": "auto"},
 }
 
 

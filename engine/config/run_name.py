@@ -28,6 +28,7 @@ MACHINE_KEYS = (  # trainer keys that change no result
     "strategy",
     "cache_gib",
     "compile",
+    "progress",
 )
 
 
