@@ -57,7 +57,7 @@ class RunProgress:
         self.bar = TrainingBar(schedule.total_steps) if shows_bar else None
         self.time_left = TimeLeft(schedule, clock)
         self.due = self.clock() + FIRST  # when the next line between evaluations is printed
-        self.latest: dict[str, str] = {}  # of the training records and of the evaluations
+        self.loss = self.rate = self.metric = ""  # of the latest record
 
     def __enter__(self) -> Self:
         return self
@@ -91,21 +91,24 @@ class RunProgress:
             self.bar.advance(step)
         elif self.clock() >= self.due:
             self.time_left.trained(step)
-            self._print(self._line(step, self.latest.get("training", "")))
+            self._print(self._line(step, self.loss, self.rate))
 
     def trained(self, step: int, means: Mapping[str, float]) -> None:
         """Show the loss and the images per second of a training record."""
         self.time_left.trained(step)
-        loss, rate = means["train/loss"], means["train/images_per_second"]
-        self._show("training", f"loss {loss:.4f}  {rate:,.0f} images/s")
+        self.loss = f"loss {means['train/loss']:.4f}"
+        self.rate = f"{means['train/images_per_second']:,.0f} images/s"
+        self._show_latest()
 
     def evaluated(self, step: int, best: Best | None) -> None:
         """Show the metric of an evaluation."""
         self.time_left.evaluated()
-        training = self.latest.get("training", "").partition("  ")[0]  # the loss
-        self._print(self._line(step, training, str(best or "evaluated")))
         if best is not None:
-            self._show("evaluation", f"{best.metric} {best.value:.4f} (best {best.best:.4f})")
+            self.metric = f"{best.metric} {best.value:.4f}"
+        self._print(self._line(step, self.loss, str(best or "evaluated")))
+        self._show_latest()
+        if self.bar is not None:
+            self.bar.describe("training")
 
     def watch(self, batches: Iterable[Item], total: int, activity: str) -> Iterator[Item]:
         """Iterate over the batches of an evaluation, and show how many are done."""
@@ -115,11 +118,13 @@ class RunProgress:
                 self.bar.describe(f"{activity} {number}/{total}")
             elif self.clock() >= self.due:
                 self._print(f"{activity}: batch {number:,} of {total:,}")
-
-    def _show(self, key: str, text: str) -> None:
-        self.latest[key] = text
         if self.bar is not None:
-            self.bar.show("  ".join(self.latest.values()))
+            self.bar.describe("evaluating")
+
+    def _show_latest(self) -> None:
+        if self.bar is not None:
+            shown = (str(self.time_left), self.loss, self.metric, self.rate)
+            self.bar.show("  ".join(filter(None, shown)))
 
     def _line(self, step: int, *parts: str) -> str:
         return "  ".join(filter(None, [self._position(step), *parts, str(self.time_left)]))

@@ -3,11 +3,19 @@
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+
+class LatestColumn(ProgressColumn):
+    """Column of the latest numbers; the only one that a narrow terminal shortens."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["latest"], no_wrap=True, overflow="ellipsis")
 
 
 class TrainingBar:
-    """Bar of a training on standard error, with its latest loss and metric.
+    """Bar of a training on standard error: steps, time left, latest loss, metric and speed.
 
     Args:
         total_steps: length of the run in optimizer steps.
@@ -16,10 +24,9 @@ class TrainingBar:
     def __init__(self, total_steps: int) -> None:
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[latest]}", markup=False),
-            TimeRemainingColumn(compact=True),
+            LatestColumn(),
             console=Console(stderr=True, force_terminal=True),
             refresh_per_second=2,
             # what is printed goes above the bar, unless it goes to a file or pipe
@@ -38,11 +45,11 @@ class TrainingBar:
         self.bar.update(self.task, completed=step, description="training")
 
     def show(self, latest: str) -> None:
-        """Show the latest loss and metric."""
+        """Show the latest numbers."""
         self.bar.update(self.task, latest=latest)
 
     def describe(self, activity: str) -> None:
-        """Show what the run does besides training."""
+        """Show what the run is doing."""
         self.bar.update(self.task, description=activity)
 
     def stop(self) -> None:
