@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engine.progress import progress_bar, progress_lines
 from engine.run_progress import Best, RunProgress
 from engine.schedule import TrainingSchedule
 
@@ -111,3 +112,23 @@ def test_none_prints_nothing(clock: Clock, capsys: Any) -> None:  # noqa: ANN401
     progress.evaluated(6, Best("test/recall@1", 0.3, 0.3, 0.0))
     assert list(progress.watch("ab", 2, "embedding test")) == ["a", "b"]
     assert lines(capsys) == []
+
+
+def test_long_work_in_a_pipe_says_once_a_minute_how_much_is_done(
+    clock: Clock,
+    capsys: Any,  # noqa: ANN401
+) -> None:
+    """Such as decoding all images into a cache; on standard error, as a bar would be."""
+    seen = []
+    for number in progress_lines(range(10), 10, "caching images", clock):
+        seen.append(number)
+        clock.now += 25
+    assert seen == list(range(10))
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.splitlines() == [f"caching images: {done} of 10" for done in (3, 6, 9)]
+
+
+@pytest.mark.parametrize("progress", ["none", "lines", "bar", "auto"])
+def test_long_work_goes_through_all_items(progress: Any) -> None:  # noqa: ANN401
+    assert list(progress_bar(iter("abc"), 3, "reading images", progress)) == ["a", "b", "c"]
