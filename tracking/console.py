@@ -38,7 +38,9 @@ def metrics_of(folder: RunFolder) -> MetricConfigs:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     metrics = content.get("metric") if isinstance(content, dict) else None
-    return metrics if isinstance(metrics, dict) else {}
+    if not isinstance(metrics, dict):
+        return {}
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, dict)}
 
 
 def table(summary: Mapping[str, Any], metrics: MetricConfigs) -> Table:
