@@ -10,7 +10,7 @@ from datasets.image_path import is_inline
 from datasets.images import Images
 from engine.config.dataset import dataset_name
 from engine.config.settings import ImageSource
-from engine.schedule import TrainingSchedule
+from engine.schedule import TrainingSchedule, format_epoch
 from tracking.environment import device_name
 from tracking.run_folder import RunFolder
 
@@ -101,7 +101,7 @@ def length(schedule: TrainingSchedule) -> str:
     """The epochs, steps and evaluations of the whole run."""
     if schedule.total_steps == 0:
         return "0 steps: an evaluation of the network before training"
-    epochs = f"{schedule.epoch(schedule.total_steps):g}"
+    epochs = format_epoch(schedule.epoch(schedule.total_steps))
     epochs += " epoch" if epochs == "1" else " epochs"
     steps = count(schedule.total_steps, "step", "steps")
     return f"{epochs}, {steps}, {count(schedule.evaluations, 'evaluation', 'evaluations')}"

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from engine.config.settings import Progress
 from engine.progress import INTERVAL, in_terminal, print_line
-from engine.schedule import TrainingSchedule
+from engine.schedule import TrainingSchedule, format_epoch
 from engine.time_left import TimeLeft
 from engine.training_bar import TrainingBar
 
@@ -26,11 +26,6 @@ class Best(NamedTuple):
     def __str__(self) -> str:
         best = f"best {self.best:.4f} (epoch {format_epoch(self.epoch)})"
         return f"{self.metric} {self.value:.4f}  {best}"
-
-
-def format_epoch(epoch: float) -> str:
-    """The epoch with at most two decimals."""
-    return f"{round(epoch, 2):g}"
 
 
 class RunProgress:

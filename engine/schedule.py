@@ -50,6 +50,11 @@ class TrainingSchedule:
         return round(step / self.steps_per_epoch, 4)
 
 
+def format_epoch(epoch: float) -> str:
+    """A number of epochs with at most two decimals."""
+    return f"{round(epoch, 2):g}"
+
+
 def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule:
     """The schedule of the settings in conf/trainer."""
     return make_schedule(
