@@ -202,7 +202,7 @@ class FeatureStore:
             cache_name(images.paths, [*transform.deterministic, *transform.random]),
             kind,
             "decoded on the device" if images.on_device else "decoded on the host",
-            str(self.fabric.strategy.precision),
+            str(self.fabric.strategy.precision.precision),
             str(self.batch_size),
             weights_hash(self.embedder),
         ]

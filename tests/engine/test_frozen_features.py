@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -34,9 +35,10 @@ def images(transforms: Transforms, train: bool = False) -> Images:
     return Images(table, transforms.train if train else transforms.eval)
 
 
-def store(folder: Path) -> FeatureStore:
+def store(folder: Path, precision: Literal["32-true", "bf16-mixed"] = "32-true") -> FeatureStore:
     torch.manual_seed(0)
-    return FeatureStore(FABRIC, convnet(width=8).eval(), folder, BATCH, num_workers=0)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    return FeatureStore(fabric, convnet(width=8).eval(), folder, BATCH, num_workers=0)
 
 
 def test_an_evaluation_has_the_same_bits(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_features_are_read_again_unless_something_that_decides_them_changes(tmp_
     [file] = tmp_path.glob("features_*.npy")
     np.save(file, np.full_like(np.load(file), 7))
     assert store(tmp_path).evaluated(split).views.eq(7).all()
-    others = [store(tmp_path) for _ in range(2)]
+    others = [store(tmp_path), store(tmp_path), store(tmp_path, "bf16-mixed")]
     with torch.no_grad():
         others[0].embedder.trunk[0][0].weight += 1
     others[1].embedder.normalization.std *= 2
