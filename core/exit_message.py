@@ -90,9 +90,14 @@ def stdout_has_no_reader() -> bool:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return True
     return False
+
+
+def discard_stdout() -> None:
+    """Discard all further output of this process; its standard output is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(

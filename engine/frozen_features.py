@@ -25,6 +25,7 @@ from core.files import write_atomically
 from datasets.cache import cache_name
 from datasets.images import Images
 from engine.config.errors import ConfigurationError
+from engine.config.settings import Progress
 from engine.data.loader import evaluation_loader
 from engine.progress import progress_bar
 
@@ -102,7 +103,7 @@ def feature_store(
         return None
     assert isinstance(embedder, Embedder)
     folder, batch_size = Path(config.paths.cache), config.evaluation.batch_size
-    return FeatureStore(fabric, embedder, folder, batch_size, num_workers)
+    return FeatureStore(fabric, embedder, folder, batch_size, num_workers, config.trainer.progress)
 
 
 def freeze(embedder: nn.Module, trainer: DictConfig) -> Embedder:
@@ -142,13 +143,21 @@ class FeatureStore:
         folder: the folder of all stored features.
         batch_size: images per batch of an evaluation.
         num_workers: processes that read images.
+        progress: how the progress of the computation is shown.
     """
 
     def __init__(
-        self, fabric: Fabric, embedder: Embedder, folder: Path, batch_size: int, num_workers: int
+        self,
+        fabric: Fabric,
+        embedder: Embedder,
+        folder: Path,
+        batch_size: int,
+        num_workers: int,
+        progress: Progress = "auto",
     ) -> None:
         self.fabric, self.embedder, self.folder = fabric, embedder, folder
         self.batch_size, self.num_workers = batch_size, num_workers
+        self.progress = progress
 
     def evaluated(self, images: Images) -> FeatureSet:
         """Features of the images as an evaluation shows them."""
@@ -178,7 +187,8 @@ class FeatureStore:
         training, rows = self.embedder.training, []
         self.embedder.eval()
         try:
-            for batch, _ in progress_bar(loader, len(loader), f"embedding {kind} images"):
+            activity = f"embedding {kind} images"
+            for batch, _ in progress_bar(loader, len(loader), activity, self.progress):
                 with self.fabric.autocast():
                     rows.append(self.embedder.features(batch).float().cpu())
         finally:

@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from datasets.images import Images
-from engine.embed_split import embed_split
+from engine.embed_split import Watch, embed_split, unwatched
 from evaluation.embed import Embedded, embed
 from evaluation.evaluator import Evaluator
 from evaluation.results import Results
@@ -53,6 +53,7 @@ def measure(
     num_workers: int,
     parts: Mapping[str, slice] = WHOLE,
     on_embedded: Callable[[str, Images, Embedded], object] = lambda *_: None,
+    watch: Watch = unwatched,
 ) -> Results:
     """Embed every split in all processes and evaluate it in the first; all get the results.
 
@@ -61,10 +62,11 @@ def measure(
     Args:
         parts: dimensions of an embedding that are also evaluated on their own.
         on_embedded: called in every process with each split as soon as it is embedded.
+        watch: shows the progress of the batches.
     """
     results: Results = {}
     for split, images in splits.items():
-        embedded = embed_split(fabric, model, images, batch_size, num_workers)
+        embedded = embed_split(fabric, model, images, batch_size, num_workers, split, watch)
         on_embedded(split, images, embedded)
         if fabric.is_global_zero:
             measured = evaluation(*embedded, *images.roles, images.categories)

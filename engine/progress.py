@@ -1,15 +1,15 @@
-"""Progress bars: show work done, speed and remaining time; only on a terminal."""
+"""Progress of long work: a bar in a terminal, else a line at most once a minute."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -17,55 +17,56 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from core.exit_message import discard_stdout, say
+from engine.config.settings import Progress
+
 Item = TypeVar("Item")
+INTERVAL = 60  # seconds between two lines
 
 
-class Progress:
-    """Progress bar of a training, on standard error; shows nothing unless that is a terminal."""
-
-    def __init__(self, total_steps: int) -> None:
-        console = Console(stderr=True)
-        self.bar = Bar(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} images/s"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task("training", total=total_steps, loss=0, rate=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
-
-    def start(self, step: int) -> None:
-        """Show the bar, starting at the optimizer step of the last checkpoint."""
-        self.bar.reset(self.task, completed=step)
-        self.bar.start()
-
-    def advance(self, step: int) -> None:
-        """Set the number of completed steps."""
-        self.bar.update(self.task, completed=step)
-
-    def show(self, means: Mapping[str, float]) -> None:
-        """Show the loss and the images per second of a training record."""
-        rate = means["train/images_per_second"]
-        self.bar.update(self.task, loss=means["train/loss"], rate=rate)
-
-
-def progress_bar(items: Iterable[Item], total: int, description: str) -> Iterable[Item]:
-    """Iterate over items with a progress bar."""
+def in_terminal() -> bool:
+    """Whether both outputs of this process are a terminal that can redraw a line."""
     console = Console(stderr=True)
-    return track(items, description, total, console=console, disable=not console.is_terminal)
+    return sys.stdout.isatty() and sys.stderr.isatty() and not console.is_dumb_terminal
+
+
+def print_line(line: str) -> None:
+    """Print a line on standard output at once; an output that nobody reads is no error."""
+    try:
+        print(line, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError:  # such as a full disk under a log file
+        return
+
+
+def progress_bar(
+    items: Iterable[Item], total: int, description: str, progress: Progress = "auto"
+) -> Iterable[Item]:
+    """Iterate over items and show on standard error how many are done.
+
+    Args:
+        progress: `bar`, `lines` or `none`; `auto` is a bar if standard error is a terminal.
+    """
+    console = Console(stderr=True, force_terminal=True if progress == "bar" else None)
+    if progress == "lines" or (progress == "auto" and not console.is_terminal):
+        return progress_lines(items, total, description)
+    return track(items, description, total, console=console, disable=progress == "none")
+
+
+def progress_lines(
+    items: Iterable[Item],
+    total: int,
+    description: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """Iterate over items; at most once a minute a line says how many are done."""
+    due = clock() + INTERVAL
+    for number, item in enumerate(items, start=1):
+        yield item
+        if clock() >= due:
+            say(f"{description}: {number:,} of {total:,}")
+            due = clock() + INTERVAL
 
 
 def spinner(description: str) -> AbstractContextManager[object]:

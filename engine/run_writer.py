@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.checkpoint import Checkpoints, Position, Stateful
 from engine.metric_accumulator import MetricAccumulator
-from engine.progress import Progress
+from engine.run_progress import Best, RunProgress
 from engine.schedule import TrainingSchedule
 from engine.step import StepResult
 from tracking.cost import Cost
@@ -25,7 +25,7 @@ class RunWriter:
         cost: time and memory of the run.
         schedule: converts steps to epochs.
         accumulator: averages the measurements of the steps between two records.
-        progress: the bar on the terminal.
+        progress: shows how far the run is.
         select_on: metric that selects an evaluation, such as `val/recall@1`.
         storage_metrics: metrics whose best evaluation is saved, where they are measured.
     """
@@ -36,7 +36,7 @@ class RunWriter:
     cost: Cost
     schedule: TrainingSchedule
     accumulator: MetricAccumulator
-    progress: Progress
+    progress: RunProgress
     select_on: str
     storage_metrics: Sequence[str]
 
@@ -57,13 +57,22 @@ class RunWriter:
         num_images = self.accumulator.num_images
         means = self.accumulator.close(step)
         self.cost.trained(num_images)
-        self.progress.show(means)
+        self.progress.trained(step, means)
         self.logger.record(step, self.schedule.epoch(step), {**means, "train/lr": learning_rate})
 
     def record_evaluation(self, step: int, results: Mapping[str, Any]) -> None:
         """Record the results of an evaluation and its time."""
         self.logger.record(step, self.schedule.epoch(step), results)
         self.cost.evaluated()
+        self.progress.evaluated(step, self.best(results))
+
+    def best(self, results: Mapping[str, Any]) -> Best | None:
+        """The latest and the best value of the metric that shows how well the run learns."""
+        metric = self.logger.shown_metric(results, self.select_on)
+        if metric is None:
+            return None
+        best = self.logger.best(metric)
+        return Best(metric, results[metric], best[metric], best["epoch"])
 
     def save_best(self, step: int, parts: Callable[[str], Mapping[str, Stateful]]) -> None:
         """Save the weights for every storage metric whose best evaluation is the latest one.

@@ -40,9 +40,19 @@ class TrainingSchedule:
         """Number of evaluations: after the last step and every `evaluate_every`-th step."""
         return max(1, -(-self.total_steps // self.evaluate_every))
 
+    def evaluations_after(self, step: int) -> int:
+        """Number of evaluations after later steps than `step`."""
+        done = step // self.evaluate_every
+        return 0 if step >= self.total_steps else self.evaluations - done
+
     def epoch(self, step: int) -> float:
         """Epochs completed after `step` steps; whole numbers at the end of an epoch."""
         return round(step / self.steps_per_epoch, 4)
+
+
+def format_epoch(epoch: float) -> str:
+    """A number of epochs with at most two decimals."""
+    return f"{round(epoch, 2):g}"
 
 
 def schedule_from(trainer: DictConfig, steps_per_epoch: int) -> TrainingSchedule:

@@ -31,6 +31,7 @@ from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_categories, check_hook_splits, check_parts
+from engine.config.settings import ImageSource
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -39,7 +40,7 @@ from engine.data.image_source import (
     source_of,
 )
 from engine.data.loader import SeededBatches, training_loader, worker_count
-from engine.embed_split import embed_split
+from engine.embed_split import Watch, embed_split, unwatched
 from engine.embedding_storage import storage_of
 from engine.freezing import freeze_matching
 from engine.frozen_features import feature_store, freeze, with_stored_features
@@ -50,7 +51,8 @@ from engine.learner import Learner, set_up
 from engine.malloc import tune_malloc
 from engine.measure import check_transform, measure
 from engine.metric_accumulator import IDLE_STEPS, MetricAccumulator
-from engine.progress import Progress
+from engine.run_description import describe_run
+from engine.run_progress import RunProgress
 from engine.run_writer import NullWriter, RunWriter
 from engine.schedule import TrainingSchedule, schedule_from
 from engine.trainer import Trainer
@@ -79,25 +81,28 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
 
     table = record_or_check_data(folder, load_table(config), first=fabric.is_global_zero)
     train, splits = build_images(config, table)
-    hooks = build_hooks(config)
-    check_hook_splits(hooks, splits)
-    check_categories(config, {name: images.categories for name, images in splits.items()})
+    hooks = checked_hooks(config, splits)
     sampler = sampler_of(config, train)
 
     config.num_classes = len(train.class_names)
     schedule = schedule_from(config.trainer, len(sampler))
     workers = worker_count(config.trainer.workers, config.trainer.devices)
-    source = SourceConfig(source_of(config.trainer), Path(config.paths.cache), workers)
+    source = SourceConfig(
+        source_of(config.trainer), Path(config.paths.cache), workers, config.trainer.progress
+    )
+    progress = begin_progress(config, folder, fabric, train, splits, schedule, source.source)
     sources = open_or_build_cache(source, train, splits)
     if fabric.is_global_zero:
-        describe(config, folder, schedule, claim, sources)
+        record_origin(config, folder, schedule, claim, sources)
 
     seed_everything(config.seed, verbose=False)  # the same in every process
     learner = build_learner(config, folder, fabric, train, sampler, schedule)
     train, splits = with_stored_features(
         config, fabric, learner.model.module, train, splits, workers
     )
-    measure_splits, own_directions = build_evaluation(config, fabric, learner, splits, workers)
+    measure_splits, own_directions = build_evaluation(
+        config, fabric, learner, splits, workers, progress.watch
+    )
     directions = with_weights_beside(own_directions, hooks)
     feedback = feedback_loop(
         nn.ModuleList([learner.criterion, learner.method]),
@@ -109,9 +114,13 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
     batches = SeededBatches(
         sampler, config.seed, fabric.global_rank, fabric.world_size, learner.method.num_views
     )
-    embed_training_images = partial(embed_for_sampler, config, table, fabric, learner.model, source)
+    embed_training_images = partial(
+        embed_for_sampler, config, table, fabric, learner.model, source, progress.watch
+    )
     checkpoints = Checkpoints(folder.checkpoints, MetricsLog(folder.metrics))
-    with open_writer(config, folder, learner, schedule, checkpoints, cost, directions) as writer:
+    with open_writer(
+        config, folder, learner, schedule, checkpoints, cost, directions, progress
+    ) as writer:
         Trainer(
             learner=learner,
             loader=training_loader(train, batches, workers, fabric.device),
@@ -125,6 +134,29 @@ def train_and_evaluate(config: DictConfig, folder: RunFolder, claim: ProtocolChe
             writer=writer,
         ).fit()
     shutdown(fabric)
+
+
+def checked_hooks(config: DictConfig, splits: Mapping[str, Images]) -> Mapping[str, Hook]:
+    """The hooks of a run; checks that its splits have what hooks and evaluation need."""
+    hooks = build_hooks(config)
+    check_hook_splits(hooks, splits)
+    check_categories(config, {name: images.categories for name, images in splits.items()})
+    return hooks
+
+
+def begin_progress(
+    config: DictConfig,
+    folder: RunFolder,
+    fabric: Fabric,
+    train: Images,
+    splits: Mapping[str, Images],
+    schedule: TrainingSchedule,
+    source: ImageSource,
+) -> RunProgress:
+    """Print what the run is going to do; returns its progress, silent in all processes but one."""
+    progress = RunProgress(schedule, config.trainer.progress if fabric.is_global_zero else "none")
+    progress.describe(describe_run(config, folder, fabric, train, splits, schedule, source))
+    return progress
 
 
 def run_hooks(
@@ -149,7 +181,12 @@ def run_hooks(
 
 
 def build_evaluation(
-    config: DictConfig, fabric: Fabric, learner: Learner, splits: Mapping[str, Images], workers: int
+    config: DictConfig,
+    fabric: Fabric,
+    learner: Learner,
+    splits: Mapping[str, Images],
+    workers: int,
+    watch: Watch,
 ) -> tuple[Callable[..., Results], Directions]:
     """Build the function that evaluates given splits, and the directions of its metrics.
 
@@ -169,24 +206,31 @@ def build_evaluation(
         batch_size=config.evaluation.batch_size,
         num_workers=workers,
         parts=parts,
+        watch=watch,
     )
     return measure_splits, with_parts(evaluator.higher_is_better, parts)
 
 
 def embed_for_sampler(
-    config: DictConfig, table: Table, fabric: Fabric, model: nn.Module, source: SourceConfig
+    config: DictConfig,
+    table: Table,
+    fabric: Fabric,
+    model: nn.Module,
+    source: SourceConfig,
+    watch: Watch = unwatched,
 ) -> Tensor:
     """Embeddings of all training images, in their order, with the transform of the evaluation.
 
     Args:
         model: the embedder as `fabric` has set it up.
+        watch: shows the progress of the batches.
     """
     images = splits_of(table, ["train"], instantiate(config.transform).eval)["train"]
     select_source(source, images)
     batch_size, workers = config.evaluation.batch_size, source.num_workers
     store = feature_store(config, fabric, model.get_submodule("module"), workers)
     shown = images if store is None else store.evaluated(images)
-    return embed_split(fabric, model, shown, batch_size, workers).embeddings
+    return embed_split(fabric, model, shown, batch_size, workers, "train", watch).embeddings
 
 
 def with_parts(directions: Directions, parts: Collection[str]) -> Directions:
@@ -241,6 +285,7 @@ def open_writer(
     checkpoints: Checkpoints,
     cost: Cost,
     directions: Directions,
+    progress: RunProgress,
 ) -> Iterator[RunWriter | NullWriter]:
     """The writer of this process; closes tracker and progress bar at the end."""
     if not learner.fabric.is_global_zero:
@@ -249,7 +294,7 @@ def open_writer(
     content = OmegaConf.to_container(config, resolve=True)
     with (
         instantiate(config.tracker)(folder=folder.path, config=content) as backend,
-        Progress(schedule.total_steps) as progress,
+        progress,
     ):
         yield RunWriter(
             folder=folder,
@@ -266,7 +311,7 @@ def open_writer(
         )
 
 
-def describe(
+def record_origin(
     config: DictConfig,
     folder: RunFolder,
     schedule: TrainingSchedule,

@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from core.duration import format_duration
 from core.errors import UserError
 from engine.config.error_line import user_errors_as_one_line
 from sweeps.failed_starts import failed_starts, remove
 from sweeps.grid import declared
-from sweeps.progress import format_duration
 from sweeps.status import STATES, Status, runs_below, seconds_left, status
 from tracking.run_folder import RunFolder
 

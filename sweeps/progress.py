@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from core.duration import format_duration
 from core.errors import UserError
 from sweeps.job import Outcome
 
@@ -100,14 +101,3 @@ def relative_to_cwd(path: Path) -> Path:
     """The path relative to the working directory; unchanged if it is not below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def format_duration(seconds: float) -> str:
-    """`12 s`, `3:45 min` or `2:05 h`."""
-    rounded = round(seconds)
-    if rounded < 100:
-        return f"{rounded} s"
-    minutes, seconds = divmod(rounded, 60)
-    if minutes < 100:
-        return f"{minutes}:{seconds:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d} h"

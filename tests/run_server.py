@@ -16,6 +16,7 @@ RUN = (
     "dataset=digits",
     "metric=[recall]",
     "tracker.mode=disabled",
+    "trainer.progress=none",
     "trainer.source=files",
     "trainer.iterations=48",
     "trainer.log_every=1",

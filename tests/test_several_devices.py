@@ -58,6 +58,8 @@ def test_two_processes_end_in_one_record(tmp_path: Path) -> None:
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert said.count("summary.json") == 1
+    assert said.count("dataset   digits: ") == 1, "one process prints"
+    assert ", 2 processes, 32-true\n" in said
     (folder,) = tmp_path.glob("digits/*/seed0")
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [1, 2, 3, 4, 4]

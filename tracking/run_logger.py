@@ -1,11 +1,20 @@
 """Logger of a run: appends every record to the run folder, then sends it to a tracker."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tracking.metrics_log import MetricsLog
-from tracking.summary import Directions, Reading, best_of, evaluations, summarise
+from tracking.metrics_log import MetricsLog, Record
+from tracking.summary import (
+    Directions,
+    Reading,
+    best_of,
+    direction_of,
+    evaluations,
+    metric_of,
+    summarise,
+)
 
 
 class LoggerBackend(Protocol):
@@ -48,6 +57,26 @@ class RunLogger:
         """Whether the latest evaluation is the best so far in `name`, where it is measured."""
         seen = evaluations(self.records.read())
         return name in seen[-1] and best_of(seen, name, self.higher_is_better) is seen[-1]
+
+    def best(self, name: str) -> Record:
+        """The evaluation so far with the best value of `name`."""
+        return best_of(evaluations(self.records.read()), name, self.higher_is_better)
+
+    def shown_metric(self, results: Mapping[str, Any], select_on: str) -> str | None:
+        """The metric of an evaluation that shows how well a run learns; None if none does.
+
+        It is `select_on`; without a validation split the same metric of the test split; if that is
+        not measured either, the first metric of the test split that has a direction.
+        """
+        of_test = [name for name in results if name.startswith("test/")]
+        directed = [
+            name for name in of_test if direction_of(name, self.higher_is_better) is not None
+        ]
+        for name in (select_on, f"test/{metric_of(select_on)}", *directed):
+            value = results.get(name)
+            if isinstance(value, int | float) and math.isfinite(value):
+                return name
+        return None
 
     def summary(self, select_on: str) -> Reading:
         """The last, selected and oracle readings of the run."""

@@ -70,7 +70,13 @@ COMPONENTS: Mapping[str, Mapping[str, Any]] = {  # `_target_`: {key: value}
 }
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {  # group without a `_target_`: {key: value}
-    "trainer": {"features": "trained", "feature_views": 0, "freeze": [], "layer_lr_decay": None},
+    "trainer": {
+        "features": "trained",
+        "feature_views": 0,
+        "freeze": [],
+        "layer_lr_decay": None,
+        "progress": "auto",
+    },
 }
 
 

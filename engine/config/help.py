@@ -62,6 +62,7 @@ KEYS = {  # the keys that are used most
     "trainer.chunk_size": "images in memory at once; smaller chunks need less memory",
     "trainer.evaluate_every_epochs": "epochs between two evaluations",
     "trainer.workers": "processes that load images",
+    "trainer.progress": "auto, lines, bar or none: what is shown while a run trains",
     "evaluation.select_on": "metric that selects the best epoch",
     "tracker.mode": "Weights & Biases: offline, online or disabled",
 }

@@ -29,6 +29,7 @@ MACHINE_KEYS = (  # trainer keys that change no result
     "strategy",
     "cache_gib",
     "compile",
+    "progress",
 )
 
 

@@ -25,6 +25,7 @@ from evaluation.evaluator import Evaluator
 
 # here and not in engine.data.image_source, which imports torchvision and with it torch._dynamo
 ImageSource = Literal["auto", "files", "cache", "device"]
+Progress = Literal["auto", "lines", "bar", "none"]
 Factory = Callable[..., Any]  # a partial; the run passes the remaining arguments
 
 
@@ -55,6 +56,7 @@ class TrainerSettings(Settings):
     patience: NonNegativeInt | None
     log_every: PositiveInt
     checkpoint_every: PositiveInt
+    progress: Progress
     storage_metrics: Sequence[str]
 
 

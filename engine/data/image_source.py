@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from core.process_rank import is_first_process
 from datasets.cache import Cache, cache_name, write
 from datasets.images import Images
-from engine.config.settings import ImageSource
+from engine.config.settings import ImageSource, Progress
 from engine.progress import progress_bar
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,13 @@ class SourceConfig(NamedTuple):
             `device` decodes on the GPU.
         caches: the folder of all caches.
         num_workers: number of processes that read images while a cache is built.
+        progress: how the progress of that is shown.
     """
 
     source: ImageSource
     caches: Path
     num_workers: int
+    progress: Progress = "auto"
 
 
 def source_of(trainer: DictConfig) -> ImageSource:
@@ -79,11 +81,11 @@ def select_source(config: SourceConfig, images: Images) -> str:
     if config.source != "cache":
         return config.source
     folder = config.caches / cache_name(images.paths, images.transform.deterministic)
-    images.cache = open_cache(images, folder, config.num_workers)
+    images.cache = open_cache(images, folder, config)
     return f"cache {folder.name}"
 
 
-def open_cache(images: Images, folder: Path, num_workers: int) -> Cache:
+def open_cache(images: Images, folder: Path, config: SourceConfig) -> Cache:
     """The cache at `folder`; the first process that finds none builds it, the others wait."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -93,10 +95,11 @@ def open_cache(images: Images, folder: Path, num_workers: int) -> Cache:
                 loader = DataLoader(
                     DecodedImages(images),
                     batch_size=None,
-                    num_workers=num_workers,
+                    num_workers=config.num_workers,
                     collate_fn=uncollated,
                 )
-                write(folder, progress_bar(loader, len(images), "caching images"))
+                shown = progress_bar(loader, len(images), "caching images", config.progress)
+                write(folder, shown)
     return Cache(folder)
 
 

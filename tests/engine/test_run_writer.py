@@ -52,3 +52,31 @@ def test_the_best_weights_of_each_storage_metric_are_kept(
         assert content["step"] == BEST[name]
         weight = content["parts"]["model"]["weight"]
         assert torch.equal(weight, torch.full_like(weight, BEST[name]))
+
+
+@pytest.mark.parametrize(
+    ("select_on", "measured", "shown"),
+    [
+        ("val/recall@1", ["val/recall@1", "test/recall@1"], "val/recall@1"),
+        ("val/recall@1", ["test/loss", "test/recall@1"], "test/recall@1"),
+        ("val/nmi", ["test/num_queries", "test/loss", "test/recall@1"], "test/loss"),
+        ("val/nmi", ["test/num_queries"], None),
+    ],
+    ids=["validation", "its test value", "another metric", "none"],
+)
+def test_the_metric_that_is_shown_is_the_one_that_selects_if_it_is_measured(
+    writer: RunWriter, select_on: str, measured: list[str], shown: str | None
+) -> None:
+    results = dict.fromkeys(measured, 0.5)
+    assert writer.logger.shown_metric(results, select_on) == shown
+    if shown is not None:
+        undefined = {**results, shown: float("nan")}
+        assert writer.logger.shown_metric(undefined, select_on) != shown
+
+
+def test_the_best_value_is_that_of_the_earliest_best_evaluation(writer: RunWriter) -> None:
+    for step in (1, 2, 3, 4):
+        results = {name: values[step - 1] for name, values in VALUES.items()}
+        writer.logger.record(step, step / 4, results)
+    assert writer.logger.best("train/recall@1")["step"] == 1
+    assert writer.logger.best("test/loss")["epoch"] == 1.0
