@@ -31,6 +31,7 @@ from engine.config.hooks import build_hooks, with_weights_beside
 from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_categories, check_hook_splits, check_parts
+from engine.config.trackers import build_trackers
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -235,18 +236,17 @@ def open_writer(
     cost: Cost,
     directions: Directions,
 ) -> Iterator[RunWriter | NullWriter]:
-    """The writer of this process; closes tracker and progress bar at the end."""
+    """The writer of this process; closes trackers and progress bar at the end."""
     if not learner.fabric.is_global_zero:
         yield NullWriter()
         return
-    content = OmegaConf.to_container(config, resolve=True)
     with (
-        instantiate(config.tracker)(folder=folder.path, config=content) as backend,
+        build_trackers(config, folder.path) as trackers,
         Progress(schedule.total_steps) as progress,
     ):
         yield RunWriter(
             folder=folder,
-            logger=RunLogger(checkpoints.records, backend, directions),
+            logger=RunLogger(checkpoints.records, trackers, directions),
             checkpoints=checkpoints,
             cost=cost,
             schedule=schedule,

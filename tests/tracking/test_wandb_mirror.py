@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.wandb_server import WandbServer, serving
-from tracking import wandb_logger
+from tracking import background_tracker
 from tracking.wandb_logger import WandbLogger
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +149,7 @@ class FakeRun:
         self.calls: list[tuple[str, Any]] = []
         self.released = threading.Event()
         self.dir = "/runs/wandb/run-1/files"
+        self.starting_step = 0
         self.summary = SimpleNamespace(update=lambda values: self.call("summary", values))
 
     def call(self, name: str, values: object) -> None:
@@ -166,17 +167,18 @@ class FakeRun:
 
 
 def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbLogger:
-    def start(self: WandbLogger, **options: object) -> None:
+    def init(self: WandbLogger, **options: object) -> None:
         fake.call("init", options)
         self.run = fake
 
-    monkeypatch.setattr(WandbLogger, "_start", start)
+    monkeypatch.setattr(WandbLogger, "_init", init)
     return WandbLogger("offline", "p", None, 60, folder=folder, config={})
 
 
 def exercise(mirror: WandbLogger) -> None:
     with mirror:
         mirror.log(7, {"train/loss": 1.0})
+        mirror.calls.wait(60)  # a failure is noticed when the next record comes
         mirror.log(8, {"train/loss": 2.0})
         mirror.finish({"last": {"test/nmi": 0.5, "step": 8}, "selected": None, "oracle": {}})
 
@@ -192,7 +194,7 @@ def test_names_steps_and_readings(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert calls == [
         ("log", (7, {"train/loss": 1.0})),
         ("log", (8, {"train/loss": 2.0})),
-        ("summary", {"last/test/nmi": 0.5, "last/step": 8}),
+        ("summary", {"last/test/nmi": 0.5, "last/step": 8, "folder": str(folder)}),
         ("finish", 0),
     ]
 
@@ -206,7 +208,7 @@ def test_any_failure_is_said_once_and_ends_the_mirror(
         exercise(mirror_of(fake, folder, monkeypatch))
     remedy = "" if call == "init" else "; to upload it: wandb sync /runs/wandb/run-1"
     said = [f"W&B stopped mirroring (no {call} today); the run folder has everything{remedy}"]
-    if call in ("log", "summary"):  # the end of the run says so again
+    if call == "log":  # the end of the run says so again
         said.append(f"W&B lacks a part of this run{remedy}")
     assert [record.getMessage() for record in caplog.records] == said
     assert fake.calls[-1][0] == call
@@ -219,7 +221,7 @@ def test_a_client_that_hangs_is_left_behind(
     mirror = mirror_of(fake, folder, monkeypatch)
     mirror.timeout = 0.2
     ended: list[bool] = []
-    monkeypatch.setattr(wandb_logger, "_end_service", lambda: ended.append(True))
+    monkeypatch.setattr(WandbLogger, "_abandon", lambda _: ended.append(True))
     with caplog.at_level(logging.WARNING):
         exercise(mirror)
     fake.released.set()
@@ -233,7 +235,7 @@ def test_an_interrupted_run_gives_the_client_a_moment_only(
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
     with pytest.raises(KeyboardInterrupt), mirror:
         raise KeyboardInterrupt
-    assert mirror.timeout == wandb_logger.INTERRUPT_TIMEOUT
+    assert mirror.timeout == background_tracker.INTERRUPT_TIMEOUT
 
 
 def test_a_run_that_failed_is_shown_as_failed(
@@ -289,6 +291,7 @@ def test_a_picture_that_is_missing_stops_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
-    mirror.log_images(7, {"curve": folder / "nowhere.png"})
+    with mirror:
+        mirror.log_images(7, {"curve": folder / "nowhere.png"})
     assert mirror.failed
     assert "W&B stopped mirroring" in caplog.text
