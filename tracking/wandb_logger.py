@@ -2,14 +2,17 @@
 
 import logging
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from core.ranges import NonNegativeFloat
 from tracking.background_tracker import BackgroundTracker
+from tracking.metrics_log import Record
 
 log = logging.getLogger(__name__)
 CLIENT_SHARE = 0.8  # fraction of the timeout after which W&B's client is to give up by itself
@@ -52,6 +55,9 @@ class WandbLogger(BackgroundTracker):
         self.mode, self.project, self.entity = mode, project, entity
         self.run: Any = None
         self.warned = False
+        self.uploaded = False  # whether W&B has what an earlier process wrote offline
+        self.row: dict[str, Any] = {}  # records of `row_step`, which one call of W&B logs
+        self.row_step = 0
         enabled = mode != "disabled"
         super().__init__(timeout, folder=folder, config=config, name=name, enabled=enabled)
 
@@ -59,6 +65,14 @@ class WandbLogger(BackgroundTracker):
     def incomplete(self) -> bool:
         """Whether the page of the run lacks a part."""
         return self.warned or (self.failed and self.run is not None)
+
+    def resume(self, records: Sequence[Record]) -> None:
+        """Log the records that W&B lacks; none if it may have some of an earlier offline run."""
+        if not records and self.run is not None and self.run.starting_step:
+            has = f"W&B has this run up to step {self.run.starting_step - 1}, and keeps that"
+            log.warning("%s; delete its page there to log the run afresh", has)
+        if not self.uploaded:
+            super().resume(records)
 
     def __exit__(
         self,
@@ -74,7 +88,7 @@ class WandbLogger(BackgroundTracker):
 
     def warning(self, message: str) -> None:
         """Show a warning of W&B's client, which continues."""
-        if not self.warned:  # the client may repeat a warning
+        if not self.warned and not self.failed:  # the client may repeat a warning
             log.warning("W&B: %s", " ".join(message.removeprefix("wandb: WARNING ").split()))
         self.warned = True
 
@@ -84,12 +98,15 @@ class WandbLogger(BackgroundTracker):
         """Ignore messages of W&B's client that are no warnings."""
 
     def _start(self) -> None:
+        run_id = f"{self.dataset}_{self.run_name}"
+        if self.mode == "offline" and self.name is None:
+            self._remove_earlier(run_id)
         self._init(
             mode=self.mode,
             project=self.project,
             entity=self.entity,
             dir=str(self.folder),
-            id=f"{self.dataset}_{self.run_name}",
+            id=run_id,
             name=self.run_name,
             group=self.group,
             job_type=self.job_type,
@@ -113,6 +130,18 @@ class WandbLogger(BackgroundTracker):
         wandb.termsetup(settings, self)  # messages come to this object instead of the terminal
         self.run = wandb.init(**options, reinit="create_new", settings=settings)
 
+    def _remove_earlier(self, run_id: str) -> None:
+        """Remove what earlier processes of the run wrote offline: this one writes all of it again.
+
+        `wandb sync` of several offline runs with one id would number their steps one after the
+        other.
+        """
+        for earlier in self.folder.glob(f"wandb/offline-run-*_??????-{escape(run_id)}"):
+            if list(earlier.glob("*.synced")):
+                self.uploaded = True
+            else:
+                shutil.rmtree(earlier)
+
     def _log(self, step: int, values: Mapping[str, Any], time: float | None = None) -> None:  # noqa: ARG002
         from wandb import Histogram
 
@@ -120,18 +149,35 @@ class WandbLogger(BackgroundTracker):
             name: Histogram(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
-        self.run.log(logged, step=step)
+        self._add(step, logged)
 
     def _log_images(self, step: int, pictures: Mapping[str, Path]) -> None:
         from wandb import Image
 
-        images = {f"pictures/{name}": Image(str(path)) for name, path in pictures.items()}
-        self.run.log(images, step=step)
+        self._add(step, {f"pictures/{k}": Image(str(path)) for k, path in pictures.items()})
+
+    def _add(self, step: int, values: Mapping[str, Any]) -> None:
+        """Add values to the row of a step; W&B accepts a step only once, also of a resumed run."""
+        if self.name is None and step < self.run.starting_step:
+            return
+        if step != self.row_step:
+            self._log_row()
+        self.row_step = step
+        self.row |= values
+
+    def _log_row(self) -> None:
+        if self.row:
+            self.run.log(self.row, step=self.row_step)
+            self.row = {}
 
     def _finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
+        self._log_row()
         self.run.summary.update({**numbers, **texts})
 
     def _close(self, error: type[BaseException] | None) -> None:
+        """Finish the page; the last row of a run that will resume may lack an evaluation."""
+        if error is None:
+            self._log_row()
         self.run.finish(exit_code=0 if error is None else 1)
 
     def _remedy(self) -> str:

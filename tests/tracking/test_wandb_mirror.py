@@ -112,11 +112,11 @@ with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize("trouble", ["answers 500", "hangs"])
+@pytest.mark.parametrize("trouble", ["answers 500", "does not answer", "hangs"])
 def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
     trouble: str, folder: Path, tmp_path: Path
 ) -> None:
-    """The server fails, or W&B's own process hangs, in the middle of a run."""
+    """The server fails or hangs, or W&B's own process hangs, in the middle of a run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     with serving(WandbServer()) as server:
         own = {"HOME": str(tmp_path), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
@@ -132,6 +132,7 @@ def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
             assert process.stdout is not None
             process.stdout.readline()
             server.fail["file_stream"] = 10**6 * (trouble == "answers 500")
+            server.slow["file_stream"] = 60.0 * (trouble == "does not answer")
             _, said = process.communicate("\n", timeout=60)
     assert process.returncode == 0, said
     (last,) = [line for line in said.splitlines() if "to upload it: " in line]
@@ -139,6 +140,71 @@ def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
     assert f"wandb sync {folder}/wandb/run-" in last
     assert said.splitlines()[-1] == last
     assert KEY not in said
+
+
+RESUMED = """
+import sys
+from pathlib import Path
+from tracking.wandb_logger import WandbLogger
+folder = Path(sys.argv[1]); folder.mkdir(parents=True, exist_ok=True)
+def record(step, name="train/loss"):
+    return {"step": step, "epoch": 0, "time": 1.0, name: step / 8}
+def log(mirror, step, name="train/loss"):
+    mirror.log(step, {"epoch": 0, name: step / 8})
+mirror = WandbLogger(sys.argv[2], "p", "team", 30, folder=folder, config={"seed": 3})
+if sys.argv[3] == "first":
+    mirror.resume([])
+    try:
+        with mirror:
+            for step in range(1, 5):
+                log(mirror, step)
+            raise KeyboardInterrupt  # before the evaluation of step 4
+    except KeyboardInterrupt:
+        pass
+else:
+    with mirror:
+        mirror.resume([record(step) for step in (1, 2)])
+        for step in range(3, 7):
+            log(mirror, step)
+            if step == 4:
+                log(mirror, step, "test/recall@1")
+        mirror.finish({"last": {}, "selected": None, "oracle": {}})
+assert not mirror.failed
+"""
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_run_that_resumes_continues_its_page_with_every_step_once(
+    mode: str, folder: Path, tmp_path: Path
+) -> None:
+    """The first process is interrupted at step 4; the checkpoint is of step 2."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    with serving(WandbServer()) as server:
+        own = {"HOME": str(tmp_path), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
+        said = ""
+        for process in ("first", "second"):
+            command = [sys.executable, "-c", RESUMED, str(folder), mode, process]
+            said += client(command, {**kept, **own})
+        if mode == "offline":
+            (log,) = folder.glob("wandb/offline-run-*")
+            client(
+                [str(Path(sys.executable).with_name("wandb")), "sync", str(log)], {**kept, **own}
+            )
+        (page,) = server.runs.values()
+    assert said == ""
+    assert [row["_step"] for row in page.history] == [1, 2, 3, 4, 5, 6]
+    assert [row["train/loss"] for row in page.history] == [step / 8 for step in range(1, 7)]
+    assert [row["_step"] for row in page.history if "test/recall@1" in row] == [4]
+
+
+def client(command: list[str], environment: dict[str, str]) -> str:
+    """What a process that logs to W&B prints."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 class FakeRun:
@@ -178,8 +244,8 @@ def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> W
 def exercise(mirror: WandbLogger) -> None:
     with mirror:
         mirror.log(7, {"train/loss": 1.0})
-        mirror.calls.wait(60)  # a failure is noticed when the next record comes
         mirror.log(8, {"train/loss": 2.0})
+        mirror.calls.wait(60)  # a failure is noticed when the run logs something again
         mirror.finish({"last": {"test/nmi": 0.5, "step": 8}, "selected": None, "oracle": {}})
 
 
@@ -269,6 +335,20 @@ def test_an_unknown_mode_is_named(folder: Path) -> None:
         WandbLogger("on", "p", None, 60, folder=folder, config={})
 
 
+def test_a_run_that_starts_afresh_while_w_and_b_has_it_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeRun()
+    fake.starting_step = 9
+    with mirror_of(fake, folder, monkeypatch) as mirror:
+        mirror.resume([])
+        mirror.log(8, {"train/loss": 1.0})
+        mirror.log(9, {"train/loss": 2.0})
+    has = "W&B has this run up to step 8, and keeps that; delete its page there"
+    assert [record.getMessage() for record in caplog.records] == [f"{has} to log the run afresh"]
+    assert fake.calls[1:] == [("log", (9, {"train/loss": 2.0})), ("finish", 0)]
+
+
 def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,7 +364,7 @@ def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     assert options["id"] == "digits_margin_1a2b_s3_test_last"
     assert (options["group"], options["job_type"]) == ("margin_1a2b", "evaluation")
     assert step == 7
-    assert list(shown) == ["pictures/curve"]
+    assert list(shown) == ["test/nmi", "pictures/curve"]
 
 
 def test_a_picture_that_is_missing_stops_nothing(
