@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from engine.config.errors import ConfigurationError
 from engine.config.targets import resolve
+from engine.config.values import short_text
 from tracking.trackers import Trackers
 
 INSTALL = "pip install -r requirements-trackers.txt"
@@ -28,14 +29,14 @@ def tracker_nodes(node: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     if not isinstance(node, Mapping):
         raise ConfigurationError(
-            f"tracker={node}: must hold choices of conf/tracker/; none has none"
+            f"tracker={short_text(node)}: must hold choices of conf/tracker/; none has none"
         )
     named = {name: child for name, child in node.items() if _is_tracker(child)}
     own = {name: child for name, child in node.items() if name not in named}
     if own and "_target_" not in own:
         name, value = next(iter(own.items()))
         raise ConfigurationError(
-            f"tracker.{name}={value}: must be a node whose _target_ is a tracker"
+            f"tracker.{name}={short_text(value)}: must be a node whose _target_ is a tracker"
         )
     flat = {"tracker": own} if own else {}
     return flat | {f"tracker.{name}": child for name, child in named.items()}
