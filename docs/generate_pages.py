@@ -454,6 +454,7 @@ def navigation() -> list[Any]:
                 "results.md",
                 "evaluation.md",
                 "hooks.md",
+                "trackers.md",
                 "devices.md",
                 "faults.md",
             ]

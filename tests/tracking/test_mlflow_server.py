@@ -117,7 +117,9 @@ def test_a_server_that_fails_after_the_start_delays_nothing_and_is_told_once(
         tracker.log(2, {"train/loss": 0.25})
         tracker.finish({"last": {}, "selected": None, "oracle": {}})
     (line,) = [record.getMessage() for record in caplog.records if "MLflow" in record.getMessage()]
-    reason = "no answer within 1 s" if trouble == "does not answer" else "too many 500 error responses"
+    reason = (
+        "no answer within 1 s" if trouble == "does not answer" else "too many 500 error responses"
+    )
     assert line.startswith("MLflow stopped mirroring (")
     assert reason in line
     assert line.endswith("the run folder has everything")
