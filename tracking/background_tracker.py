@@ -1,13 +1,17 @@
 """Background tracker: base class of trackers, whose failures and delays never reach the run."""
 
 import logging
+import random
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from core.errors import in_one_line
 from core.ranges import NonNegativeFloat
@@ -59,8 +63,9 @@ class BackgroundTracker(ABC):
         self.run_name = "_".join(filter(None, [self.group, seed.replace("seed", "s"), name]))
         self.job_type = "evaluation" if name else "training"
         self.failed, self.calls = not enabled, BackgroundCalls()
-        self._call(self._start)
-        self._wait()
+        with global_random_state_unchanged():
+            self._call(self._start)
+            self._wait()
 
     def resume(self, records: Sequence[Record]) -> None:
         """Log the records that the tracker lacks, see `tracking.trackers.Tracker.resume`."""
@@ -144,3 +149,14 @@ class BackgroundTracker(ABC):
         reason = CREDENTIALS.sub("", in_one_line(error))
         everything = f"the run folder has everything{self._remedy()}"
         log.warning("%s stopped mirroring (%s); %s", self.client, reason, everything)
+
+
+@contextmanager
+def global_random_state_unchanged() -> Iterator[None]:
+    """Restore the random numbers of Python and NumPy, which the import of a client may draw."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

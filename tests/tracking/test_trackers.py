@@ -1,12 +1,14 @@
 """TensorBoard, MLflow and Comet with their real clients; what they wrote is read by those, too."""
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -163,6 +165,28 @@ def test_records_and_readings_arrive(
     assert [value for _, value in found["last/test/recall@1"]] == [0.75]
     assert [value for _, value in found["oracle/test/recall@1"]] == [pytest.approx(0.8)]
     assert [value for _, value in found["cost/seconds"]] == [1.5]
+
+
+class Drawing(TensorBoardLogger):
+    """Draws random numbers when it starts, as the import of Comet's client does."""
+
+    def _start(self) -> None:
+        random.random()
+        np.random.rand()  # noqa: NPY002
+        super()._start()
+
+
+def test_the_start_of_a_tracker_leaves_the_random_numbers_of_a_run(folder: Path) -> None:
+    """Else a run would have other results with a tracker than without."""
+    pytest.importorskip("tensorboard")
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    expected = random.random(), np.random.rand()  # noqa: NPY002
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    with Drawing(60, folder=folder, config=CONFIG) as tracker:
+        assert not tracker.failed
+        assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
 
 
 @every_tracker
