@@ -140,3 +140,36 @@ def test_none_builds_no_tracker(tmp_path: Path) -> None:
         built.log(1, {"train/loss": 1.0})
         built.finish({"last": {}, "selected": None, "oracle": {}})
     assert list(tmp_path.iterdir()) == []
+
+
+class Mine:
+    """A tracker of somebody else."""
+
+    def __init__(
+        self, word: str, *, folder: Path, config: dict[str, Any], name: str | None
+    ) -> None:
+        self.given = (word, folder, config["seed"], name)
+        self.logged: list[object] = []
+
+    def log(self, step: int, values: dict[str, Any]) -> None:
+        self.logged.append((step, values))
+
+    def __enter__(self) -> "Mine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.logged.append("closed")
+
+
+def test_a_tracker_of_a_user_gets_its_keys_and_the_run(tmp_path: Path) -> None:
+    """As conf/tracker/mine.yaml in the folder of --config-dir."""
+    config = composed("tracker=none", "seed=3")
+    config.num_classes = 2
+    node = {"_target_": f"{__name__}.Mine", "_partial_": True, "word": "hello"}
+    OmegaConf.update(config, "tracker", {"mine": node}, force_add=True)
+    with build_trackers(config, tmp_path) as built:
+        built.log(1, {"train/loss": 1.0})
+    (mine,) = built.trackers
+    assert isinstance(mine, Mine)
+    assert mine.given == ("hello", tmp_path, 3, None)
+    assert mine.logged == [(1, {"train/loss": 1.0}), "closed"]
