@@ -8,7 +8,7 @@ nearly all of them to the other processes. The computed bytes follow docs/scalin
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -20,7 +20,7 @@ from benchmarks.implementation import ImplementationError, Measured, write_table
 from benchmarks.synthetic_images import write_synthetic_images
 from benchmarks.throughput import TimingWindows, finished_run, from_scratch, read
 from engine.config.compose import compose_run
-from tracking.metrics_log import MetricsLog
+from tracking.metrics_log import MetricsLog, Record
 from tracking.run_folder import RunFolder
 
 MB = 1e6
@@ -39,6 +39,8 @@ class Written:
 
     def __init__(self, folder: Path, **others: object) -> None:  # noqa: ARG002
         self.records = MetricsLog(folder / WRITTEN)
+
+    def resume(self, records: Sequence[Record]) -> None: ...
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:  # noqa: ARG002
         counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())

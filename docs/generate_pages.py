@@ -460,6 +460,7 @@ def navigation() -> list[Any]:
                 "export.md",
                 "hooks.md",
                 "fine_tuning.md",
+                "trackers.md",
                 "devices.md",
                 "faults.md",
             ]

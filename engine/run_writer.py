@@ -20,7 +20,7 @@ class RunWriter:
 
     Args:
         folder: the folder of the run.
-        logger: appends records to the folder and sends them to the tracker.
+        logger: appends records to the folder and sends them to the trackers.
         checkpoints: the checkpoints of the run.
         cost: time and memory of the run.
         schedule: converts steps to epochs.
@@ -95,7 +95,7 @@ class RunWriter:
         return self.logger.evaluated
 
     def finish(self, step: int, stopped_by: str) -> None:
-        """Write `summary.json`, and send it to the tracker.
+        """Write `summary.json`, and send it to the trackers.
 
         Args:
             step: the last optimizer step.

@@ -32,6 +32,7 @@ from engine.config.protocol import ProtocolCheck
 from engine.config.run_overrides import command_line_overrides
 from engine.config.selection import check_categories, check_hook_splits, check_parts
 from engine.config.settings import ImageSource
+from engine.config.trackers import build_trackers
 from engine.data.identity import record_or_check_data
 from engine.data.image_source import (
     SourceConfig,
@@ -287,18 +288,14 @@ def open_writer(
     directions: Directions,
     progress: RunProgress,
 ) -> Iterator[RunWriter | NullWriter]:
-    """The writer of this process; closes tracker and progress bar at the end."""
+    """The writer of this process; closes trackers and progress bar at the end."""
     if not learner.fabric.is_global_zero:
         yield NullWriter()
         return
-    content = OmegaConf.to_container(config, resolve=True)
-    with (
-        instantiate(config.tracker)(folder=folder.path, config=content) as backend,
-        progress,
-    ):
+    with build_trackers(config, folder.path) as trackers, progress:
         yield RunWriter(
             folder=folder,
-            logger=RunLogger(checkpoints.records, backend, directions),
+            logger=RunLogger(checkpoints.records, trackers, directions),
             checkpoints=checkpoints,
             cost=cost,
             schedule=schedule,

@@ -38,6 +38,7 @@ from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text, check_name
 from engine.config.run_name import CONF
+from engine.config.trackers import build_trackers
 from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
@@ -255,11 +256,10 @@ def mirror(
     numbers: Results,
     pictures: dict[str, Path],
 ) -> None:
-    """Show it at W&B too, on a page of its own in the group of the run, if the tracker is on."""
-    content = OmegaConf.to_container(config, resolve=True)
-    with instantiate(config.tracker)(folder=run, config=content, name=name) as tracker:
-        tracker.log(step, numbers)
-        tracker.log_images(step, pictures)
+    """Show it in the trackers of the run too, as a run of its own in the group of the run."""
+    with build_trackers(config, run, name) as trackers:
+        trackers.log(step, numbers)
+        trackers.log_images(step, pictures)
 
 
 def report(numbers: Results) -> None:

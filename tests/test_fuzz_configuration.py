@@ -17,6 +17,7 @@ from core.errors import UserError
 from engine.config.error_line import EXPECTED_ERRORS, explain
 from engine.config.run_name import CONF
 from engine.config.start import check_start
+from engine.config.trackers import tracker_nodes
 from sweeps.run_config import run_folder
 from tests.samplers import build_sampler
 
@@ -111,8 +112,11 @@ def built(config: DictConfig) -> None:
     assert callable(instantiate(config.backbone))
     assert callable(instantiate(config.loss))
     build_sampler(config.sampler, list(range(100)) * 40)
-    for part in ("optimizer", "scheduler", "validation", "tracker"):
+    for part in ("optimizer", "scheduler", "validation"):
         assert callable(instantiate(config[part]))
+    trackers = OmegaConf.to_container(config.tracker, resolve=True)
+    assert isinstance(trackers, dict)
+    assert all(callable(instantiate(node)) for node in tracker_nodes(trackers).values())
     assert instantiate(config.transform).train
     instantiate(config.evaluation.measure)
 

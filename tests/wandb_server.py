@@ -87,7 +87,7 @@ class WandbServer:
             "config": json.dumps(run.config),
             "tags": run.tags,
             "notes": None,
-            "wandbConfig": "{}",
+            "wandbConfig": '{"t": 1}',
         }
         return {"model": {"id": "p", "name": given["project"], **OWNER, "bucket": found}}
 

@@ -59,6 +59,7 @@ class RunFolder:
         cost.json         time and memory so far, over all processes that wrote the run
         checkpoints/      last, previous, and the best of each storage metric
         embeddings/       those of evaluations, where a hook exports them
+        wandb/, tensorboard/, comet/, mlflow.json    of the trackers
 
     Files are written atomically. A lock prevents two processes from writing one run. The system
     releases it when its process ends, even if a forked worker continues.

@@ -1,9 +1,9 @@
-"""Logger of a run: appends every record to the run folder, then sends it to a tracker."""
+"""Logger of a run: appends every record to the run folder, then sends it to the trackers."""
 
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tracking.metrics_log import MetricsLog, Record
 from tracking.summary import (
@@ -15,14 +15,7 @@ from tracking.summary import (
     metric_of,
     summarise,
 )
-
-
-class LoggerBackend(Protocol):
-    """Logger backend: sends records to a tracker such as W&B; its failures never stop a run."""
-
-    def log(self, step: int, values: Mapping[str, Any]) -> None: ...
-
-    def finish(self, summary: Mapping[str, Any]) -> None: ...
+from tracking.trackers import Tracker
 
 
 class RunLogger:
@@ -30,23 +23,25 @@ class RunLogger:
 
     Args:
         records: the metrics log of the run.
-        backend: sends the same records to a tracker.
+        tracker: gets the same records, such as `tracking.trackers.Trackers`.
         higher_is_better: direction of every metric, without its split; None has no direction.
     """
 
-    def __init__(
-        self, records: MetricsLog, backend: LoggerBackend, higher_is_better: Directions
-    ) -> None:
-        self.records, self.backend, self.higher_is_better = records, backend, higher_is_better
+    def __init__(self, records: MetricsLog, tracker: Tracker, higher_is_better: Directions) -> None:
+        self.records, self.tracker, self.higher_is_better = records, tracker, higher_is_better
 
     def record(self, step: int, epoch: float, values: Mapping[str, Any]) -> None:
         """Append a record to the metrics log and send it to the tracker."""
         self.records.append({"step": step, "epoch": epoch, "time": round(time.time(), 3), **values})
-        self.backend.log(step, {"epoch": epoch, **values})
+        self.tracker.log(step, {"epoch": epoch, **values})
 
     def rewind(self, size: int) -> None:
-        """Remove all records after the first `size` bytes, the size that a checkpoint stores."""
+        """Remove all records after the first `size` bytes, the size that a checkpoint stores.
+
+        The tracker gets the others, as it may lack some.
+        """
         self.records.truncate(size)
+        self.tracker.resume(self.records.read())
 
     @property
     def evaluated(self) -> bool:
@@ -84,4 +79,4 @@ class RunLogger:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Send the summary of the finished run to the tracker."""
-        self.backend.finish(summary)
+        self.tracker.finish(summary)

@@ -1,25 +1,25 @@
-"""Logger for Weights & Biases, whose failures and delays never stop the run."""
+"""Tracker Weights & Biases, with messages that say how to upload what is missing."""
 
-import json
 import logging
 import shlex
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
-from threading import Thread
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from core.errors import in_one_line
 from core.ranges import NonNegativeFloat
+from tracking.background_tracker import BackgroundTracker
+from tracking.metrics_log import Record
 
 log = logging.getLogger(__name__)
 CLIENT_SHARE = 0.8  # fraction of the timeout after which W&B's client is to give up by itself
-INTERRUPT_TIMEOUT = 5.0  # seconds that W&B has at the end of an interrupted run
 
 
-class WandbLogger:
-    """Logs records to W&B under their own names; the first failure is reported and ends logging.
+class WandbLogger(BackgroundTracker):
+    """Logs records to W&B under their own names; a list becomes a histogram.
 
     A warning of W&B's client, such as of a failed upload, is shown when it happens. At the end of
     the run a warning says that its page is incomplete, with the command that uploads the rest from
@@ -28,7 +28,7 @@ class WandbLogger:
     Args:
         mode: `offline` writes into the run folder for `wandb sync`, `online` sends, `disabled`.
         project, entity: project and owner of the runs at W&B.
-        timeout: seconds that any call of W&B may take, including start and end.
+        timeout: seconds that W&B may take at start, at the end, and for any call between them.
         folder: the run folder, which also holds W&B's files. Its last three parts, dataset, group
             and seed, give the run its name `<group>_s<seed>` and its id, so that a resumed run
             continues its page.
@@ -36,6 +36,8 @@ class WandbLogger:
         name: name of an evaluation, which has a page of its own in the group; None is the page of
             the run.
     """
+
+    client = "W&B"
 
     def __init__(
         self,
@@ -50,48 +52,27 @@ class WandbLogger:
     ) -> None:
         if mode not in ("online", "offline", "disabled"):
             raise ValueError(f"tracker.mode must be online, offline or disabled, got {mode}")
-        self.timeout, self.failed, self.incomplete = timeout, mode == "disabled", False
-        self.folder = folder
+        self.mode, self.project, self.entity = mode, project, entity
         self.run: Any = None
-        dataset, group, seed = folder.parts[-3:]
-        run_name = "_".join(filter(None, [group, seed.replace("seed", "s"), name]))
-        self._attempt(
-            lambda: self._start(
-                mode=mode,
-                project=project,
-                entity=entity,
-                dir=str(folder),
-                id=f"{dataset}_{run_name}",
-                name=run_name,
-                group=group,
-                job_type="evaluation" if name else "training",
-                tags=[dataset],
-                config=dict(config),
-                resume="allow",
-            )
-        )
+        self.warned = False
+        self.uploaded = False  # whether W&B has what an earlier process wrote offline
+        self.row: dict[str, Any] = {}  # records of `row_step`, which one call of W&B logs
+        self.row_step = 0
+        enabled = mode != "disabled"
+        super().__init__(timeout, folder=folder, config=config, name=name, enabled=enabled)
 
-    def log(self, step: int, values: Mapping[str, Any]) -> None:
-        """Record `values` at optimizer step `step`; a list becomes a histogram."""
-        self._attempt(lambda: self._log(step, values))
+    @property
+    def incomplete(self) -> bool:
+        """Whether the page of the run lacks a part."""
+        return self.warned or (self.failed and self.run is not None)
 
-    def log_images(self, step: int, pictures: Mapping[str, Path]) -> None:
-        """Log image files as `pictures/<name>` at `step`."""
-        self._attempt(lambda: self._log_images(step, pictures))
-
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """Log the readings as `last/test/recall@1` and so on, the cost and the commit."""
-        readings = {
-            f"{reading}/{name}": value
-            for reading in ("last", "selected", "oracle")
-            for name, value in (summary[reading] or {}).items()
-            if isinstance(value, float | int)
-        }
-        cost = {f"cost/{name}": value for name, value in summary.get("cost", {}).items()}
-        self._attempt(lambda: self.run.summary.update(readings | cost | self._origin()))
-
-    def __enter__(self) -> Self:
-        return self
+    def resume(self, records: Sequence[Record]) -> None:
+        """Log the records that W&B lacks; none if it may have some of an earlier offline run."""
+        if not records and self.run is not None and self.run.starting_step:
+            has = f"W&B has this run up to step {self.run.starting_step - 1}, and keeps that"
+            log.warning("%s; delete its page there to log the run afresh", has)
+        if not self.uploaded:
+            super().resume(records)
 
     def __exit__(
         self,
@@ -100,47 +81,41 @@ class WandbLogger:
         trace: TracebackType | None,
     ) -> None:
         """Finish the page, as failed after an error; warn if the page is incomplete."""
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self.timeout = min(self.timeout, INTERRUPT_TIMEOUT)
         failed_before = self.failed
-        self._attempt(lambda: self.run.finish(exit_code=0 if kind is None else 1))
+        super().__exit__(kind, error, trace)
         if self.incomplete and self.failed == failed_before:
             log.warning("W&B lacks a part of this run%s", self._remedy())
 
     def warning(self, message: str) -> None:
         """Show a warning of W&B's client, which continues."""
-        if not self.incomplete:  # the client may repeat a warning
+        if not self.warned and not self.failed:  # the client may repeat a warning
             log.warning("W&B: %s", " ".join(message.removeprefix("wandb: WARNING ").split()))
-        self.incomplete = True
+        self.warned = True
 
     error = warning
 
     def info(self, message: str) -> None:
         """Ignore messages of W&B's client that are no warnings."""
 
-    def _remedy(self) -> str:
-        """The command that uploads the files of W&B's client from the run folder."""
-        if self.run is None:
-            return ""
-        return f"; to upload it: wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
-
-    def _origin(self) -> dict[str, Any]:
-        """The commit of the code, the study that the run follows, and its overrides in JSON."""
-        environment, recorded = (
-            json.loads(file.read_text()) if file.exists() else {}
-            for file in (self.folder / "environment.json", self.folder / "overrides.json")
+    def _start(self) -> None:
+        run_id = f"{self.dataset}_{self.run_name}"
+        if self.mode == "offline" and self.name is None:
+            self._remove_earlier(run_id)
+        self._init(
+            mode=self.mode,
+            project=self.project,
+            entity=self.entity,
+            dir=str(self.folder),
+            id=run_id,
+            name=self.run_name,
+            group=self.group,
+            job_type=self.job_type,
+            tags=[self.dataset],
+            config=dict(self.config),
+            resume="allow",
         )
-        claim = (environment.get("protocol") or {}).get("claim")
-        commit = environment.get("commit")
-        overrides = recorded.get("overrides")
-        origin = {
-            "commit": commit and commit + "+" * bool(environment.get("dirty")),
-            "claim": claim,
-            "overrides": overrides and json.dumps(overrides),
-        }
-        return {name: value for name, value in origin.items() if value}
 
-    def _start(self, **options: Any) -> None:  # noqa: ANN401
+    def _init(self, **options: Any) -> None:  # noqa: ANN401
         import wandb
 
         patience = CLIENT_SHARE * self.timeout
@@ -155,51 +130,67 @@ class WandbLogger:
         wandb.termsetup(settings, self)  # messages come to this object instead of the terminal
         self.run = wandb.init(**options, reinit="create_new", settings=settings)
 
-    def _log(self, step: int, values: Mapping[str, Any]) -> None:
+    def _remove_earlier(self, run_id: str) -> None:
+        """Remove what earlier processes of the run wrote offline: this one writes all of it again.
+
+        `wandb sync` of several offline runs with one id would number their steps one after the
+        other.
+        """
+        for earlier in self.folder.glob(f"wandb/offline-run-*_??????-{escape(run_id)}"):
+            if list(earlier.glob("*.synced")):
+                self.uploaded = True
+            else:
+                shutil.rmtree(earlier)
+
+    def _log(self, step: int, values: Mapping[str, Any], time: float | None = None) -> None:  # noqa: ARG002
         from wandb import Histogram
 
         logged = {
             name: Histogram(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
-        self.run.log(logged, step=step)
+        self._add(step, logged)
 
     def _log_images(self, step: int, pictures: Mapping[str, Path]) -> None:
         from wandb import Image
 
-        images = {f"pictures/{name}": Image(str(path)) for name, path in pictures.items()}
-        self.run.log(images, step=step)
+        self._add(step, {f"pictures/{k}": Image(str(path)) for k, path in pictures.items()})
 
-    def _attempt(self, action: Callable[[], object]) -> None:
-        """Call W&B in a thread with a timeout, so that errors and delays do not reach the run."""
-        if self.failed:
+    def _add(self, step: int, values: Mapping[str, Any]) -> None:
+        """Add values to the row of a step; W&B accepts a step only once, also of a resumed run."""
+        if self.name is None and step < self.run.starting_step:
             return
-        errors: list[BaseException] = []
+        if step != self.row_step:
+            self._log_row()
+        self.row_step = step
+        self.row |= values
 
-        def guarded() -> None:
-            try:
-                action()
-            except BaseException as error:
-                errors.append(error)
+    def _log_row(self) -> None:
+        if self.row:
+            self.run.log(self.row, step=self.row_step)
+            self.row = {}
 
-        thread = Thread(target=guarded, daemon=True)
-        thread.start()
-        thread.join(self.timeout)
-        if thread.is_alive():
-            errors.append(TimeoutError(f"no answer within {self.timeout:g} s"))
-            _end_service()
-        if errors:
-            self.failed, self.incomplete = True, self.run is not None
-            reason = in_one_line(errors[0])
-            everything = f"the run folder has everything{self._remedy()}"
-            log.warning("W&B stopped mirroring (%s); %s", reason, everything)
+    def _finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
+        self._log_row()
+        self.run.summary.update({**numbers, **texts})
 
+    def _close(self, error: type[BaseException] | None) -> None:
+        """Finish the page; the last row of a run that will resume may lack an evaluation."""
+        if error is None:
+            self._log_row()
+        self.run.finish(exit_code=0 if error is None else 1)
 
-def _end_service() -> None:
-    """Kill the service process of W&B, which does not answer and which delays the exit."""
-    import wandb
+    def _remedy(self) -> str:
+        """The command that uploads the files of W&B's client from the run folder."""
+        if self.run is None:
+            return ""
+        return f"; to upload it: wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
 
-    with suppress(Exception):  # these are not part of the public API of W&B
-        service = wandb.setup().assert_service()
-        service._cleanup()  # type: ignore[misc] # else it is called at the interpreter's exit
-        service._proc._process.kill()  # type: ignore[union-attr]
+    def _abandon(self) -> None:
+        """Kill the service process of W&B, which does not answer and which delays the exit."""
+        import wandb
+
+        with suppress(Exception):  # these are not part of the public API of W&B
+            service = wandb.setup().assert_service()
+            service._cleanup()  # type: ignore[misc] # else it is called at the interpreter's exit
+            service._proc._process.kill()  # type: ignore[union-attr]

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from engine.config.errors import ConfigurationError, suggestion
 from engine.config.run_name import CONF
 from engine.config.settings import RunSettings
+from engine.config.trackers import tracker_nodes
 from engine.config.values import Content, check_values, resolved_content
 
 
@@ -27,7 +28,8 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
     _check_additions(config, overrides)
     content = resolved_content(config)
     _check_metrics(content)
-    check_values(content, RunSettings)
+    trackers = tracker_nodes(content.pop("tracker", {}))
+    check_values({**content, **trackers}, RunSettings)
     _check_miner(content)
 
 

@@ -14,7 +14,10 @@ from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from tracking.run_files import GROUPS
 
-MULTIPLE_CHOICE = "metric"  # a run has one or several of its choices, and any number of hooks
+MULTIPLE_CHOICE = (
+    "metric",
+    "tracker",
+)  # groups of which a run may have several choices, as of hooks
 HOOK_HINT = "; +hooks.<name>={_target_: ...} adds a hook without a file"
 
 
@@ -45,7 +48,7 @@ def check_command_line(arguments: Sequence[str]) -> Namespace:
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Check that each group has one choice, and the group metric at least one.
+    """Check that each group has one choice, except metric, tracker and hooks; metric at least one.
 
     Raises:
         ConfigurationError: a choice is not the name of a file, or a group has several choices of
@@ -68,7 +71,7 @@ def _check_choice(override: Override, choice: object) -> None:
     if any(isinstance(name, int | float | dict | None) for name in names):
         hint = HOOK_HINT if group == "hooks" else ""
         raise ConfigurationError(f"{override.input_line}: must name a file of conf/{group}/{hint}")
-    if group == MULTIPLE_CHOICE and not names:
+    if group == "metric" and not names:
         raise ConfigurationError(f"{override.input_line}: choose at least one of conf/{group}/")
-    if group != MULTIPLE_CHOICE and group in GROUPS and len(names) != 1:
+    if group in GROUPS and group not in MULTIPLE_CHOICE and len(names) != 1:
         raise ConfigurationError(f"{override.input_line}: a run has one {group}; choose one")

@@ -33,7 +33,7 @@ GROUPS = {  # what is chosen, and the choices that are used most
     "metric": ("numbers of the evaluation", []),
     "evaluation": ("how the metrics are computed", []),
     "hooks": ("what a run calls after its steps and evaluations", ["early_stopping", "ema"]),
-    "tracker": ("where metrics are mirrored to", []),
+    "tracker": ("services and files that get a copy of the records; several as a list", []),
     "protocol": ("settings that a published study shares", []),
     "experiment": ("one published result", []),
 }

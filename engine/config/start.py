@@ -17,6 +17,7 @@ from engine.config.errors import ConfigurationError
 from engine.config.selection import check_selection
 from engine.config.settings import RunSettings
 from engine.config.targets import resolve
+from engine.config.trackers import check_trackers
 from engine.config.values import RESERVED, Content, check_complete, resolved_content
 from engine.config.weights import check_weights
 from engine.contracts import check_miner_call, check_sampler_call
@@ -38,7 +39,8 @@ def check_start(
         ConfigurationError: see `engine.config.check.check`; or the run lacks a key, selects an
             epoch by a metric that it does not measure, has a loss that needs positives and batches
             without any, stores no views that its method compares, freezes or begins with weights
-            that its backbone does not have, or asks for devices that this machine lacks.
+            that its backbone does not have, needs a client of a tracker that is not installed, or
+            asks for devices that this machine lacks.
     """
     replace_old_targets(config)
     content = resolved_content(config)
@@ -46,6 +48,7 @@ def check_start(
     check(config, overrides)
     check_positives(content)
     check_features(content)
+    check_trackers(content["tracker"])
     check_miner_call(resolve(content["batchminer"]["_target_"]) if content["batchminer"] else None)
     check_sampler_call(with_values(content["sampler"]))
     check_optimizer(config)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.wandb_server import WandbServer, serving
-from tracking import wandb_logger
+from tracking import background_tracker
 from tracking.wandb_logger import WandbLogger
 
 ROOT = Path(__file__).parents[2]
@@ -112,11 +112,11 @@ with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize("trouble", ["answers 500", "hangs"])
+@pytest.mark.parametrize("trouble", ["answers 500", "does not answer", "hangs"])
 def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
     trouble: str, folder: Path, tmp_path: Path
 ) -> None:
-    """The server fails, or W&B's own process hangs, in the middle of a run."""
+    """The server fails or hangs, or W&B's own process hangs, in the middle of a run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     with serving(WandbServer()) as server:
         own = {"HOME": str(tmp_path), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
@@ -132,6 +132,7 @@ def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
             assert process.stdout is not None
             process.stdout.readline()
             server.fail["file_stream"] = 10**6 * (trouble == "answers 500")
+            server.slow["file_stream"] = 60.0 * (trouble == "does not answer")
             _, said = process.communicate("\n", timeout=60)
     assert process.returncode == 0, said
     (last,) = [line for line in said.splitlines() if "to upload it: " in line]
@@ -139,6 +140,71 @@ def test_a_client_that_fails_after_it_started_is_told_with_what_to_do(
     assert f"wandb sync {folder}/wandb/run-" in last
     assert said.splitlines()[-1] == last
     assert KEY not in said
+
+
+RESUMED = """
+import sys
+from pathlib import Path
+from tracking.wandb_logger import WandbLogger
+folder = Path(sys.argv[1]); folder.mkdir(parents=True, exist_ok=True)
+def record(step, name="train/loss"):
+    return {"step": step, "epoch": 0, "time": 1.0, name: step / 8}
+def log(mirror, step, name="train/loss"):
+    mirror.log(step, {"epoch": 0, name: step / 8})
+mirror = WandbLogger(sys.argv[2], "p", "team", 30, folder=folder, config={"seed": 3})
+if sys.argv[3] == "first":
+    mirror.resume([])
+    try:
+        with mirror:
+            for step in range(1, 5):
+                log(mirror, step)
+            raise KeyboardInterrupt  # before the evaluation of step 4
+    except KeyboardInterrupt:
+        pass
+else:
+    with mirror:
+        mirror.resume([record(step) for step in (1, 2)])
+        for step in range(3, 7):
+            log(mirror, step)
+            if step == 4:
+                log(mirror, step, "test/recall@1")
+        mirror.finish({"last": {}, "selected": None, "oracle": {}})
+assert not mirror.failed
+"""
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_run_that_resumes_continues_its_page_with_every_step_once(
+    mode: str, folder: Path, tmp_path: Path
+) -> None:
+    """The first process is interrupted at step 4; the checkpoint is of step 2."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    with serving(WandbServer()) as server:
+        own = {"HOME": str(tmp_path), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
+        said = ""
+        for process in ("first", "second"):
+            command = [sys.executable, "-c", RESUMED, str(folder), mode, process]
+            said += client(command, {**kept, **own})
+        if mode == "offline":
+            (log,) = folder.glob("wandb/offline-run-*")
+            client(
+                [str(Path(sys.executable).with_name("wandb")), "sync", str(log)], {**kept, **own}
+            )
+        (page,) = server.runs.values()
+    assert said == ""
+    assert [row["_step"] for row in page.history] == [1, 2, 3, 4, 5, 6]
+    assert [row["train/loss"] for row in page.history] == [step / 8 for step in range(1, 7)]
+    assert [row["_step"] for row in page.history if "test/recall@1" in row] == [4]
+
+
+def client(command: list[str], environment: dict[str, str]) -> str:
+    """What a process that logs to W&B prints."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 class FakeRun:
@@ -149,6 +215,7 @@ class FakeRun:
         self.calls: list[tuple[str, Any]] = []
         self.released = threading.Event()
         self.dir = "/runs/wandb/run-1/files"
+        self.starting_step = 0
         self.summary = SimpleNamespace(update=lambda values: self.call("summary", values))
 
     def call(self, name: str, values: object) -> None:
@@ -166,11 +233,11 @@ class FakeRun:
 
 
 def mirror_of(fake: FakeRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WandbLogger:
-    def start(self: WandbLogger, **options: object) -> None:
+    def init(self: WandbLogger, **options: object) -> None:
         fake.call("init", options)
         self.run = fake
 
-    monkeypatch.setattr(WandbLogger, "_start", start)
+    monkeypatch.setattr(WandbLogger, "_init", init)
     return WandbLogger("offline", "p", None, 60, folder=folder, config={})
 
 
@@ -178,6 +245,7 @@ def exercise(mirror: WandbLogger) -> None:
     with mirror:
         mirror.log(7, {"train/loss": 1.0})
         mirror.log(8, {"train/loss": 2.0})
+        mirror.calls.wait(60)  # a failure is noticed when the run logs something again
         mirror.finish({"last": {"test/nmi": 0.5, "step": 8}, "selected": None, "oracle": {}})
 
 
@@ -192,7 +260,7 @@ def test_names_steps_and_readings(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert calls == [
         ("log", (7, {"train/loss": 1.0})),
         ("log", (8, {"train/loss": 2.0})),
-        ("summary", {"last/test/nmi": 0.5, "last/step": 8}),
+        ("summary", {"last/test/nmi": 0.5, "last/step": 8, "folder": str(folder)}),
         ("finish", 0),
     ]
 
@@ -206,7 +274,7 @@ def test_any_failure_is_said_once_and_ends_the_mirror(
         exercise(mirror_of(fake, folder, monkeypatch))
     remedy = "" if call == "init" else "; to upload it: wandb sync /runs/wandb/run-1"
     said = [f"W&B stopped mirroring (no {call} today); the run folder has everything{remedy}"]
-    if call in ("log", "summary"):  # the end of the run says so again
+    if call == "log":  # the end of the run says so again
         said.append(f"W&B lacks a part of this run{remedy}")
     assert [record.getMessage() for record in caplog.records] == said
     assert fake.calls[-1][0] == call
@@ -219,7 +287,7 @@ def test_a_client_that_hangs_is_left_behind(
     mirror = mirror_of(fake, folder, monkeypatch)
     mirror.timeout = 0.2
     ended: list[bool] = []
-    monkeypatch.setattr(wandb_logger, "_end_service", lambda: ended.append(True))
+    monkeypatch.setattr(WandbLogger, "_abandon", lambda _: ended.append(True))
     with caplog.at_level(logging.WARNING):
         exercise(mirror)
     fake.released.set()
@@ -233,7 +301,7 @@ def test_an_interrupted_run_gives_the_client_a_moment_only(
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
     with pytest.raises(KeyboardInterrupt), mirror:
         raise KeyboardInterrupt
-    assert mirror.timeout == wandb_logger.INTERRUPT_TIMEOUT
+    assert mirror.timeout == background_tracker.INTERRUPT_TIMEOUT
 
 
 def test_a_run_that_failed_is_shown_as_failed(
@@ -267,6 +335,20 @@ def test_an_unknown_mode_is_named(folder: Path) -> None:
         WandbLogger("on", "p", None, 60, folder=folder, config={})
 
 
+def test_a_run_that_starts_afresh_while_w_and_b_has_it_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeRun()
+    fake.starting_step = 9
+    with mirror_of(fake, folder, monkeypatch) as mirror:
+        mirror.resume([])
+        mirror.log(8, {"train/loss": 1.0})
+        mirror.log(9, {"train/loss": 2.0})
+    has = "W&B has this run up to step 8, and keeps that; delete its page there"
+    assert [record.getMessage() for record in caplog.records] == [f"{has} to log the run afresh"]
+    assert fake.calls[1:] == [("log", (9, {"train/loss": 2.0})), ("finish", 0)]
+
+
 def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,13 +364,14 @@ def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     assert options["id"] == "digits_margin_1a2b_s3_test_last"
     assert (options["group"], options["job_type"]) == ("margin_1a2b", "evaluation")
     assert step == 7
-    assert list(shown) == ["pictures/curve"]
+    assert list(shown) == ["test/nmi", "pictures/curve"]
 
 
 def test_a_picture_that_is_missing_stops_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mirror = mirror_of(FakeRun(), folder, monkeypatch)
-    mirror.log_images(7, {"curve": folder / "nowhere.png"})
+    with mirror:
+        mirror.log_images(7, {"curve": folder / "nowhere.png"})
     assert mirror.failed
     assert "W&B stopped mirroring" in caplog.text
