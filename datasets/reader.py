@@ -67,7 +67,12 @@ def explain_read_errors(path: str) -> Iterator[None]:
 def decode(content: bytes) -> Image.Image:
     """Decode the bytes of an image file to RGB."""
     with warnings.catch_warnings(action="ignore"):  # about metadata, which does not change pixels
-        image: Image.Image = Image.open(BytesIO(content))
+        return to_rgb(Image.open(BytesIO(content)))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB with 8 bits per channel; see `read_image`."""
+    with warnings.catch_warnings(action="ignore"):
         if image.mode == "F" or image.mode.startswith("I"):  # PIL would clip at 255
             image = to_8_bits(image)
         elif image.mode == "LAB":  # PIL converts it with color profiles only

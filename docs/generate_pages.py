@@ -453,6 +453,7 @@ def navigation() -> list[Any]:
                 "sweeps.md",
                 "results.md",
                 "evaluation.md",
+                "use_a_model.md",
                 "hooks.md",
                 "devices.md",
                 "faults.md",

@@ -156,7 +156,7 @@ def evaluation_config(
     it is set; device and number of workers are chosen for this machine.
 
     Args:
-        config: configuration of the run, with the keys of conf/evaluate.yaml.
+        config: configuration of the run, with the keys of the command, such as conf/evaluate.yaml.
         recorded_data: read the datasets from the folder that the run read, if it exists here,
             even if `DML_DATA` is set.
 
@@ -190,7 +190,7 @@ def _set(config: DictConfig, override: Override) -> None:
     known = [str(key) for key in node] if isinstance(node, DictConfig) else []
     if name not in known:
         raise ConfigurationError(
-            f"{override.input_line}: neither the run nor conf/evaluate.yaml has the key "
+            f"{override.input_line}: neither the run nor this command has the key "
             f"'{override.key_or_group}'{suggestion(name, known)}"
         )
     OmegaConf.update(config, override.key_or_group, override.value())

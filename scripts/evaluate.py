@@ -142,20 +142,23 @@ def check_all(config: DictConfig) -> None:
     check_arguments("", Own, content)
 
 
-def read(arguments: Sequence[str], recorded_data: bool = False) -> tuple[TrainedRun, DictConfig]:
+def read(
+    arguments: Sequence[str], recorded_data: bool = False, own: str = "evaluate"
+) -> tuple[TrainedRun, DictConfig]:
     """The run that `run=` names, and its configuration with all other arguments applied.
 
     Args:
         recorded_data: see `engine.trained_run.evaluation_config`.
+        own: the file of conf/ with the keys of the command.
     """
     paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("run=")]
     if len(paths) != 1:
         raise ConfigurationError("name one run: run=<run folder or checkpoint>")
     trained = find_run(Path(paths[0]))
-    own = OmegaConf.load(CONF / "evaluate.yaml")
-    own.run = paths[0]
+    keys = OmegaConf.load(CONF / f"{own}.yaml")
+    keys.run = paths[0]
     others = [argument for argument in arguments if not argument.startswith("run=")]
-    saved = OmegaConf.merge(load_config(trained.folder, trusted(others), NEEDED_GROUPS), own)
+    saved = OmegaConf.merge(load_config(trained.folder, trusted(others), NEEDED_GROUPS), keys)
     assert isinstance(saved, DictConfig)
     return trained, evaluation_config(saved, others, recorded_data)
 

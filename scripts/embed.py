@@ -1,0 +1,59 @@
+"""Embed a folder of images, a CSV file or a dataset:  python -m scripts.embed run=<run folder> ...
+
+    run=<run folder or checkpoint> images=<folder or file.csv> out=embeddings.parquet
+    run=<run folder or checkpoint> [dataset=...] [split=test] out=embeddings.parquet
+    [unreadable=skip]       leaves images out that cannot be read, and lists them
+    [shard=0/4]             embeds share 0 of 4; torchrun gives each process its share
+    [force=true]            replaces a file of other embeddings
+    [any other key=value]   of the run, such as trainer.accelerator=cpu evaluation.batch_size=256
+
+Writes a Parquet file with the columns path, label and embedding. The same command again goes on
+after an interruption. conf/embed.yaml lists the keys of this command, all others are those of the
+run; docs/use_a_model.md explains them.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from omegaconf import OmegaConf
+
+from engine.config.check import check
+from engine.config.compose import composing
+from engine.config.error_line import user_errors_as_one_line
+from engine.config.run_name import CONF
+from engine.config.values import check_arguments, resolved_content
+from engine.embed_run import EmbedSettings, embed_run
+from scripts.evaluate import read
+
+AS_TYPED = ("images", "out")  # paths, which may have characters that mean something to Hydra
+
+
+def main(arguments: Sequence[str]) -> None:
+    if not arguments or {"-h", "--help"} & set(arguments):
+        raise SystemExit(__doc__)
+    with user_errors_as_one_line(), composing(arguments) as options:
+        embed(options.overrides)
+
+
+def embed(arguments: Sequence[str]) -> None:
+    pairs = [argument.partition("=") for argument in arguments]
+    typed = {key: value for key, _, value in pairs if key in AS_TYPED}
+    others = [argument for argument in arguments if argument.partition("=")[0] not in AS_TYPED]
+    trained, config = read(others, own="embed")
+    config.merge_with(typed)
+    own = list(OmegaConf.load(CONF / "embed.yaml"))
+    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
+    content = resolved_content(OmegaConf.masked_copy(config, [str(key) for key in own]))
+    check_arguments("", EmbedSettings, content)
+    file = embed_run(trained, config, EmbedSettings(**content), report)
+    print(file or "other processes write the rest; the last one writes the file")
+
+
+def report(done: int, total: int) -> None:
+    """Show the progress where a terminal does not show a bar."""
+    if not sys.stderr.isatty():
+        print(f"embedded {done:,} of {total:,} images", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
