@@ -15,6 +15,7 @@ ELSEWHERE = {
     "protocol": "tests/test_experiments.py",
     "hydra": "tests/sweeps",
     "search": "tests/sweeps",
+    "index": "tests/retrieval/test_kinds.py",
     "download": "tests/scripts/test_prepare_data.py",
 }
 CHOICES = sorted(
