@@ -14,6 +14,7 @@ from benchmarks import (
     evaluation_warm,
     samplers,
     scaling,
+    search,
     start,
     statistics,
     training,
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scaling.add_to(subjects)
     start.add_to(subjects)
     samplers.add_to(subjects)
+    search.add_to(subjects)
     statistics.add_to(subjects)
     chosen = parser.parse_args(arguments)
     chosen.run(chosen)
