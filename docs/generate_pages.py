@@ -115,6 +115,7 @@ PACKAGES = {  # package -> what it holds
     "engine": "Training, evaluation, checkpoints, configuration",
     "tracking": "Run folders and loggers",
     "sweeps": "Sweeps and hyperparameter search",
+    "retrieval": "Indexes of images: build, change, search",
     "reporting": "Tables, statistics and figures of many runs",
     "benchmarks": "Speed and memory beside other implementations",
 }
@@ -401,8 +402,8 @@ def api_index() -> str:
     rows = [[f"[{package}]({package}/index.md)", holds] for package, holds in PACKAGES.items()]
     return (
         "# API reference\n\nImports run one way: `main.py` and `scripts` use `reporting`, "
-        "`benchmarks` and `sweeps`, which use `engine`, `tracking`, the components, and `core`. "
-        "The components (`criteria`, `methods`, "
+        "`benchmarks`, `retrieval` and `sweeps`, which use `engine`, `tracking`, the components, "
+        "and `core`. The components (`criteria`, `methods`, "
         "`batch_mining`, `datasampler`, `architectures`, `datasets`, `evaluation`) never import "
         "each other and never see the configuration.\n\n"
         + table(["package", "what it holds"], rows)
@@ -454,6 +455,7 @@ def navigation() -> list[Any]:
                 "results.md",
                 "evaluation.md",
                 "use_a_model.md",
+                "search.md",
                 "hooks.md",
                 "devices.md",
                 "faults.md",
