@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.load import TrainedEmbedder, load
-
 from retrieval.image_files import ImageFile
 from retrieval.image_index import Embedder
 from retrieval.kind import ImageIndexError
