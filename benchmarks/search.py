@@ -152,9 +152,7 @@ def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--sides", nargs="+", choices=IMPLEMENTATIONS, default=[*IMPLEMENTATIONS])
     parser.add_argument("--rounds", type=int, default=1, help="of all implementations, in turn")
     parser.add_argument("--memory", type=int, default=16, help="GiB a process may use")
-    parser.add_argument(
-        "--timeout", type=int, default=7200, help="seconds that a build or a search may take"
-    )
+    parser.add_argument("--timeout", type=int, default=7200, help="seconds of a build or a search")
     parser.set_defaults(run=run)
 
 

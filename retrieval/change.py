@@ -41,7 +41,7 @@ def in_words(recall: Recall | None) -> str:
     if recall is None:
         return ""
     return (
-        f"\nrecall@{recall.k} against the exact index: {recall.recall:.3f} "
+        f"\nrecall@{recall.k} against the exact index: {recall.recall:.4f} "
         f"({recall.queries:,} queries)"
     )
 

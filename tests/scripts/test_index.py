@@ -138,7 +138,7 @@ def test_an_index_of_embeddings_finds_the_run_by_itself(
     said("embed", f"run={run}", f"images={photos}", f"out={file}")
     assert said("index", f"folder={other}", f"embeddings={file}", "index=hnsw")[:2] == [
         f"{NUM} images, 128 dimensions, index=hnsw",
-        "recall@10 against the exact index: 1.000 (12 queries)",
+        "recall@10 against the exact index: 1.0000 (12 queries)",
     ]
     assert search(other, f"images={photos}", "k=3") == search(index, f"images={photos}", "k=3")
     assert search(other, f"embeddings={file}", "k=3") == search(index, f"images={photos}", "k=3")

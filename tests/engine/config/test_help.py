@@ -11,7 +11,8 @@ from engine.config.errors import ConfigurationError
 from engine.config.help import GROUPS, KEYS, WIDTH, help_text
 from engine.config.run_name import CONF
 
-OF_OTHER_COMMANDS = {"download", "search", "hydra"}  # prepare_data, and the sweeper that searches
+# prepare_data, the sweeper that searches, and scripts.index
+OF_OTHER_COMMANDS = {"download", "search", "hydra", "index"}
 
 
 def test_the_overview_names_every_group_with_its_number_of_choices() -> None:
