@@ -364,7 +364,7 @@ def test_an_evaluation_has_a_page_of_its_own_with_pictures(
     assert options["id"] == "digits_margin_1a2b_s3_test_last"
     assert (options["group"], options["job_type"]) == ("margin_1a2b", "evaluation")
     assert step == 7
-    assert list(shown) == ["test/nmi", "pictures/curve"]
+    assert list(shown) == ["pictures/curve"]
 
 
 def test_a_picture_that_is_missing_stops_nothing(
