@@ -102,8 +102,9 @@ from tracking.wandb_logger import WandbLogger
 from engine.third_party_warnings import capture_warnings
 capture_warnings()
 folder = Path(sys.argv[1]); folder.mkdir(parents=True)
-with WandbLogger("online", "p", "team", 3, folder=folder, config={}) as mirror:
+with WandbLogger("online", "p", "team", 60, folder=folder, config={}) as mirror:
     print("started", flush=True)
+    mirror.timeout = 3
     sys.stdin.readline()
     if sys.argv[2] == "hangs":
         os.kill(__import__("wandb").setup().assert_service()._proc._process.pid, signal.SIGSTOP)
