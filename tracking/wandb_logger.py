@@ -158,7 +158,10 @@ class WandbLogger(BackgroundTracker):
 
     def _add(self, step: int, values: Mapping[str, Any]) -> None:
         """Add values to the row of a step; W&B accepts a step only once, also of a resumed run."""
-        if self.name is None and step < self.run.starting_step:
+        if self.name:  # an evaluation, which does not resume
+            self.run.log(dict(values), step=step)
+            return
+        if step < self.run.starting_step:
             return
         if step != self.row_step:
             self._log_row()
