@@ -167,6 +167,18 @@ def evaluation_config(
     if lacking:
         raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
     config = _for_this_machine(_with_added_keys(config), recorded_data)
+    return with_overrides(config, overrides, "the run nor conf/evaluate.yaml")
+
+
+def with_overrides(config: DictConfig, overrides: Sequence[str], known: str) -> DictConfig:
+    """A configuration with overrides applied; see `evaluation_config`.
+
+    Args:
+        known: where its keys are, for the error of an unknown one: `neither <known> has the key`.
+
+    Raises:
+        ConfigurationError: an override is invalid.
+    """
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
@@ -180,17 +192,17 @@ def evaluation_config(
             config[override.key_or_group] = composed[override.key_or_group]
     for override in parsed:
         if override not in choices:
-            _set(config, override)
+            _set(config, override, known)
     return config
 
 
-def _set(config: DictConfig, override: Override) -> None:
+def _set(config: DictConfig, override: Override, where: str) -> None:
     parent, _, name = override.key_or_group.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     known = [str(key) for key in node] if isinstance(node, DictConfig) else []
     if name not in known:
         raise ConfigurationError(
-            f"{override.input_line}: neither the run nor conf/evaluate.yaml has the key "
+            f"{override.input_line}: neither {where} has the key "
             f"'{override.key_or_group}'{suggestion(name, known)}"
         )
     OmegaConf.update(config, override.key_or_group, override.value())
