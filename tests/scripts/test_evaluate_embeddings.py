@@ -16,6 +16,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from scripts import compare
 from scripts.evaluate import main
 
 NUM, DIM, CLASSES = 120, 6, 7
@@ -194,17 +195,34 @@ def test_files_without_images(data: dict[str, np.ndarray], tmp_path: Path) -> No
     assert not (folder / "embeddings.parquet").exists()
 
 
-def test_images_and_tables_of_neighbors_and_embeddings(
-    data: dict[str, np.ndarray], tmp_path: Path
-) -> None:
-    """Relative paths are beside the file of embeddings; what is written is evaluated alike."""
+@pytest.fixture
+def with_images(data: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    """A file whose image files are beside it."""
     (tmp_path / "images").mkdir()
     for row in range(NUM):
         Image.new("RGB", (8, 8), (2 * row, 0, 0)).save(tmp_path / "images" / f"{row}.png")
-    data["path"] = np.array([f"images/{row}.png" for row in range(NUM)])
-    write_parquet(tmp_path / "mine.parquet", data)
+    paths = np.array([f"images/{row}.png" for row in range(NUM)])
+    return write_parquet(tmp_path / "mine.parquet", {**data, "path": paths})
+
+
+def test_two_evaluations_of_embeddings_are_compared(
+    with_images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = "evaluation.measure.transform={_target_: evaluation.transforms.truncate.Truncate, dim: 2}"
+    for name, more in {"before": [cut], "after": []}.items():
+        evaluate(f"embeddings={with_images}", "metric=[recall]", f"out={tmp_path}/{name}", *more)
+    compare.main([f"{tmp_path}/before", f"{tmp_path}/after", f"--out={tmp_path}/figures"])
+    assert "recall@1" in capsys.readouterr().out
+    names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert names == {"rank_changes", "query_changes"}
+
+
+def test_images_and_tables_of_neighbors_and_embeddings(
+    data: dict[str, np.ndarray], with_images: Path, tmp_path: Path
+) -> None:
+    """Relative paths are beside the file of embeddings; what is written is evaluated alike."""
     shown = ("pictures.queries=1", "name=shown", "write.neighbors=true", "write.embeddings=true")
-    main([f"embeddings={tmp_path}/mine.parquet", "metric=[recall]", "neighbors=3", *shown])
+    main([f"embeddings={with_images}", "metric=[recall]", "neighbors=3", *shown])
     folder = tmp_path / "evaluation" / "shown"
     assert {path.stem for path in folder.glob("*.png")} == {*PICTURES, "neighbors"}
     neighbors = pd.read_parquet(folder / "neighbors.parquet")
