@@ -1,12 +1,16 @@
 """Column sources: finds the columns of an evaluation in the files that a user names."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.column_file import READERS, Column, ColumnError, read_columns
 from engine.config.names import Text
+
+log = logging.getLogger(__name__)
 
 NAMES = {  # key -> accepted names of its column
     "embeddings": ("embedding", "embeddings"),
@@ -56,10 +60,10 @@ def find_columns(sources: ColumnSources) -> dict[str, FoundColumn]:
     """
     given = {key: value for key, value in asdict(sources).items() if value is not None}
     named = {key: file_and_column(value) for key, value in given.items()}
-    embeddings = Path(sources.embeddings).expanduser()
-    paths = [embeddings, *(file for file, _ in named.values() if file is not None)]
+    paths = [embeddings_file(sources), *(file for file, _ in named.values() if file is not None)]
     files = {path: read_columns(path) for path in dict.fromkeys(paths)}
-    found = {"embeddings": embeddings_in(embeddings, files[embeddings])}
+    warn_of_another_order(files)
+    found = {"embeddings": embeddings_in(paths[0], named["embeddings"][1], files[paths[0]])}
     for key in list(NAMES)[1:]:
         file, column = named.get(key, (None, None))
         if file is not None:
@@ -78,14 +82,36 @@ def file_and_column(given: str) -> tuple[Path | None, str | None]:
     return None, None
 
 
-def embeddings_in(file: Path, columns: Mapping[str, Column]) -> FoundColumn:
-    """The embeddings of a file: the column of that name, or its only column of lists.
+def embeddings_file(sources: ColumnSources) -> Path:
+    """The file of the embeddings, without the name of a column."""
+    return file_and_column(sources.embeddings)[0] or Path(sources.embeddings).expanduser()
+
+
+def warn_of_another_order(files: Mapping[Path, Mapping[str, Column]]) -> None:
+    """Log a warning if two files name different images in the same row."""
+    with_paths = [(file, columns["path"]) for file, columns in files.items() if "path" in columns]
+    for (first, own), (second, other) in pairwise(with_paths):
+        if len(own) != len(other):
+            continue  # an error later
+        names = ([str(path).rpartition("/")[2] for path in paths] for paths in (own, other))
+        different = [row for row, (x, y) in enumerate(zip(*names, strict=True)) if x != y]
+        if different:
+            row = different[0]
+            log.warning(
+                "row %d (from 0) is %s in %s and %s in %s: rows must be in the same order",
+                *(row, own[row], first, other[row], second),
+            )
+
+
+def embeddings_in(file: Path, column: str | None, columns: Mapping[str, Column]) -> FoundColumn:
+    """The embeddings of a file: the column named, or of that name, or its only column of lists.
 
     Raises:
         ColumnError: there is none.
     """
     lists = {name: values for name, values in columns.items() if values.ndim == 2}
-    return in_file("embeddings", file, None, lists if len(lists) == 1 else columns)
+    alone = not column and len(lists) == 1
+    return in_file("embeddings", file, column, lists if alone else columns)
 
 
 def in_file(key: str, file: Path, column: str | None, columns: Mapping[str, Column]) -> FoundColumn:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from engine.column_sources import NAMES, ColumnSources
+from engine.column_sources import NAMES, ColumnSources, embeddings_file
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError
 from engine.config.names import check_name
@@ -48,7 +48,7 @@ def embedding_config(arguments: Sequence[str]) -> EmbeddingConfig:
     config = with_overrides(merged, others, known)
     check_options(config, EmbeddingOptions, options)
     sources = ColumnSources(**{key: config[key] for key in NAMES})
-    return EmbeddingConfig(sources, folder_of(config), config)
+    return EmbeddingConfig(sources, folder_of(config, embeddings_file(sources)), config)
 
 
 def default_options() -> dict[str, Any]:
@@ -59,9 +59,8 @@ def default_options() -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in OF_A_RUN}
 
 
-def folder_of(config: DictConfig) -> Path:
-    """The folder of the results: `out`, or evaluation/<name> beside the embeddings."""
-    file = Path(config.embeddings).expanduser()
+def folder_of(config: DictConfig, file: Path) -> Path:
+    """The folder of the results: `out`, or evaluation/<name> beside the file of embeddings."""
     name = str(config.name or file.stem)
     check_name("name", name)
     return Path(config.out).expanduser() if config.out else file.parent / "evaluation" / name

@@ -136,6 +136,38 @@ def test_every_form_of_the_same_data_gives_the_same_numbers(
     assert expected != recall_and_map_at_r(data, False)
 
 
+def test_any_array_is_named_after_a_colon(data: dict[str, np.ndarray], tmp_path: Path) -> None:
+    one_hot = np.eye(CLASSES)[data["label"]]
+    np.savez(tmp_path / "a.npz", features=data["embedding"], one_hot=one_hot, y=data["label"])
+    file = f"embeddings={tmp_path}/a.npz"
+    found = evaluate(f"{file}:features", "labels=y", "metric=[recall]", f"out={tmp_path}/out")
+    assert found["num_queries"] == NUM
+    assert found["recall@1"] < 1
+    best = evaluate(f"{file}:one_hot", "labels=y", "metric=[recall]", f"out={tmp_path}/best")
+    assert best["recall@1"] == 1
+    with pytest.raises(SystemExit, match="no column embedding or embeddings, only features, one_"):
+        main([file, "labels=y"])
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_files_whose_rows_are_other_images_are_told(
+    data: dict[str, np.ndarray],
+    tmp_path: Path,
+    swapped: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paths = np.array([f"/elsewhere/{row}.png" for row in range(NUM)])
+    file = write_parquet(tmp_path / "mine.parquet", {**data, "path": paths})
+    rows = pd.DataFrame({"path": [f"{row}.png" for row in range(NUM)], "label": data["label"]})
+    if swapped:
+        rows = rows[::-1]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    evaluate(
+        f"embeddings={file}", f"labels={tmp_path}/rows.csv", "metric=[recall]", f"out={tmp_path}/o"
+    )
+    assert ("row 0 (from 0) is /elsewhere/0.png in" in caplog.text) == swapped
+
+
 def test_a_row_without_an_ignore_group_is_alone(
     data: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
