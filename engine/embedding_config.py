@@ -44,8 +44,7 @@ def embedding_config(arguments: Sequence[str]) -> EmbeddingConfig:
             others.append(argument)
     merged = OmegaConf.merge(OmegaConf.masked_copy(compose_run([]), GROUPS), options)
     assert isinstance(merged, DictConfig)
-    known = f"the groups {', '.join(GROUPS)} nor conf/evaluate.yaml and evaluate_embeddings.yaml"
-    config = with_overrides(merged, others, known)
+    config = with_overrides(merged, others)
     check_options(config, EmbeddingOptions, options)
     sources = ColumnSources(**{key: config[key] for key in NAMES})
     return EmbeddingConfig(sources, folder_of(config, embeddings_file(sources)), config)

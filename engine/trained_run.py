@@ -156,7 +156,7 @@ def evaluation_config(
     it is set; device and number of workers are chosen for this machine.
 
     Args:
-        config: configuration of the run, with the keys of conf/evaluate.yaml.
+        config: configuration of the run, with the keys of the command, such as conf/evaluate.yaml.
         recorded_data: read the datasets from the folder that the run read, if it exists here,
             even if `DML_DATA` is set.
 
@@ -167,14 +167,11 @@ def evaluation_config(
     if lacking:
         raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
     config = _for_this_machine(_with_added_keys(config), recorded_data)
-    return with_overrides(config, overrides, "the run nor conf/evaluate.yaml")
+    return with_overrides(config, overrides)
 
 
-def with_overrides(config: DictConfig, overrides: Sequence[str], known: str) -> DictConfig:
+def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """A configuration with overrides applied; see `evaluation_config`.
-
-    Args:
-        known: where its keys are, for the error of an unknown one: `neither <known> has the key`.
 
     Raises:
         ConfigurationError: an override is invalid.
@@ -192,17 +189,17 @@ def with_overrides(config: DictConfig, overrides: Sequence[str], known: str) -> 
             config[override.key_or_group] = composed[override.key_or_group]
     for override in parsed:
         if override not in choices:
-            _set(config, override, known)
+            _set(config, override)
     return config
 
 
-def _set(config: DictConfig, override: Override, where: str) -> None:
+def _set(config: DictConfig, override: Override) -> None:
     parent, _, name = override.key_or_group.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     known = [str(key) for key in node] if isinstance(node, DictConfig) else []
     if name not in known:
         raise ConfigurationError(
-            f"{override.input_line}: neither {where} has the key "
+            f"{override.input_line}: neither the run nor this command has the key "
             f"'{override.key_or_group}'{suggestion(name, known)}"
         )
     OmegaConf.update(config, override.key_or_group, override.value())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.types import Scalar
 from evaluation.metrics.undefined import UndefinedError
-from evaluation.search.pairs import IGNORED, Pairs
+from evaluation.search.pairs import SELF, Pairs
 
 BITS = 16  # bits of a 32-bit similarity that one pass over the pairs counts
 BINS = 2**BITS
@@ -69,10 +69,10 @@ def pair_histograms(pairs: Pairs, leading: int | None = None) -> tuple[Counts, C
         high = (bits >> BITS) + BINS // 2
         relation_offset = relations.int() << BITS
         if leading is None:
-            return torch.bincount(high + relation_offset, minlength=BINS * (IGNORED + 1))
+            return torch.bincount(high + relation_offset, minlength=BINS * (SELF + 1))
         in_bin = high == leading
         return torch.bincount(
-            (bits & (BINS - 1))[in_bin] + relation_offset[in_bin], minlength=BINS * (IGNORED + 1)
+            (bits & (BINS - 1))[in_bin] + relation_offset[in_bin], minlength=BINS * (SELF + 1)
         )
 
     def in_blocks(similarities: Tensor, relations: Tensor) -> Tensor:
@@ -81,13 +81,12 @@ def pair_histograms(pairs: Pairs, leading: int | None = None) -> tuple[Counts, C
         return sum_histograms(histogram(*block) for block in zip(*flat, strict=True))
 
     def sum_histograms(parts: Iterable[Tensor]) -> Tensor:
-        total = torch.zeros(BINS * (IGNORED + 1), dtype=torch.int64, device=pairs.labels.device)
+        total = torch.zeros(BINS * (SELF + 1), dtype=torch.int64, device=pairs.labels.device)
         for part in parts:
             total += part
         return total
 
-    total = sum_histograms(pairs.each(in_blocks, extra=40))
-    negatives, positives, _ = total.view(IGNORED + 1, BINS)
+    negatives, positives, _ = sum_histograms(pairs.each(in_blocks, extra=40)).view(SELF + 1, BINS)
     return negatives, positives
 
 

@@ -18,9 +18,9 @@ from evaluation.search.space import (
 )
 
 Part = TypeVar("Part")
-Relations = UInt8[Tensor, "q M"]  # 0 another class, 1 the same class, 2 ignored or itself
+Relations = UInt8[Tensor, "q M"]  # 0 another class, 1 the same class, 2 the query itself
 
-IGNORED = 2
+SELF = 2  # also the relation to an item that the query ignores
 
 
 class Pairs:
@@ -77,7 +77,7 @@ class Pairs:
                 similarities -= self.offsets[queries, None]
                 similarities -= self.offsets[self.gallery]
             relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
-            relations[self.ignored.by_group.pairs(positions[rows])] = IGNORED
+            relations[self.ignored.by_group.pairs(positions[rows])] = SELF
             return compute(similarities, relations)
 
         parts = in_chunks(
