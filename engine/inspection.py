@@ -23,6 +23,7 @@ from evaluation.figures.spectrum import spectrum_picture
 from evaluation.figures.style import WIDTHS, save
 from evaluation.metrics.spectrum import singular_values
 from evaluation.per_query import PerQuery
+from evaluation.search.ignored_items import Groups
 from evaluation.search.space import Distance, normalize_for_search
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class InspectionData(NamedTuple):
         embedded: the embeddings and labels that were evaluated, see `Evaluator.prepare`.
         class_names: name of each label.
         within_category: whether queries searched their category only.
+        ignore_groups: of the images; a query ignores its group, and without groups itself.
+        has_files: whether the image files can be shown.
     """
 
     images: Images
@@ -45,6 +48,8 @@ class InspectionData(NamedTuple):
     queries: PerQuery
     class_names: Sequence[str]
     within_category: bool = False
+    ignore_groups: Groups | None = None
+    has_files: bool = True
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -84,7 +89,8 @@ def write_inspection_report(
     }
     if data.queries["num_relevant"].any():
         drawings["recall_curve"] = lambda: recall_curve_of(data)
-        drawings["neighbors"] = lambda: neighbors_of(data, queries, columns, seed)
+        if data.has_files:
+            drawings["neighbors"] = lambda: neighbors_of(data, queries, columns, seed)
         write_class_tables(data, folder, hardest)
     else:
         log.warning("no query has a relevant image: the pictures of search results are left out")
@@ -120,13 +126,23 @@ def recall_curve_of(data: InspectionData) -> Figure:
 
 
 def num_candidates(data: InspectionData) -> NDArray[np.int64]:
-    """Number of gallery images that each image searches as a query, without itself."""
+    """Number of gallery images that each image searches as a query, without those it ignores."""
     images = data.images
     searched = images.categories if data.within_category else [""] * len(images)
-    group = np.unique(np.asarray(searched), return_inverse=True)[1]
-    sizes = np.bincount(group, weights=images.is_gallery).astype(np.int64)
-    candidates: NDArray[np.int64] = sizes[group] - images.is_gallery
+    category = np.unique(np.asarray(searched), return_inverse=True)[1]
+    groups = data.ignore_groups
+    ignored: NDArray[np.int64] = images.is_gallery.astype(np.int64)
+    if groups is not None:
+        ignored = sizes_of(np.stack([category, groups.cpu().numpy()], axis=1), images.is_gallery)
+    candidates: NDArray[np.int64] = sizes_of(category, images.is_gallery) - ignored
     return candidates
+
+
+def sizes_of(groups: NDArray[np.int64], is_gallery: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of gallery images in the group of each image; a group is a number or a row."""
+    number = np.unique(groups, axis=0, return_inverse=True)[1]
+    sizes: NDArray[np.int64] = np.bincount(number, weights=is_gallery).astype(np.int64)[number]
+    return sizes
 
 
 def neighbors_of(data: InspectionData, limit: int, columns: int, seed: int) -> Figure:

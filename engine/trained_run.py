@@ -163,6 +163,15 @@ def evaluation_config(
     if lacking:
         raise ConfigurationError(f"the run's config.yaml lacks {', '.join(lacking)}")
     config = _for_this_machine(_with_added_keys(config), recorded_data)
+    return with_overrides(config, overrides)
+
+
+def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A configuration with overrides applied; see `evaluation_config`.
+
+    Raises:
+        ConfigurationError: an override is invalid.
+    """
     OmegaConf.set_struct(config, True)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:

@@ -14,6 +14,7 @@ from evaluation.clustering.clusters import Clusters
 from evaluation.metrics.ranking import Ranking
 from evaluation.metrics.spectrum import Spectrum, singular_values
 from evaluation.search.backend import Backend
+from evaluation.search.ignored_items import Groups
 from evaluation.search.knn import nearest_neighbors
 from evaluation.search.neighbors import Neighbors
 from evaluation.search.pairs import Pairs
@@ -56,11 +57,13 @@ class EmbeddedSet:
         is_query: Bool[Tensor, " N"] | None,
         is_gallery: Bool[Tensor, " N"] | None,
         config: SearchConfig,
+        groups: Groups | None = None,
     ) -> None:
         check_embeddings(embeddings, labels)
         self.embeddings, self.labels, self.config = embeddings, labels, config
         self.queries = flagged_indices(is_query, labels)
         self.gallery = flagged_indices(is_gallery, labels)
+        self.groups = groups if groups is None else groups.to(labels.device)
 
     def rankings(self) -> Iterator[tuple[Int[Tensor, " Q"], Ranking]]:
         """Yield the rankings of all queries with a relevant item, a chunk of queries at a time."""
@@ -69,6 +72,7 @@ class EmbeddedSet:
             self.labels,
             self.queries,
             self.gallery,
+            groups=self.groups,
             distance=self.config.distance,
             backend=self.config.backend,
             memory=self.config.memory,
@@ -82,6 +86,7 @@ class EmbeddedSet:
             self.config.depth,
             self.queries,
             self.gallery,
+            groups=self.groups,
             distance=self.config.distance,
             backend=self.config.backend,
             memory=self.config.memory,
@@ -106,6 +111,7 @@ class EmbeddedSet:
             self.labels,
             self.queries,
             self.gallery,
+            groups=self.groups,
             distance=self.config.distance,
             memory=self.config.memory,
         )

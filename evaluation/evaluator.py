@@ -22,9 +22,10 @@ from evaluation.embedded_set import Clustering, SearchConfig, check_embeddings, 
 from evaluation.metrics.metric import Metric
 from evaluation.per_query import PerQuery, merge
 from evaluation.results import Results
-from evaluation.samples import Samples
+from evaluation.samples import Samples, with_float64
 from evaluation.search.backend import Backend, check_backend
 from evaluation.search.chunks import MEMORY
+from evaluation.search.ignored_items import Groups
 from evaluation.search.space import Distance
 from evaluation.set_evaluator import SetEvaluator
 from evaluation.transforms.transform import Transform, apply_transform
@@ -107,6 +108,7 @@ class Evaluator:
         is_query: Bool[Tensor, " N"] | None = None,
         is_gallery: Bool[Tensor, " N"] | None = None,
         categories: Sequence[str] | None = None,
+        ignore_groups: Groups | None = None,
     ) -> Results:
         """Compute every metric, returned by name as plain floats or lists of floats.
 
@@ -118,11 +120,14 @@ class Evaluator:
             is_gallery: which samples form the gallery; None means all of them.
             categories: super-class of each sample; used if `averages` averages by category, or by
                 `within` and `level`.
+            ignore_groups: group of each sample; a query ignores the gallery items of its group,
+                which are neither relevant nor irrelevant. None means that it ignores only itself.
 
         Raises:
             CategoryError: `within` or `level` needs categories, and a sample has none.
         """
-        samples = self.prepare(Samples(embeddings, labels, is_query, is_gallery, categories))
+        given = Samples(embeddings, labels, is_query, is_gallery, categories, ignore_groups)
+        samples = self.prepare(given)
         if self.within is None:
             return self.evaluate_set(samples)
         results = {
@@ -139,13 +144,15 @@ class Evaluator:
         is_query: Bool[Tensor, " N"] | None = None,
         is_gallery: Bool[Tensor, " N"] | None = None,
         categories: Sequence[str] | None = None,
+        ignore_groups: Groups | None = None,
         *,
         k: int = 10,
     ) -> tuple[Results, PerQuery]:
         """Compute every metric and, from the same search, a table of k neighbours per query."""
         if k < 1:
             raise ValueError(f"the number of neighbours k must be at least 1, got {k}")
-        samples = self.prepare(Samples(embeddings, labels, is_query, is_gallery, categories))
+        given = Samples(embeddings, labels, is_query, is_gallery, categories, ignore_groups)
+        samples = self.prepare(given)
         if self.within is None:
             return self.evaluate_set.with_queries(samples, k)
         results, tables = {}, []
@@ -190,8 +197,3 @@ class Evaluator:
             raise ValueError("within=category needs level=label: a category has itself as class")
         if self.within and self.averages.bootstrap:
             raise ValueError("within=category needs averages.bootstrap=0: it has no interval")
-
-
-def with_float64(values: Tensor) -> Tensor:
-    """The values on a device that supports float64: the CPU instead of MPS."""
-    return values.cpu() if values.device.type == "mps" else values

@@ -17,6 +17,7 @@ from evaluation.metrics.map import average_precision
 from evaluation.metrics.metric import Metric
 from evaluation.query_scores import QueryScores, score_queries
 from evaluation.search.chunks import MEMORY
+from evaluation.search.ignored_items import Groups
 from evaluation.search.neighbors import NO_NEIGHBOR
 from evaluation.search.space import Distance
 
@@ -39,6 +40,7 @@ def per_query(
     is_gallery: Bool[Tensor, " N"] | None = None,
     *,
     categories: Sequence[str] | None = None,
+    ignore_groups: Groups | None = None,
     k: int = 10,
     distance: Distance = "cosine",
     memory: int = MEMORY,
@@ -62,12 +64,13 @@ def per_query(
         is_query: which samples are queries; None means all of them.
         is_gallery: which samples form the gallery; None means all of them.
         categories: super-class of each sample.
+        ignore_groups: of the samples; a query ignores the items of its group, by default itself.
         k: number of neighbours listed per query.
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
     config = SearchConfig(distance, kmeans, None, (), memory, k)
-    embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, config)
+    embedded_set = EmbeddedSet(embeddings, labels, is_query, is_gallery, config, ignore_groups)
     return query_table(embedded_set, score_queries(embedded_set, SCORES), categories, k)
 
 

@@ -68,7 +68,7 @@ class SetEvaluator:
         Args:
             by_category: whether `averages` may use the categories of the samples.
         """
-        embedded_set = EmbeddedSet(*samples[:4], self.config)
+        embedded_set = embedded_set_of(samples, self.config)
         scores = score_queries(embedded_set, self.retrieval)
         return self._results(embedded_set, scores, samples.categories if by_category else None)
 
@@ -77,7 +77,7 @@ class SetEvaluator:
     ) -> tuple[Results, PerQuery]:
         """Compute every metric and, from the same search, a table of k neighbours per query."""
         config = replace(self.config, depth=max(k, self.config.depth))
-        embedded_set = EmbeddedSet(*samples[:4], config)
+        embedded_set = embedded_set_of(samples, config)
         scores = score_queries(embedded_set, self.retrieval | SCORES)
         categories = samples.categories if by_category else None
         results = self._results(embedded_set, scores, categories)
@@ -137,3 +137,9 @@ class SetEvaluator:
                 log.warning("%s is undefined: %s", name, reason)
                 self._warned.add(name)
             return dict.fromkeys(self._names(name), math.nan)
+
+
+def embedded_set_of(samples: Samples, config: SearchConfig) -> EmbeddedSet:
+    """The embedded set of the samples."""
+    embeddings, labels, is_query, is_gallery, _, groups = samples
+    return EmbeddedSet(embeddings, labels, is_query, is_gallery, config, groups)

@@ -25,6 +25,8 @@ from rich.table import Table as Grid
 from core.errors import UserError
 from datasets.images import Images
 from engine.config.error_line import user_errors_as_one_line
+from engine.embedding_config import embedding_config
+from engine.given_embeddings import given_embeddings
 from evaluation.figures.query_changes import rank_changes
 from evaluation.figures.style import WIDTHS, save
 from evaluation.per_query import compare
@@ -102,8 +104,23 @@ def images_at(path: Path) -> Images:
         raise UserError(
             f"{file} does not exist; --out needs the folder that scripts.evaluate wrote"
         )
-    overrides = [line for line in json.loads(file.read_text())["overrides"] if "trust" not in line]
+    content = json.loads(file.read_text())
+    if "embeddings" in content:
+        return images_of_embeddings([f"embeddings={content['embeddings']}", *content["overrides"]])
+    overrides = [line for line in content["overrides"] if "trust" not in line]
     return images_of(read([f"run={run}", *overrides])[1])
+
+
+def images_of_embeddings(arguments: Sequence[str]) -> Images:
+    """The images of an evaluation of embeddings from a file.
+
+    Raises:
+        ValueError: it names no image files that exist.
+    """
+    data = given_embeddings(embedding_config(arguments).sources)
+    if not data.has_files:
+        raise ValueError(f"{arguments[0]} has no column path of image files")
+    return data.images
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,22 +1,28 @@
-"""Evaluate a finished run and draw its neighbours:  python -m scripts.evaluate run=<run folder>.
+"""Evaluate a finished run, or embeddings of any origin, and draw the neighbours.
 
-    run=<run folder or checkpoint> [split=val] [dataset=...] [metric=[...]] [any other key=value]
+python -m scripts.evaluate run=<run folder or checkpoint> [split=val] [dataset=...] [key=value ...]
     [trust=[mypackage]]     allows objects of your own package that config.yaml of the run names
+
+python -m scripts.evaluate embeddings=<.npy, .npz or .parquet> [labels=<file or column>]
+    [is_query=...] [is_gallery=...] [category=...] [ignore_group=...] [path=...] [out=<folder>]
+
+Both take metric=[...], evaluation=pca, evaluation.measure.<key>=..., and
+
+    write.embeddings=true   writes embeddings.parquet: path, label, roles and embedding
+    write.neighbors=true    writes neighbors.parquet: paths and similarities of the neighbours
 
 `--config-dir=<folder>` in front adds a folder of configuration files, as in main.py.
 
 Writes metrics.json, one row per query, pictures and the hardest classes into
-<run>/evaluation/<name>/ and prints the path of metrics.json at the end. conf/evaluate.yaml lists
-the keys of this command, all others are those of the run; docs/evaluation.md explains the files.
+<run>/evaluation/<name>/, or evaluation/<name>/ beside the embeddings, and prints the path of
+metrics.json at the end. conf/evaluate.yaml and conf/evaluate_embeddings.yaml list the keys of this
+command, all others are those of the run; docs/evaluation.md explains the files.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,23 +32,24 @@ from rich.console import Console
 from rich.table import Table as Grid
 from torch import nn
 
-from core.files import write_text_atomically
-from core.ranges import PositiveInt
+from core.files import explain_write_errors
 from datasets.images import Images
 from datasets.table import DatasetError, Table
 from engine.build import build_fabric, check_size, load_table, splits_of
-from engine.config.check import check
 from engine.config.compose import composing
 from engine.config.dataset import data_root, dataset_name
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
-from engine.config.names import Text, check_name
+from engine.config.names import check_name
 from engine.config.run_name import CONF
 from engine.config.trackers import build_trackers
-from engine.config.values import check_arguments, resolved_content
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
-from engine.inspection import InspectionData, write_inspection_report
+from engine.embedded_images import EmbeddedImages
+from engine.embedding_config import embedding_config
+from engine.evaluation_files import write_evaluation
+from engine.evaluation_options import RunOptions, check_options
+from engine.given_embeddings import given_embeddings
 from engine.measure import measure_parts
 from engine.progress import progress_bar, spinner
 from engine.trained_run import (
@@ -54,41 +61,29 @@ from engine.trained_run import (
     load_model,
     load_weights,
 )
-from evaluation.categories import category_names
 from evaluation.embed import Embedded, embed
 from evaluation.evaluator import Evaluator
-from evaluation.per_query import PerQuery, save
 from evaluation.results import Results
-from evaluation.samples import Samples
 from tracking.console import format_value
-from tracking.metrics_log import finite
 from tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Own:
-    """conf/evaluate.yaml, without `pictures`, the arguments of `write_inspection_report`."""
-
-    run: Text
-    split: Literal["train", "val", "test"]
-    name: Text | int | float | None
-    neighbors: PositiveInt
-    trust: Text | Sequence[Text]
-    draw: bool
 
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         raise SystemExit(__doc__)
     with user_errors_as_one_line(), composing(arguments) as options:
-        evaluate(options.overrides)
+        if any(argument.startswith("embeddings=") for argument in options.overrides):
+            evaluate_embeddings(options.overrides)
+        else:
+            evaluate(options.overrides)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
+    """Evaluate a run."""
     trained, config = read(arguments)
-    check_all(config)
+    check_options(config, RunOptions, map(str, OmegaConf.load(CONF / "evaluate.yaml")))
     name = str(config.name or f"{dataset_of(config)}_{config.split}_{trained.checkpoint.stem}")
     check_name("name", name)
     folder = trained.folder / "evaluation" / name
@@ -98,49 +93,46 @@ def evaluate(arguments: Sequence[str]) -> None:
     evaluation.check_categories(images.categories, len(images))
     model, parts = load_model(config, learned)
     check_size(model, images[0][0])
-    embedded = embed_images(config, model, images)
+    data = EmbeddedImages(images, embed_images(config, model, images))
 
     with spinner("measuring"):
-        results, queries = evaluation.with_queries(
-            *embedded, *images.roles, images.categories, k=config.neighbors
-        )
-        results |= measure_parts(evaluation, embedded, images, parts)
-    names = class_names(evaluation, images)
-    queries.insert(2, "class", [names[label] for label in queries["label"]])
-
-    folder.mkdir(parents=True, exist_ok=True)
+        results, queries = evaluation.with_queries(*data.samples, k=config.neighbors)
+        results |= measure_parts(evaluation, data.embedded, images, parts)
     numbers = {f"{config.split}/{metric}": value for metric, value in results.items()}
-    content = {
+    about = {
         "dataset": dataset_of(config),
         "split": config.split,
         "checkpoint": trained.checkpoint.name,
         "step": learned.step,
         "overrides": [argument for argument in arguments if not argument.startswith("run=")],
-        "metrics": finite(numbers),
     }
-    metrics = folder / "metrics.json"
-    write_text_atomically(metrics, json.dumps(content, indent=2, allow_nan=False) + "\n")
-    save(queries, folder / "queries.parquet")
-    pictures = {}
-    if config.draw:
-        data = inspection_data(evaluation, images, embedded, queries)
-        pictures = write_inspection_report(data, folder, **config.pictures)
+    pictures = write_evaluation(folder, evaluation, data, queries, numbers, about, config)
     mirror(config, trained.folder, name, learned.step, numbers, pictures)
     report(numbers)
-    print(metrics)
+    print(folder / "metrics.json")
 
 
-def check_all(config: DictConfig) -> None:
-    """The values of the run, and those of conf/evaluate.yaml.
-
-    Raises:
-        ConfigurationError: see `engine.config.values.check_values`.
-    """
-    own = OmegaConf.load(CONF / "evaluate.yaml")
-    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
-    content = resolved_content(OmegaConf.masked_copy(config, [str(key) for key in own]))
-    check_arguments("pictures", write_inspection_report, content.pop("pictures"))
-    check_arguments("", Own, content)
+def evaluate_embeddings(arguments: Sequence[str]) -> None:
+    """Evaluate embeddings from a file."""
+    sources, folder, config = embedding_config(arguments)
+    data = given_embeddings(sources)
+    evaluation: Evaluator = instantiate(config.evaluation.measure)
+    evaluation.check_categories(data.images.categories, len(data.images))
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    device = build_fabric(config.trainer).device
+    embedded = Embedded(*(values.to(device) for values in data.embedded))
+    data = data._replace(embedded=embedded)
+    with spinner("measuring"):
+        results, queries = evaluation.with_queries(*data.samples, k=config.neighbors)
+    about = {
+        "embeddings": sources.embeddings,
+        "shape": list(embedded.embeddings.shape),
+        "overrides": [line for line in arguments if not line.startswith("embeddings=")],
+    }
+    write_evaluation(folder, evaluation, data, queries, results, about, config)
+    report(results)
+    print(folder / "metrics.json")
 
 
 def read(
@@ -225,26 +217,6 @@ def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedd
     model.to(memory_format=torch.channels_last)  # as it was trained
     return embed(
         fabric.setup_module(model), progress_bar(loader, len(loader), "embedding"), fabric.device
-    )
-
-
-def class_names(evaluation: Evaluator, images: Images) -> list[str]:
-    """The names of the labels that are evaluated: classes, or categories."""
-    return images.class_names if evaluation.level == "label" else category_names(images.categories)
-
-
-def inspection_data(
-    evaluation: Evaluator, images: Images, embedded: Embedded, queries: PerQuery
-) -> InspectionData:
-    """What the pictures show: embeddings and labels as they were evaluated."""
-    samples = evaluation.prepare(Samples(*embedded, *images.roles, images.categories))
-    return InspectionData(
-        images,
-        Embedded(samples.embeddings, samples.labels),
-        evaluation.config.distance,
-        queries,
-        class_names(evaluation, images),
-        within_category=evaluation.within == "category",
     )
 
 

@@ -110,7 +110,7 @@ WAITS_OF_AN_EVALUATION = {  # where: why
     "evaluation/embedded_set.py flagged_indices": "how many queries and gallery items there are",
     "evaluation/search/relevance_index.py RelevanceIndex.queries_with_positives": "which queries have a relevant item",  # noqa: E501
     "evaluation/search/ranks.py relevant_ranks": "whether the queries are the gallery",
-    "evaluation/search/pairs.py Pairs.each_with_queries": "which queries are in the gallery",
+    "evaluation/search/gallery_groups.py GalleryGroups.pairs": "how many items the queries ignore",
     "evaluation/metrics/rho_spectrum.py rho_spectrum": "whether all are zero",
     "evaluation/clustering/sums.py sums_by_group": "how many samples each group has",
 }

@@ -21,9 +21,10 @@ def fnmr_at_fmr(pairs: Pairs, fmr: Annotated[float, Ge(0), Le(1)]) -> Scalar:
         t = the smallest negative similarity that at most fmr · (negative pairs) exceed
 
     A pair matches if its similarity is greater than the threshold t; a similarity equal to t is no
-    match. A pair consists of a query and a gallery item, never of a sample and itself. Queries
-    without a relevant item contribute negative pairs. Range [0, 1], lower is better. The result is
-    exact for the float32 similarities: two passes count their bits, and no list of pairs is stored.
+    match. A pair consists of a query and a gallery item that it does not ignore, never of a sample
+    and itself. Queries without a relevant item contribute negative pairs. Range [0, 1], lower is
+    better. The result is exact for the float32 similarities: two passes count their bits, and no
+    list of pairs is stored.
     Source: ISO/IEC 19795-1.
 
     Elsewhere: open-metric-learning's fnmr@fmr uses the interpolated quantile of the negative

@@ -58,10 +58,12 @@ def ranks_from_similarities(
     nth = torch.arange(int(class_size.max()), device=selected.device).expand(len(selected), -1)
     padding = nth >= class_size[:, None]
     items = relevance.of_class[relevance.first[selected, None] + nth.masked_fill(padding, 0)]
-    irrelevant = padding | (items == relevance.self_index[selected, None])
-    relevant = similarity.gather(1, items).masked_fill_(irrelevant, -torch.inf)
+    not_relevant = padding | relevance.ignored.contains(selected, items)
+    relevant = similarity.gather(1, items).masked_fill_(not_relevant, -torch.inf)
     relevant = relevant.sort(dim=1, descending=True).values[:, : int(num_relevant.max())]
     similarity.scatter_(1, items, -torch.inf)  # only irrelevant items are counted
+    if relevance.ignored.has_groups:  # which may hold items of other classes
+        similarity.masked_fill_(relevance.ignored.mask(selected), -torch.inf)
     nth = torch.arange(1, relevant.shape[1] + 1, device=selected.device)
     ranks = nth + count_at_least(similarity, relevant, scratch)
     return ranks.masked_fill_(nth > num_relevant[:, None], ABSENT)

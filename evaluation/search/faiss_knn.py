@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.types import Embeddings
 from evaluation.search.chunks import in_chunks
+from evaluation.search.ignored_items import IgnoredItems
 from evaluation.search.space import Distance
 
 log = logging.getLogger(__name__)
@@ -90,17 +91,18 @@ def faiss_knn(
     queries: Embeddings,
     gallery: Embeddings,
     k: int,
-    self_index: Int[Tensor, " Q"],
+    ignored: IgnoredItems,
     distance: Distance,
     memory: int,
 ) -> Int[Tensor, "Q k"]:
-    """Positions of the `k` nearest gallery items, nearest first, the query itself last."""
-    index, depth = FaissIndex(gallery, distance), min(k + 1, len(gallery))
-    self_index_column = self_index.cpu().numpy()[:, None]
+    """Positions of the `k` nearest gallery items, nearest first, ignored items last."""
+    index, depth = FaissIndex(gallery, distance), min(k + ignored.most, len(gallery))
+    query_group = ignored.query_group.cpu().numpy()[:, None]
+    gallery_group = ignored.gallery_group.cpu().numpy()
 
     def search(part: slice, _: Tensor) -> Tensor:
         values, positions = index(queries[part], depth)
-        values[positions == self_index_column[part]] = -np.inf
+        values[gallery_group[positions] == query_group[part]] = -np.inf
         order = np.lexsort((positions, -values))  # at equal distance, the lower position first
         return torch.from_numpy(np.take_along_axis(positions, order, axis=1)[:, :k])
 

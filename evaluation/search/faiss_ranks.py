@@ -54,14 +54,14 @@ def ranks_among(
     An irrelevant item that was not retrieved may be as near as the last retrieved item, and would
     then come before it.
     """
-    is_self = items == relevance.self_index[selected, None]
-    relevant = relevance.same_class(selected, items) & ~is_self
+    ignored = relevance.ignored.contains(selected, items)
+    relevant = relevance.same_class(selected, items) & ~ignored
     is_complete = items.shape[1] == len(relevance.of_class)
     certain = relevant if is_complete else relevant & (values > values[:, -1:])
     num_relevant = relevance.num_relevant[selected]
 
     order = relevant.long().argsort(dim=1, stable=True)  # irrelevant first at equal distance
-    values = values.masked_fill(is_self, -torch.inf).gather(1, order)
+    values = values.masked_fill(ignored, -torch.inf).gather(1, order)
     order = order.gather(1, values.argsort(dim=1, descending=True, stable=True))
     relevant = relevant.gather(1, order)
     row, column = relevant.nonzero().unbind(1)

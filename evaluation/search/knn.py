@@ -14,6 +14,7 @@ from evaluation.search.backend import (
 )
 from evaluation.search.chunks import MEMORY, in_chunks
 from evaluation.search.faiss_knn import faiss_knn
+from evaluation.search.ignored_items import Groups, IgnoredItems
 from evaluation.search.neighbors import NO_NEIGHBOR, Neighbors
 from evaluation.search.space import (
     Distance,
@@ -34,6 +35,7 @@ def nearest_neighbors(
     queries: Int[Tensor, " Q"] | None = None,
     gallery: Int[Tensor, " M"] | None = None,
     *,
+    groups: Groups | None = None,
     distance: Distance = "cosine",
     backend: Backend = "auto",
     memory: int = MEMORY,
@@ -44,6 +46,7 @@ def nearest_neighbors(
         k: number of neighbours, >= 1; at most the size of the gallery is returned.
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
+        groups: of the samples; a query ignores the items of its group, by default itself.
         distance: `cosine` or `euclidean`.
         backend: see `evaluation.search.ranks.relevant_ranks`; among duplicates at the distance of
             the k-th neighbour, faiss may choose another item.
@@ -59,13 +62,10 @@ def nearest_neighbors(
         no_neighbors = queries.new_empty(len(queries), k)
         return Neighbors(queries, no_neighbors, no_neighbors.double())
     points = normalize_for_search(embeddings.detach(), distance)
-    position = torch.full_like(all_samples, NO_NEIGHBOR)
-    position[gallery] = all_samples[: len(gallery)]
+    ignored = IgnoredItems(len(embeddings), queries, gallery, groups)
     check_backend(backend, points.device)
-    if uses_faiss(backend, points.device, k):
-        nearest = faiss_knn(
-            points[queries], points[gallery], k, position[queries], distance, memory
-        )
+    if uses_faiss(backend, points.device, k + ignored.most - 1):
+        nearest = faiss_knn(points[queries], points[gallery], k, ignored, distance, memory)
     elif uses_two_stage(backend, points.device):
         query_points, gallery_points = points[queries], points[gallery]
         precisions = choose_precisions(len(queries) * len(gallery))
@@ -73,43 +73,40 @@ def nearest_neighbors(
             *(query_points, gallery_points, k, distance),
             products=products(query_points, gallery_points, distance, precisions),
             memory=memory,
-            self_index=position[queries],
+            ignored=ignored,
         )
     else:
-        nearest = dense_knn(
-            points[queries], points[gallery], k, position[queries], distance, memory
-        )
+        nearest = dense_knn(points[queries], points[gallery], k, ignored, distance, memory)
     indices = gallery[nearest]
-    is_self = indices == queries[:, None]
+    left_out = ignored.contains(all_samples[: len(queries)], nearest)
     distances = distances_of(points, queries, indices, distance)
     if distance == "euclidean":
         distances *= unit_of_length(embeddings).double()
-    distances = distances.masked_fill(is_self, torch.inf)
-    return Neighbors(queries, indices.masked_fill(is_self, NO_NEIGHBOR), distances)
+    distances = distances.masked_fill(left_out, torch.inf)
+    return Neighbors(queries, indices.masked_fill(left_out, NO_NEIGHBOR), distances)
 
 
 def dense_knn(
     queries: Embeddings,
     gallery: Embeddings,
     k: int,
-    self_index: Int[Tensor, " Q"],
+    ignored: IgnoredItems,
     distance: Distance,
     memory: int,
 ) -> Int[Tensor, "Q k"]:
     """Dense k-NN search in torch on any device: sorts complete rows of float32 similarities.
 
     Returns:
-        positions in the gallery, nearest first, the query itself last.
+        positions in the gallery, nearest first, ignored items last.
     """
     offset = half_squared_norms(gallery) if distance == "euclidean" else None
-    positions = torch.arange(len(gallery), device=gallery.device)
 
     def search(part: slice, workspace: Tensor) -> Tensor:
         with full_precision(gallery.device):
             torch.mm(queries[part], gallery.T, out=workspace)
         if offset is not None:
             workspace -= offset
-        workspace.masked_fill_(self_index[part, None] == positions, -torch.inf)
+        workspace.masked_fill_(ignored.mask(part), -torch.inf)
         return workspace.sort(dim=1, descending=True, stable=True).indices[:, :k].clone()
 
     width = len(gallery)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.types import Embeddings, Labels
 from evaluation.search.chunks import MEMORY, in_chunks
+from evaluation.search.ignored_items import Groups, IgnoredItems
 from evaluation.search.space import (
     Distance,
     full_precision,
@@ -21,7 +22,7 @@ Similarities = Float[Tensor, "q M"]
 Queries = Int[Tensor, " q"]
 Relations = UInt8[Tensor, "q M"]  # 0 another class, 1 the same class, 2 the query itself
 
-SELF = 2
+SELF = 2  # also the relation to an item that the query ignores
 
 
 class Pairs:
@@ -33,6 +34,7 @@ class Pairs:
     Args:
         queries: indices into `embeddings`.
         gallery: indices into `embeddings`, each once.
+        groups: of the samples; a query ignores the items of its group, by default itself.
         distance: `cosine` or `euclidean`.
         memory: working memory in bytes.
     """
@@ -44,11 +46,13 @@ class Pairs:
         queries: Int[Tensor, " Q"],
         gallery: Int[Tensor, " M"],
         *,
+        groups: Groups | None = None,
         distance: Distance = "cosine",
         memory: int = MEMORY,
     ) -> None:
         self.points = normalize_for_search(embeddings, distance)
         self.labels, self.queries, self.gallery = labels, queries, gallery
+        self.ignored = IgnoredItems(len(labels), queries, gallery, groups)
         self.offsets = half_squared_norms(self.points) if distance == "euclidean" else None
         self.memory = memory
 
@@ -71,9 +75,7 @@ class Pairs:
         if len(self.gallery) == 0:
             return
         gallery_points, gallery_labels = self.points[self.gallery], self.labels[self.gallery]
-        position = torch.full_like(self.labels, -1, dtype=torch.int64)
-        position[self.gallery] = torch.arange(len(self.gallery), device=self.labels.device)
-        self_index = position[self.queries]  # -1: the query is not in the gallery
+        positions = torch.arange(len(self.queries), device=self.labels.device)
 
         def compute_rows(rows: slice, similarities: Tensor) -> Part:
             queries = self.queries[rows]
@@ -83,8 +85,7 @@ class Pairs:
                 similarities -= self.offsets[queries, None]
                 similarities -= self.offsets[self.gallery]
             relations = (self.labels[queries, None] == gallery_labels).view(torch.uint8)
-            in_gallery = (self_index[rows] >= 0).nonzero().squeeze(1)
-            relations[in_gallery, self_index[rows][in_gallery]] = SELF
+            relations[self.ignored.by_group.pairs(positions[rows])] = SELF
             return compute(queries, similarities, relations)
 
         parts = in_chunks(

@@ -23,7 +23,9 @@ from evaluation.search.backend import (
 from evaluation.search.chunks import MEMORY
 from evaluation.search.dense_ranks import dense_ranks
 from evaluation.search.faiss_ranks import faiss_ranks
-from evaluation.search.relevance_index import Indices, RelevanceIndex
+from evaluation.search.gallery_groups import Indices
+from evaluation.search.ignored_items import Groups
+from evaluation.search.relevance_index import RelevanceIndex
 from evaluation.search.space import Distance, normalize_for_search
 from evaluation.search.two_stage.ranks import Ranks, two_stage_ranks
 
@@ -34,6 +36,7 @@ def relevant_ranks(
     queries: Indices | None = None,
     gallery: Indices | None = None,
     *,
+    groups: Groups | None = None,
     distance: Distance = "cosine",
     backend: Backend = "auto",
     memory: int = MEMORY,
@@ -48,6 +51,7 @@ def relevant_ranks(
     Args:
         queries: indices into `embeddings`; None means all of them.
         gallery: indices into `embeddings`, each once; None means all of them.
+        groups: of the samples; a query ignores the items of its group, by default itself.
         distance: `cosine` or `euclidean`.
         backend: `torch`, `two_stage` (CPU only), `faiss`, or `auto`: the fastest.
         memory: working memory in bytes.
@@ -56,7 +60,7 @@ def relevant_ranks(
     all_samples = torch.arange(len(labels), device=labels.device)
     queries = all_samples if queries is None else queries
     gallery = all_samples if gallery is None else gallery
-    relevance = RelevanceIndex(labels, queries, gallery)
+    relevance = RelevanceIndex(labels, queries, gallery, groups)
     if len(relevance.queries_with_positives()) == 0:
         return
     points = normalize_for_search(embeddings.detach(), distance)
@@ -65,7 +69,8 @@ def relevant_ranks(
     for selected, ranks in search_ranks(
         backend, relevance, query_points, gallery_points, distance, memory
     ):
-        relevant, class_size = relevance.num_relevant[selected], relevance.class_size[selected]
+        relevant = relevance.num_relevant[selected]
+        class_size = relevant + relevance.in_gallery[selected]
         yield queries[selected], Ranking(ranks, relevant, class_size)
 
 

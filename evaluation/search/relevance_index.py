@@ -3,12 +3,11 @@
 from functools import cached_property
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Labels
-
-Indices = Int[Tensor, " Q"]
+from evaluation.search.gallery_groups import Indices, group_gallery
+from evaluation.search.ignored_items import Groups, IgnoredItems
 
 
 class RelevanceIndex:
@@ -17,25 +16,30 @@ class RelevanceIndex:
     Attributes:
         of_class: (M,) gallery positions, sorted by class.
         first, class_size: (Q,), `of_class[first[q] : first[q] + class_size[q]]` is the class of
-            query q, including q if q is in the gallery.
-        self_index: (Q,) gallery position of the query itself; -1 if it is not in the gallery.
-        num_relevant: (Q,) number of relevant items.
+            query q, including q if q is in the gallery, and ignored items.
+        ignored: the items that each query ignores, itself among them.
+        num_relevant: (Q,) number of relevant items: those of the class that are not ignored.
+        in_gallery: (Q,) whether the query is in the gallery.
 
     Args:
         queries: indices into `labels`.
         gallery: indices into `labels`, each once.
+        groups: see `IgnoredItems`.
     """
 
-    def __init__(self, labels: Labels, queries: Indices, gallery: Indices) -> None:
-        by_class = labels[gallery].sort(stable=True)
-        query_labels = labels[queries]
-        self.of_class = by_class.indices
-        self.first = torch.searchsorted(by_class.values, query_labels)
-        self.class_size = torch.searchsorted(by_class.values, query_labels, right=True) - self.first
-        position = torch.full_like(labels, -1, dtype=torch.int64)
-        position[gallery] = torch.arange(len(gallery), device=labels.device)
-        self.self_index = position[queries]
-        self.num_relevant = self.class_size - (self.self_index >= 0).long()
+    def __init__(
+        self, labels: Labels, queries: Indices, gallery: Indices, groups: Groups | None = None
+    ) -> None:
+        self.of_class, self.first, self.class_size = group_gallery(labels, queries, gallery)
+        self.ignored = IgnoredItems(len(labels), queries, gallery, groups)
+        is_gallery = torch.zeros_like(labels, dtype=torch.bool)
+        is_gallery[gallery] = True
+        self.in_gallery = is_gallery[queries]
+        ignored_of_class = self.in_gallery.long()
+        if groups is not None:
+            both = torch.unique(torch.stack([labels, groups]), dim=1, return_inverse=True)[1]
+            ignored_of_class = group_gallery(both, queries, gallery).size
+        self.num_relevant = self.class_size - ignored_of_class
 
     def queries_with_positives(self) -> Indices:
         """Queries with a relevant item, sorted by their number of relevant items."""
@@ -51,10 +55,3 @@ class RelevanceIndex:
     def position_in_class(self) -> Indices:
         """Position of each gallery item in `of_class`."""
         return self.of_class.argsort()
-
-    def pairs(self, selected: Indices) -> tuple[Tensor, Tensor]:
-        """Rows of `selected` and gallery positions of all items of the query's class."""
-        sizes = self.class_size[selected]
-        rows = torch.arange(len(selected), device=selected.device).repeat_interleave(sizes)
-        starts = self.first[selected] - (sizes.cumsum(0) - sizes)
-        return rows, self.of_class[starts[rows] + torch.arange(len(rows), device=rows.device)]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -173,6 +175,36 @@ def test_super_classes_on_their_own_and_as_classes(
     if setting.startswith("within"):
         assert {len(row) for row in queries["neighbors"]} == {4}  # the gallery of a category
         assert content["metrics"]["test/recall@20"] == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "metric", "embedding_size"),
+    [("digits", METRICS, 128), ("inshop", "metric=[recall_inshop,nmi,map_at_r]", 128)],
+)
+def test_written_embeddings_have_the_same_metrics(
+    dataset: str, metric: str, embedding_size: int, run: Path, inshop_tree: Path, tmp_path: Path
+) -> None:
+    """The run writes embeddings, and they are evaluated without its network and images."""
+    inshop = ("dataset=inshop", "dataset.counts=null", f"paths.data={inshop_tree}")
+    data = inshop if dataset == "inshop" else ()
+    written = evaluate(run, *data, metric, "write.embeddings=true", "write.neighbors=true")
+    folder = run / "evaluation" / "again"
+    table = pq.read_table(folder / "embeddings.parquet")
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), embedding_size)
+    main([f"embeddings={folder}/embeddings.parquet", metric, f"out={tmp_path}/out", "draw=false"])
+    again = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert {f"test/{name}": value for name, value in again.items()} == written["metrics"]
+    names = ["label", "class", "category", "num_relevant", "first_hit", "average_precision"]
+    before, after = (
+        pd.read_parquet(path / "queries.parquet") for path in (folder, tmp_path / "out")
+    )
+    pd.testing.assert_frame_equal(before[names], after[names])
+    neighbors = pd.read_parquet(folder / "neighbors.parquet")
+    first = neighbors[neighbors["rank"] == 1]
+    hits = before["first_hit"].fillna(0) == 1
+    assert first["relevant"].tolist() == hits.tolist()
+    paths = table["path"].to_pylist()
+    assert neighbors["neighbor_path"].tolist() == [paths[row] for row in neighbors["neighbor"]]
 
 
 @pytest.mark.parametrize("setting", ["within", "level"])

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.search.two_stage.ignored import Ignored, clear_ignored, is_ignored
 from evaluation.search.two_stage.low_precision import (
     Bits,
     Bound,
@@ -33,7 +34,7 @@ class RelevantItems(NamedTuple):
     of_class: Indices  # gallery positions, class by class
     first: Indices  # (Q,)
     size: Indices  # (Q,)
-    self_index: Indices  # (Q,), gallery position of the query itself; -1: it is not in the gallery
+    ignored: Ignored
 
 
 @numba.njit(nogil=True, cache=True)
@@ -73,13 +74,17 @@ def write_ranks(
 def exact_similarities(
     bits: Bits, shift: int, query: int, points: Points, relevant: RelevantItems
 ) -> NDArray[np.float64]:
-    """Exact similarities of the relevant items, ascending; sets the bits of the class to -inf."""
+    """Exact similarities of the relevant items, ascending.
+
+    Sets the bits of the class and of ignored items to -inf.
+    """
+    clear_ignored(bits, shift, query, relevant.ignored)
     exact = np.empty(relevant.size[query])
     count = 0
     start = relevant.first[query]
     for item in relevant.of_class[start : start + relevant.size[query]]:
         bits[item] = float_to_bits(-np.inf, shift)
-        if item != relevant.self_index[query]:
+        if not is_ignored(query, item, relevant.ignored):
             exact[count] = similarity(points, query, item)
             count += 1
     return np.sort(exact[:count])

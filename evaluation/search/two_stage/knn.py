@@ -8,8 +8,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.types import Embeddings
+from evaluation.search.ignored_items import IgnoredItems
 from evaluation.search.parallel import WorkerThreads
 from evaluation.search.space import Distance
+from evaluation.search.two_stage.ignored import nothing_ignored, to_arrays
 from evaluation.search.two_stage.low_precision import Bits, Bound
 from evaluation.search.two_stage.search import Indices, MakeProduct, two_stage_search
 from evaluation.search.two_stage.select_nearest import select_nearest
@@ -23,7 +25,7 @@ def two_stage_knn(
     distance: Distance,
     products: Sequence[MakeProduct],
     memory: int,
-    self_index: Int[Tensor, " Q"] | None = None,
+    ignored: IgnoredItems | None = None,
     workers: WorkerThreads | None = None,
 ) -> Int[Tensor, "Q k"]:
     """Two-stage k-NN search: gallery positions of the `k` nearest items, nearest first.
@@ -33,15 +35,14 @@ def two_stage_knn(
     Args:
         k: number of neighbours, at most the size of the gallery.
         products: products of queries and gallery in ascending precision; see `two_stage_search`.
-        self_index: gallery position of each query, -1 if it is not in the gallery; the query itself
-            comes last.
+        ignored: items that each query ignores, which come last; None means no items.
         workers: see `two_stage_search`.
     """
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
-    self_positions = np.full(len(queries), -1) if self_index is None else self_index.numpy()
+    left_out = to_arrays(ignored) if ignored else nothing_ignored(len(queries), len(gallery))
 
     def resolve(bits: Bits, shift: int, selected: Indices, bound: Bound, nearest: Indices) -> int:
-        return select_nearest(bits, shift, selected, points, self_positions, bound, nearest)
+        return select_nearest(bits, shift, selected, points, left_out, bound, nearest)
 
     def new_nearest(selected: Tensor) -> Indices:
         return np.empty((len(selected), k), dtype=np.int64)

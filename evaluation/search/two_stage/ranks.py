@@ -11,6 +11,7 @@ from evaluation.metrics.ranking import ABSENT
 from evaluation.search.relevance_index import RelevanceIndex
 from evaluation.search.space import Distance
 from evaluation.search.two_stage.count_closer import RelevantItems, write_ranks
+from evaluation.search.two_stage.ignored import to_arrays
 from evaluation.search.two_stage.low_precision import Bits, Bound, products
 from evaluation.search.two_stage.search import Indices, two_stage_search
 from evaluation.search.two_stage.similarity import Points
@@ -38,8 +39,10 @@ def two_stage_ranks(
     if len(remaining) == 0:
         return
     points = Points(queries.numpy(), gallery.numpy(), distance == "euclidean")
-    indices = (relevance.of_class, relevance.first, relevance.class_size, relevance.self_index)
-    relevant = RelevantItems(*(index.numpy() for index in indices))
+    of_class, first, size = (
+        index.numpy() for index in (relevance.of_class, relevance.first, relevance.class_size)
+    )
+    relevant = RelevantItems(of_class, first, size, to_arrays(relevance.ignored))
 
     def resolve(bits: Bits, shift: int, selected: Indices, bound: Bound, ranks: Indices) -> int:
         return write_ranks(bits, shift, selected, points, relevant, bound, ranks)

@@ -4,13 +4,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.search.two_stage.ignored import Ignored, clear_ignored, is_ignored
 from evaluation.search.two_stage.low_precision import (
     Bits,
     Bound,
     Float32,
     any_at_least,
     bits_to_float,
-    float_to_bits,
     lower_limit,
     lowest_bits,
 )
@@ -27,18 +27,18 @@ def select_nearest(
     shift: int,
     selected: Indices,
     points: Points,
-    self_index: Indices,
+    ignored: Ignored,
     bound: Bound,
     nearest: Indices,
 ) -> int:
     """Write the k nearest items of each selected query into its row, nearest first.
 
-    At equal distance, the item with the lower position comes first; the query itself comes last.
+    At equal distance, the item with the lower position comes first; ignored items come last.
 
     Args:
         bits: bits of the similarities (Q, M) in low precision; overwritten.
         shift: see `bits_to_float`.
-        self_index: (Q,), gallery position of the query itself; -1 if it is not in the gallery.
+        ignored: items that each query ignores, such as itself.
         nearest: (Q, k), k <= M.
 
     Returns:
@@ -49,12 +49,10 @@ def select_nearest(
     exact = np.empty(k)
     for row in range(len(selected)):
         query = selected[row]
-        self_position = self_index[query]
-        if self_position >= 0:
-            bits[row, self_position] = float_to_bits(-np.inf, shift)
+        clear_ignored(bits[row], shift, query, ignored)
         limit = candidate_threshold(kth_largest(bits[row], shift, k), query, bound)
         compared += insert_candidates(
-            bits[row], shift, limit, query, self_position, points, exact, nearest[row]
+            bits[row], shift, limit, query, ignored, points, exact, nearest[row]
         )
     return compared
 
@@ -106,7 +104,7 @@ def insert_candidates(
     shift: int,
     limit: Float32,
     query: int,
-    self_position: int,
+    ignored: Ignored,
     points: Points,
     exact: NDArray[np.float64],
     nearest: Indices,
@@ -123,8 +121,8 @@ def insert_candidates(
                 continue
             item = start + i
             compared += 1
-            is_self = item == self_position
-            exact_similarity = -np.inf if is_self else similarity(points, query, item)
+            left_out = is_ignored(query, item, ignored)
+            exact_similarity = -np.inf if left_out else similarity(points, query, item)
             if size == k and exact_similarity <= exact[k - 1]:
                 continue
             rank = size if size < k else k - 1
