@@ -7,10 +7,10 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf
 
 from core.ranges import PositiveInt
-from engine.column_sources import ColumnSources
 from engine.config.check import check
 from engine.config.names import Text
 from engine.config.values import Settings, check_arguments, resolved_content
+from engine.embeddings.column_sources import ColumnSources
 from engine.inspection import write_inspection_report
 
 

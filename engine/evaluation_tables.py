@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files import write_atomically
-from engine.embedded_images import EmbeddedImages
+from engine.embeddings.embedded_images import EmbeddedImages
 from engine.inspection import InspectionData
 
 

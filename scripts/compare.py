@@ -25,8 +25,8 @@ from rich.table import Table as Grid
 from core.errors import UserError
 from datasets.images import Images
 from engine.config.error_line import user_errors_as_one_line
-from engine.embedding_config import embedding_config
-from engine.given_embeddings import given_embeddings
+from engine.embeddings.embedding_config import embedding_config
+from engine.embeddings.given_embeddings import given_embeddings
 from evaluation.figures.query_changes import rank_changes
 from evaluation.figures.style import WIDTHS, save
 from evaluation.per_query import compare

@@ -22,7 +22,7 @@ from engine.config.compose import composing
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
-from engine.embed_run import EmbedSettings, embed_run
+from engine.embeddings.embed_run import EmbedSettings, embed_run
 from scripts.evaluate import read
 
 AS_TYPED = ("images", "out")  # paths, which may have characters that mean something to Hydra

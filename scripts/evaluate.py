@@ -45,11 +45,11 @@ from engine.config.run_name import CONF
 from engine.config.trackers import build_trackers
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
 from engine.data.loader import evaluation_loader, worker_count
-from engine.embedded_images import EmbeddedImages
-from engine.embedding_config import embedding_config
+from engine.embeddings.embedded_images import EmbeddedImages
+from engine.embeddings.embedding_config import embedding_config
+from engine.embeddings.given_embeddings import given_embeddings
 from engine.evaluation_files import write_evaluation
 from engine.evaluation_options import RunOptions, check_options
-from engine.given_embeddings import given_embeddings
 from engine.measure import measure_parts
 from engine.progress import progress_bar, spinner
 from engine.trained_run import (

@@ -30,8 +30,8 @@ from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
-from engine.file_source import FileSource
-from engine.verification_source import RunSource, VerificationSource
+from engine.embeddings.file_source import FileSource
+from engine.embeddings.verification_source import RunSource, VerificationSource
 from reporting.threshold import (
     Bootstrap,
     ThresholdSettings,

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.column_file import READERS, Column, ColumnError, read_columns
 from engine.config.names import Text
+from engine.embeddings.column_file import READERS, Column, ColumnError, read_columns
 
 log = logging.getLogger(__name__)
 

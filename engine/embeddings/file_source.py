@@ -7,14 +7,18 @@ import torch
 
 from core.types import Embeddings
 from engine.config.errors import ConfigurationError
-from engine.labelled_embeddings import EmbeddingsError, LabelledEmbeddings, read_labelled_embeddings
+from engine.embeddings.labelled_embeddings import (
+    EmbeddingsError,
+    LabelledEmbeddings,
+    read_labelled_embeddings,
+)
 
 
 class FileSource:
     """A Parquet file of embeddings: the rows of a split, or all where it has no column split.
 
     Args:
-        file: see `engine.labelled_embeddings.read_labelled_embeddings`.
+        file: see `engine.embeddings.labelled_embeddings.read_labelled_embeddings`.
         split: `test` or `val`.
     """
 

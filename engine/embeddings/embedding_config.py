@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from engine.column_sources import NAMES, ColumnSources, embeddings_file
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError
 from engine.config.names import check_name
 from engine.config.run_name import CONF
+from engine.embeddings.column_sources import NAMES, ColumnSources, embeddings_file
 from engine.evaluation_options import EmbeddingOptions, check_options
 from engine.trained_run import with_overrides
 

@@ -15,7 +15,7 @@ from engine.build import load_table, splits_of
 from engine.config.dataset import dataset_name
 from engine.config.errors import ConfigurationError
 from engine.data.image_files import images_of_folder
-from engine.labelled_embeddings import (
+from engine.embeddings.labelled_embeddings import (
     LabelledEmbeddings,
     evaluated_images,
     read_labelled_embeddings,

@@ -16,8 +16,8 @@ from datasets.table import DatasetError
 from engine.build import load_table
 from engine.config.names import Text
 from engine.data.image_files import check_no_duplicates, read_image_files
-from engine.embed_parts import OnPart, embed_parts, shard_of, use_local_device
-from engine.embedding_file import EmbeddingFile
+from engine.embeddings.embed_parts import OnPart, embed_parts, shard_of, use_local_device
+from engine.embeddings.embedding_file import EmbeddingFile
 from engine.load import TrainedEmbedder
 from engine.trained_run import TrainedRun, load_model, load_weights
 from tracking.run_folder import checksum

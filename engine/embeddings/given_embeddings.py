@@ -15,9 +15,9 @@ from datasets.image_path import is_inline
 from datasets.images import Images
 from datasets.table import DatasetError, Table, make_table
 from datasets.transforms import Transform
-from engine.column_file import ColumnError
-from engine.column_sources import ColumnSources, FoundColumn, find_columns
-from engine.embedded_images import EmbeddedImages
+from engine.embeddings.column_file import ColumnError
+from engine.embeddings.column_sources import ColumnSources, FoundColumn, find_columns
+from engine.embeddings.embedded_images import EmbeddedImages
 from evaluation.embed import Embedded
 
 log = logging.getLogger(__name__)
