@@ -24,18 +24,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
-from torch import nn
 
 from core.files import explain_write_errors
 from datasets.images import Images
 from datasets.table import DatasetError, Table
-from engine.build import build_fabric, check_size, load_table, splits_of
+from engine.build import build_fabric, load_table, splits_of
 from engine.config.compose import composing
 from engine.config.dataset import data_root, dataset_name
 from engine.config.error_line import user_errors_as_one_line
@@ -44,14 +42,14 @@ from engine.config.names import check_name
 from engine.config.run_name import CONF
 from engine.config.trackers import build_trackers
 from engine.data.identity import comparable_table, read_recorded_table, table_difference
-from engine.data.loader import evaluation_loader, worker_count
 from engine.embeddings.embedded_images import EmbeddedImages
 from engine.embeddings.embedding_config import embedding_config
 from engine.embeddings.given_embeddings import given_embeddings
 from engine.evaluation_files import write_evaluation
 from engine.evaluation_options import RunOptions, check_options
+from engine.load import TrainedEmbedder
 from engine.measure import measure_parts
-from engine.progress import progress_bar, spinner
+from engine.progress import spinner
 from engine.trained_run import (
     NEEDED_GROUPS,
     TrainedRun,
@@ -61,7 +59,7 @@ from engine.trained_run import (
     load_model,
     load_weights,
 )
-from evaluation.embed import Embedded, embed
+from evaluation.embed import Embedded
 from evaluation.evaluator import Evaluator
 from evaluation.results import Results
 from tracking.console import format_value
@@ -92,8 +90,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     evaluation: Evaluator = instantiate(config.evaluation.measure)
     evaluation.check_categories(images.categories, len(images))
     model, parts = load_model(config, learned)
-    check_size(model, images[0][0])
-    data = EmbeddedImages(images, embed_images(config, model, images))
+    data = EmbeddedImages(images, TrainedEmbedder(trained, config, model).embed_images(images))
 
     with spinner("measuring"):
         results, queries = evaluation.with_queries(*data.samples, k=config.neighbors)
@@ -204,20 +201,6 @@ def change_since(run: Path, config: DictConfig, table: Table) -> str | None:
 
 def dataset_of(config: DictConfig) -> str:
     return dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
-
-
-def embed_images(config: DictConfig, model: nn.Module, images: Images) -> Embedded:
-    fabric = build_fabric(config.trainer)
-    loader = evaluation_loader(
-        images,
-        config.evaluation.batch_size,
-        worker_count(config.trainer.workers),
-        fabric.device,
-    )
-    model.to(memory_format=torch.channels_last)  # as it was trained
-    return embed(
-        fabric.setup_module(model), progress_bar(loader, len(loader), "embedding"), fabric.device
-    )
 
 
 def mirror(
