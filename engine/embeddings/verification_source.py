@@ -55,7 +55,7 @@ class VerificationSource(Protocol):
         ...
 
     def images_at(self, place: Path) -> LabelledEmbeddings:
-        """The images of a folder, or of a Parquet file of embeddings."""
+        """The images of a folder, or of a file of embeddings."""
         ...
 
 
@@ -116,11 +116,9 @@ class RunSource:
         return str(folder.absolute() / Path(path).expanduser())
 
     def images_at(self, place: Path) -> LabelledEmbeddings:
-        """The images of a folder with all folders below it, or of a Parquet file of embeddings."""
-        if place.suffix == ".parquet":
+        """The images of a folder with all folders below it, or of a file of embeddings."""
+        if place.is_file():
             return read_labelled_embeddings(place)
-        if not place.is_dir():
-            raise DatasetError(f"{place} is no folder of images and no .parquet file")
         paths = images_of_folder(place.absolute())["path"].tolist()
         labels = torch.zeros(len(paths), dtype=torch.int64)
         return LabelledEmbeddings(self.embed(paths), labels, [""], paths)

@@ -157,7 +157,7 @@ def test_without_a_duplicate_the_list_is_empty(embeddings: Path) -> None:
         ([], "name run=<run folder> or embeddings=<file>.parquet, one of them"),
         (["embeddings={file}", "run=x"], "one of them"),
         (["embeddings=nowhere.parquet"], "nowhere.parquet does not exist; it needs the columns"),
-        (["embeddings={csv}"], "cannot be read"),
+        (["embeddings={csv}"], "it has no column embedding or embeddings, only a, b; it needs the"),
         (["embeddings={file}", "fmr=0"], "fmr=0: must be a number > 0 and < 1"),
         (["embeddings={file}", "choose_on=test"], "choose_on=test: "),
         (["embeddings={file}", "threshold=2"], "threshold=2: "),
