@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.data.image_files import image_files
 from engine.embeddings.origin import Origin, origin_of
 from retrieval.build import build_index
 from retrieval.embedder import embed_files, embedder_of
 from retrieval.embeddings_file import EmbeddingsFile
-from retrieval.image_files import image_files
 from retrieval.index_folder import LOCK, Recall, changing, exists, load, save
 from retrieval.kind import ImageIndexError, Kind
 from retrieval.recall import recall_against_exact
@@ -91,9 +91,9 @@ def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[st
             source: Source = EmbeddingsFile(Path(inputs[0]))
             given = source.count
         else:
-            files, present = image_files(inputs), set(index.images["path"])
-            given, new = len(files), [file for file in files if file.path not in present]
-            if not new:
+            files = image_files(inputs)
+            given, new = len(files), files[~files["path"].isin(index.images["path"])]
+            if new.empty:
                 return f"all {given:,} images are in the index already"
             embedder = embedder_of(index.embedder, run, trust)
             source = InMemory(embed_files(embedder, new))

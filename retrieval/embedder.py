@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from engine.embeddings.origin import Origin, origin_of
 from engine.load import TrainedEmbedder, load
-from retrieval.image_files import ImageFile
 from retrieval.kind import ImageIndexError
 from retrieval.rows import Rows, unit_vectors
 
@@ -37,8 +38,8 @@ def embedder_of(
     return embedder
 
 
-def embed_files(embedder: TrainedEmbedder, files: Sequence[ImageFile]) -> Rows:
-    """Embed image files; a terminal shows the progress."""
-    paths = [file.path for file in files]
+def embed_files(embedder: TrainedEmbedder, files: pd.DataFrame) -> Rows:
+    """Embed image files, a table of `image_files`; a terminal shows the progress."""
+    paths = files["path"].tolist()
     embeddings = embedder.embed(paths)
-    return Rows(paths, [file.label for file in files], unit_vectors(paths, embeddings.numpy()))
+    return Rows(paths, files["label"].tolist(), unit_vectors(paths, embeddings.numpy()))

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from omegaconf import OmegaConf
 
 from engine.config.check import check
+from engine.config.command import as_typed_and_others
 from engine.config.compose import composing
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.run_name import CONF
@@ -36,9 +37,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def embed(arguments: Sequence[str]) -> None:
-    pairs = [argument.partition("=") for argument in arguments]
-    typed = {key: value for key, _, value in pairs if key in AS_TYPED}
-    others = [argument for argument in arguments if argument.partition("=")[0] not in AS_TYPED]
+    typed, others = as_typed_and_others(arguments, AS_TYPED)
     trained, config = read(others, own="embed")
     config.merge_with(typed)
     own = list(OmegaConf.load(CONF / "embed.yaml"))

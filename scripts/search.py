@@ -25,10 +25,10 @@ from engine.config.errors import ConfigurationError
 from engine.config.names import Text
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
+from engine.data.image_files import image_files
 from evaluation.figures.style import save
 from retrieval.embedder import embed_files, embedder_of
 from retrieval.embeddings_file import EmbeddingsFile
-from retrieval.image_files import image_files
 from retrieval.image_index import ImageIndex
 from retrieval.index_folder import load
 from retrieval.neighbors import find_neighbors, with_known_labels

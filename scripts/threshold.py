@@ -25,6 +25,7 @@ from rich.table import Table as Grid
 
 from core.files import write_text_atomically
 from engine.config.check import check
+from engine.config.command import as_typed_and_others
 from engine.config.compose import composing
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
@@ -63,11 +64,9 @@ def configured(
     Raises:
         ConfigurationError: an argument is wrong, or there is no run and no file.
     """
-    pairs = [argument.partition("=") for argument in arguments]
-    typed = {key: value for key, _, value in pairs if key in AS_TYPED}
-    others = [argument for argument in arguments if argument.partition("=")[0] not in AS_TYPED]
-    is_run = any(key == "run" for key, *_ in pairs)
-    if is_run == ("embeddings" in typed):
+    typed, others = as_typed_and_others(arguments, AS_TYPED)
+    is_run = any(argument.startswith("run=") for argument in others)
+    if is_run == (typed.get("embeddings") is not None):
         raise ConfigurationError("name run=<run folder> or embeddings=<file>.parquet, one of them")
     run, config = read(others, own="threshold") if is_run else (None, compose("threshold", others))
     config.merge_with(typed)
@@ -81,7 +80,7 @@ def configured(
         if content[key] and not Path(content[key]).expanduser().exists():
             raise ConfigurationError(f"{key}={content[key]}: there is no such file or folder")
     if run is None:
-        file = Path(typed["embeddings"]).expanduser()
+        file = Path(settings.embeddings or "").expanduser()
         return FileSource(file, settings.split), settings, Bootstrap(**bootstrap)
     check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
     return RunSource(run, config, settings.split), settings, Bootstrap(**bootstrap)
