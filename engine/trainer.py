@@ -81,9 +81,13 @@ class Trainer:
         return {**self.learner.state(), **self.storage.state(), **self.hooks.state()}
 
     def evaluate_untrained(self) -> None:
-        """Evaluate a run without training steps, unless it was evaluated before."""
+        """Evaluate a run without training steps, unless it was evaluated before, and save it.
+
+        Its checkpoint lets pretrained weights be used as those of any run.
+        """
         if not self.learner.fabric.broadcast(self.writer.evaluated):
             self.record_evaluation(0)
+            self.writer.save(0, self.state())
 
     def record_evaluation(self, step: int) -> None:
         """Evaluate, record the results and save the best weights; hooks come last."""

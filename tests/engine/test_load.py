@@ -231,3 +231,8 @@ def test_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoRunError, match="does not exist"):
         load(tmp_path / "none")
     assert issubclass(NoRunError, UserError)
+
+
+def test_a_network_without_training_is_loaded_too(tmp_path: Path) -> None:
+    run, evaluated = trained(tmp_path, "trainer.iterations=null", "trainer.epochs=0")
+    assert torch.equal(load(run, device="cpu").embed(test_images()), evaluated)
