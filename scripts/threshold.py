@@ -33,6 +33,7 @@ from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
 from engine.embeddings.file_source import FileSource
 from engine.embeddings.verification_source import RunSource, VerificationSource
+from engine.run_arguments import run_and_config
 from reporting.threshold import (
     Bootstrap,
     ThresholdSettings,
@@ -42,7 +43,6 @@ from reporting.threshold import (
     report_thresholds,
 )
 from reporting.verification import notes, table
-from scripts.evaluate import read
 
 AS_TYPED = ("embeddings", "pairs", "duplicates", "out")  # paths, where Hydra reads no syntax
 SHOWN = 10  # rows of a long table
@@ -68,7 +68,9 @@ def configured(
     is_run = any(argument.startswith("run=") for argument in others)
     if is_run == (typed.get("embeddings") is not None):
         raise ConfigurationError("name run=<run folder> or embeddings=<file>.parquet, one of them")
-    run, config = read(others, own="threshold") if is_run else (None, compose("threshold", others))
+    run, config = (
+        run_and_config(others, own="threshold") if is_run else (None, compose("threshold", others))
+    )
     config.merge_with(typed)
     own = [str(key) for key in OmegaConf.load(CONF / "threshold.yaml")]
     content = resolved_content(OmegaConf.masked_copy(config, own))

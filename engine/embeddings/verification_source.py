@@ -12,7 +12,7 @@ from core.types import Embeddings
 from datasets.images import Images
 from datasets.table import DatasetError
 from engine.build import load_table, splits_of
-from engine.config.dataset import dataset_name
+from engine.config.dataset import dataset_of
 from engine.config.errors import ConfigurationError
 from engine.data.image_files import images_of_folder
 from engine.embeddings.labelled_embeddings import (
@@ -70,8 +70,7 @@ class RunSource:
 
     def __init__(self, run: TrainedRun, config: DictConfig, split: str) -> None:
         self.config, self.split = config, split
-        dataset = dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
-        self.name = f"{split} images of {dataset}"
+        self.name = f"{split} images of {dataset_of(config)}"
         self.folder = run.folder / "threshold" / f"{split}_{run.checkpoint.stem}"
         model = load_model(config, load_weights(run.checkpoint)).embedder
         self.embedder = TrainedEmbedder(run, config, model)
