@@ -111,3 +111,8 @@ def rows_of(name: str, column: pa.ChunkedArray, length: int | None = None) -> Co
         raise ValueError(f"the column {name} needs lists of {wanted}, and has {found} values")
     flat = np.concatenate([part.to_numpy(zero_copy_only=False) for part in values])
     return flat.reshape(-1, int(sizes[0]))
+
+
+def to_lists(rows: Column) -> pa.FixedSizeListArray:
+    """Rows (N, D) as lists of D values, which `rows_of` reads."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])

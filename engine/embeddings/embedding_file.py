@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from core.errors import UserError
 from core.files import explain_write_errors, write_atomically
 from datasets.image_path import is_inline, split_archive
+from engine.embeddings.column_file import to_lists
 
 EMBEDDING = "embedding"
 CONTENT, UNREADABLE = "content", "unreadable"  # metadata of a part: hash of its input; its gaps
@@ -168,8 +169,7 @@ def arrow_columns(
         for field in schema
         if field.name != EMBEDDING
     ]
-    values = pa.array(embeddings.reshape(-1), pa.float32())
-    return [*columns, pa.FixedSizeListArray.from_arrays(values, embeddings.shape[1])]
+    return [*columns, to_lists(embeddings)]
 
 
 def content_of(file: Path) -> str | None:
