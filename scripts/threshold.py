@@ -20,9 +20,9 @@ from pathlib import Path
 import pandas as pd
 from hydra import compose
 from omegaconf import OmegaConf
-from rich.console import Console
 from rich.table import Table as Grid
 
+from core.console import unwrapped_console
 from core.files import write_text_atomically
 from engine.config.check import check
 from engine.config.command import as_typed_and_others
@@ -118,13 +118,10 @@ def write_and_show(rows: pd.DataFrame, file: Path) -> None:
 
 def show(rows: pd.DataFrame) -> None:
     """Print a table."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 1000  # a log has no edge to fold at
     grid = Grid(*map(str, rows.columns), box=None, header_style="bold")
     for row in rows.itertuples(index=False):
         grid.add_row(*map(str, row))
-    console.print(grid)
+    unwrapped_console().print(grid)
 
 
 if __name__ == "__main__":
