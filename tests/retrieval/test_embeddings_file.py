@@ -49,6 +49,13 @@ def test_a_file_of_pandas_is_read_and_normalised(tmp_path: Path) -> None:
     assert list(read.labels) == [str(label) for label in range(300)]
 
 
+def test_columns_may_have_names_in_the_plural(tmp_path: Path) -> None:
+    table = pq.read_table(write(ROWS, tmp_path / "a.parquet"))
+    pq.write_table(table.rename_columns(["paths", "labels", "embeddings"]), tmp_path / "b.parquet")
+    read = joined(EmbeddingsFile(tmp_path / "b.parquet"))
+    assert (read.paths, read.labels) == (ROWS.paths, ROWS.labels)
+
+
 def test_labels_are_optional(tmp_path: Path) -> None:
     first = write(ROWS, tmp_path / "a.parquet", label=None)
     assert joined(EmbeddingsFile(first)).labels == [""] * 300
