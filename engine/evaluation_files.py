@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from core.files import write_text_atomically
 from datasets.images import Images
-from engine.embedded_images import EmbeddedImages
+from engine.embeddings.embedded_images import EmbeddedImages
 from engine.evaluation_tables import write_embeddings, write_neighbors
 from engine.inspection import InspectionData, write_inspection_report
 from evaluation.categories import category_names

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from core.ranges import PositiveInt
-from engine.column_sources import ColumnSources
-from engine.config.check import check
 from engine.config.names import Text
-from engine.config.values import Settings, check_arguments, resolved_content
+from engine.config.values import Settings, check_arguments
+from engine.embeddings.column_sources import ColumnSources
 from engine.inspection import write_inspection_report
+from engine.run_arguments import own_content
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ def check_options(
     Raises:
         ConfigurationError: see `engine.config.values.check_values`.
     """
-    own = list(keys)
-    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
-    content = resolved_content(OmegaConf.masked_copy(config, own))
+    content = own_content(config, keys)
     check_arguments("pictures", write_inspection_report, content.pop("pictures"))
     sources = {key: content.pop(key) for key in ColumnSources.__annotations__ if key in content}
     if sources:

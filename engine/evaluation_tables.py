@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files import write_atomically
-from engine.embedded_images import EmbeddedImages
+from engine.embeddings.column_file import to_lists
+from engine.embeddings.embedded_images import EmbeddedImages
 from engine.inspection import InspectionData
 
 
@@ -35,8 +36,7 @@ def write_embeddings(file: Path, data: EmbeddedImages) -> None:
     }
     if data.ignore_groups is not None:
         columns["ignore_group"] = pa.array(data.ignore_groups.cpu().numpy())
-    values = pa.array(embeddings.reshape(-1))
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(values, embeddings.shape[1])
+    columns["embedding"] = to_lists(embeddings)
     write(file, pa.table(columns))
 
 

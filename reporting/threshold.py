@@ -16,8 +16,8 @@ from core.ranges import PositiveInt, Seed
 from datasets.index_file import read_rows
 from engine.config.errors import ConfigurationError
 from engine.config.names import Text
-from engine.labelled_embeddings import LabelledEmbeddings
-from engine.verification_source import NO_VALIDATION, VerificationSource
+from engine.embeddings.labelled_embeddings import LabelledEmbeddings
+from engine.embeddings.verification_source import NO_VALIDATION, VerificationSource
 from evaluation.metrics.undefined import UndefinedError
 from evaluation.search.knn import nearest_neighbors
 from evaluation.search.space import normalize_for_search

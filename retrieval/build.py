@@ -4,15 +4,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from engine.embeddings.origin import Origin
 from engine.progress import progress_bar, spinner
-from retrieval.image_index import Embedder, ImageIndex, images_table
+from retrieval.image_index import ImageIndex, images_table
 from retrieval.kind import ImageIndexError, Kind
 from retrieval.rows import BATCH, Rows, Source, random_vectors
 
 SEED = 0  # of the embeddings that a kind learns from
 
 
-def build_index(source: Source, kind: Kind, embedder: Embedder | None = None) -> ImageIndex:
+def build_index(source: Source, kind: Kind, embedder: Origin | None = None) -> ImageIndex:
     """Build an index of all rows of a source; a terminal shows the progress.
 
     The rows are read several times, so that their embeddings need not fit into memory.

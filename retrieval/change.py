@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.data.image_files import image_files
+from engine.embeddings.origin import Origin, origin_of
 from retrieval.build import build_index
-from retrieval.embedder import embed_files, embedder_of, record_of
+from retrieval.embedder import embed_files, embedder_of
 from retrieval.embeddings_file import EmbeddingsFile
-from retrieval.image_files import image_files
-from retrieval.image_index import Embedder
 from retrieval.index_folder import LOCK, Recall, changing, exists, load, save
 from retrieval.kind import ImageIndexError, Kind
 from retrieval.recall import recall_against_exact
@@ -20,7 +20,7 @@ def build(
     folder: Path,
     source: Source,
     kind: Kind,
-    embedder: Embedder | None,
+    embedder: Origin | None,
     recall_k: int,
     recall_queries: int,
 ) -> str:
@@ -63,21 +63,21 @@ def check_target(folder: Path, force: bool) -> None:
 
 def source_of_images(
     images: Sequence[str], run: str | None, trust: Sequence[str]
-) -> tuple[Source, Embedder]:
+) -> tuple[Source, Origin]:
     """Embed images by a run; returns their rows and what an index records of the embedder."""
     files = image_files(images)
     embedder = embedder_of(None, run, trust)
-    return InMemory(embed_files(embedder, files)), record_of(embedder)
+    return InMemory(embed_files(embedder, files)), origin_of(embedder.run)
 
 
 def source_of_file(
     path: Path, run: str | None, trust: Sequence[str]
-) -> tuple[Source, Embedder | None]:
+) -> tuple[Source, Origin | None]:
     """The rows of a Parquet file, and the embedder that it records or that is named."""
     source = EmbeddingsFile(path)
     if run is None:
         return source, source.embedder
-    return source, record_of(embedder_of(source.embedder, run, trust))
+    return source, origin_of(embedder_of(source.embedder, run, trust).run)
 
 
 def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[str]) -> str:
@@ -91,9 +91,9 @@ def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[st
             source: Source = EmbeddingsFile(Path(inputs[0]))
             given = source.count
         else:
-            files, present = image_files(inputs), set(index.images["path"])
-            given, new = len(files), [file for file in files if file.path not in present]
-            if not new:
+            files = image_files(inputs)
+            given, new = len(files), files[~files["path"].isin(index.images["path"])]
+            if new.empty:
                 return f"all {given:,} images are in the index already"
             embedder = embedder_of(index.embedder, run, trust)
             source = InMemory(embed_files(embedder, new))

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from engine.embeddings.origin import Origin, origin_of
 from engine.load import TrainedEmbedder, load
-from retrieval.image_files import ImageFile
-from retrieval.image_index import Embedder
 from retrieval.kind import ImageIndexError
 from retrieval.rows import Rows, unit_vectors
-from tracking.run_folder import checksum
 
 
 def embedder_of(
-    recorded: Embedder | None, run: str | None, trust: Sequence[str] = ()
+    recorded: Origin | None, run: str | None, trust: Sequence[str] = ()
 ) -> TrainedEmbedder:
     """The embedder of a run, which must be the one that an index records, if it records one.
 
@@ -29,7 +29,7 @@ def embedder_of(
             raise ImageIndexError("the run that embeds the images is not known: name it, run=<run>")
         run = str(Path(recorded.run, "checkpoints", recorded.checkpoint))
     embedder = load(run, trust=trust)
-    if recorded is not None and record_of(embedder).sha256 != recorded.sha256:
+    if recorded is not None and origin_of(embedder.run).sha256 != recorded.sha256:
         raise ImageIndexError(
             f"{embedder.run.checkpoint} is not the checkpoint that made the embeddings of the "
             f"index, {recorded.checkpoint} of {recorded.run}, or it has changed since; name that "
@@ -38,14 +38,8 @@ def embedder_of(
     return embedder
 
 
-def record_of(embedder: TrainedEmbedder) -> Embedder:
-    """What an index records of its embedder."""
-    folder, checkpoint = embedder.run
-    return Embedder(str(folder), checkpoint.name, checksum(checkpoint))
-
-
-def embed_files(embedder: TrainedEmbedder, files: Sequence[ImageFile]) -> Rows:
-    """Embed image files; a terminal shows the progress."""
-    paths = [file.path for file in files]
+def embed_files(embedder: TrainedEmbedder, files: pd.DataFrame) -> Rows:
+    """Embed image files, a table of `image_files`; a terminal shows the progress."""
+    paths = files["path"].tolist()
     embeddings = embedder.embed(paths)
-    return Rows(paths, [file.label for file in files], unit_vectors(paths, embeddings.numpy()))
+    return Rows(paths, files["label"].tolist(), unit_vectors(paths, embeddings.numpy()))

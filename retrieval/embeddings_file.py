@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from retrieval.image_index import Embedder
-from retrieval.kind import ImageIndexError
+from engine.embeddings.column_file import EmbeddingsError, explain_read_errors, is_list, rows_of
+from engine.embeddings.column_sources import NAMES, name_of
+from engine.embeddings.origin import recorded_origin
 from retrieval.rows import BATCH, Rows, unit_vectors
 
-COLUMNS = ("path", "label", "embedding")
 NEEDED = "it must have the columns path (text) and embedding (a list of D numbers)"
 
 
@@ -24,57 +24,47 @@ class EmbeddingsFile:
     `DataFrame.to_parquet`.
 
     Raises:
-        ImageIndexError: the file is missing or empty, is no Parquet file, or lacks a column.
+        EmbeddingsError: the file is missing or empty, is no Parquet file, or lacks a column.
+        ImageIndexError: an embedding is zero or not finite.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise ImageIndexError(f"{path} does not exist; {NEEDED}")
-        try:
+        with explain_read_errors(path):
             self.schema = pq.read_schema(path)
             self.count = int(pq.read_metadata(path).num_rows)
-        except (pa.ArrowException, OSError) as error:
-            raise ImageIndexError(f"{path} is no Parquet file: {error}") from error
-        if missing := {"path", "embedding"} - set(self.schema.names):
-            raise ImageIndexError(f"{path} has no column {min(missing)}; {NEEDED}")
-        if not pa.types.is_nested(self.schema.field("embedding").type):
-            kind = self.schema.field("embedding").type
-            raise ImageIndexError(f"{path}: the column embedding is {kind}; {NEEDED}")
+        self.columns = [self._column("path"), self._column("embeddings")]
+        label = name_of("labels", self.schema.names)
+        self.columns += [] if label is None else [label]
+        kind = self.schema.field(self.columns[1]).type
+        if not is_list(kind):
+            raise EmbeddingsError(f"{path}: the column {self.columns[1]} is {kind}; {NEEDED}")
         if not self.count:
-            raise ImageIndexError(f"{path} has no rows")
-        self.embedder = recorded_embedder(self.schema)
-        self.columns = [name for name in COLUMNS if name in self.schema.names]
+            raise EmbeddingsError(f"{path} has no rows")
+        self.embedder = recorded_origin(self.schema)
         self.dim = next(iter(self)).vectors.shape[1]
 
     def __iter__(self) -> Iterator[Rows]:
         with pq.ParquetFile(self.path, memory_map=True) as file:
             for batch in file.iter_batches(BATCH, columns=self.columns):
-                yield self._rows(batch)
+                yield self._rows(pa.Table.from_batches([batch]))
 
-    def _rows(self, batch: pa.RecordBatch) -> Rows:
-        if batch["path"].null_count or batch["embedding"].null_count:
-            raise ImageIndexError(f"{self.path}: a path or an embedding is missing in a row")
-        paths = batch["path"].cast(pa.string()).to_pylist()
-        labels = [""] * len(paths)
-        if "label" in self.columns:
-            labels = pc.fill_null(batch["label"].cast(pa.string()), "").to_pylist()
-        lengths = set(pc.call_function("list_value_length", [batch["embedding"]]).to_pylist())
-        dim = getattr(self, "dim", next(iter(lengths)))
-        if lengths != {dim}:
-            raise ImageIndexError(
-                f"{self.path}: embeddings have {', '.join(map(str, sorted(lengths)))} dimensions; "
-                f"all must have {dim}"
-            )
-        values = batch["embedding"].flatten().to_numpy(zero_copy_only=False)
-        embeddings = np.asarray(values, np.float32).reshape(-1, dim)
-        return Rows(paths, labels, unit_vectors(paths, embeddings))
+    def _rows(self, batch: pa.Table) -> Rows:
+        path, embedding, *labels = (batch[name] for name in self.columns)
+        with explain_read_errors(self.path):
+            if path.null_count:
+                raise ValueError("a path is missing in a row")
+            rows = rows_of(self.columns[1], embedding, getattr(self, "dim", None))
+            embeddings = np.asarray(rows, np.float32)
+        paths = path.cast(pa.string()).to_pylist()
+        texts = [""] * len(paths)
+        if labels:
+            texts = pc.fill_null(labels[0].cast(pa.string()), "").to_pylist()
+        return Rows(paths, texts, unit_vectors(paths, embeddings))
 
-
-def recorded_embedder(schema: pa.Schema) -> Embedder | None:
-    """The checkpoint that made the embeddings, as scripts.embed records it; None if it does not."""
-    metadata = schema.metadata or {}
-    keys = (b"run", b"checkpoint", b"checkpoint_sha256")
-    if any(key not in metadata for key in keys):
-        return None
-    return Embedder(*(metadata[key].decode(errors="replace") for key in keys))
+    def _column(self, key: str) -> str:
+        """The name of a column that the file must have."""
+        name = name_of(key, self.schema.names)
+        if name is None:
+            raise EmbeddingsError(f"{self.path} has no column {NAMES[key][0]}; {NEEDED}")
+        return name

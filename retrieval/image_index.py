@@ -9,18 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from engine.embeddings.origin import Origin
 from retrieval.kind import Ids, ImageIndexError, Kind, Vectors
 from retrieval.rows import Rows
 
 NO_IMAGE = -1  # id of faiss where it finds fewer than k
-
-
-class Embedder(NamedTuple):
-    """Embedder of an index: the checkpoint that made its embeddings."""
-
-    run: str  # the run folder
-    checkpoint: str  # the file in its folder `checkpoints`
-    sha256: str  # of that file
 
 
 class Found(NamedTuple):
@@ -52,7 +45,7 @@ class ImageIndex:
         images: pd.DataFrame,
         next_id: int,
         dim: int,
-        embedder: Embedder | None = None,
+        embedder: Origin | None = None,
         read_only: bool = False,
     ) -> None:
         self.kind, self.vectors, self.images, self.next_id = kind, vectors, images, next_id

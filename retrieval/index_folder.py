@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from core.files import DamagedFileError, remove_leftovers, write_atomically, write_text_atomically
+from engine.embeddings.origin import Origin
 from retrieval.exact import Exact
 from retrieval.hnsw import HNSW
-from retrieval.image_index import Embedder, ImageIndex
+from retrieval.image_index import ImageIndex
 from retrieval.ivfpq import IVFPQ
 from retrieval.kind import ImageIndexError, Kind
 
@@ -51,7 +52,7 @@ class IndexFile(BaseModel):
     dim: int
     count: int
     next_id: int
-    embedder: Embedder | None
+    embedder: Origin | None
     recall: Recall | None
     number: int  # of the files
 

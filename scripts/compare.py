@@ -25,15 +25,16 @@ from rich.table import Table as Grid
 from core.errors import UserError
 from datasets.images import Images
 from engine.config.error_line import user_errors_as_one_line
-from engine.embedding_config import embedding_config
-from engine.given_embeddings import given_embeddings
+from engine.embeddings.embedding_config import embedding_config
+from engine.embeddings.given_embeddings import given_embeddings
+from engine.evaluated_split import evaluated_split
+from engine.run_arguments import run_and_config
 from evaluation.figures.query_changes import rank_changes
 from evaluation.figures.style import WIDTHS, save
 from evaluation.per_query import compare
 from reporting.figures.query_changes import query_changes
 from reporting.query_comparison import comparison, read_queries
 from reporting.seed_comparison import is_group, read_group, seed_comparison
-from scripts.evaluate import images_of, read
 
 KINDS = ("pdf", "png")
 
@@ -108,7 +109,7 @@ def images_at(path: Path) -> Images:
     if "embeddings" in content:
         return images_of_embeddings([f"embeddings={content['embeddings']}", *content["overrides"]])
     overrides = [line for line in content["overrides"] if "trust" not in line]
-    return images_of(read([f"run={run}", *overrides])[1])
+    return evaluated_split(run_and_config([f"run={run}", *overrides])[1])
 
 
 def images_of_embeddings(arguments: Sequence[str]) -> Images:

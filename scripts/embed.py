@@ -17,13 +17,13 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from engine.config.check import check
+from engine.config.command import as_typed_and_others
 from engine.config.compose import composing
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.run_name import CONF
-from engine.config.values import check_arguments, resolved_content
-from engine.embed_run import EmbedSettings, embed_run
-from scripts.evaluate import read
+from engine.config.values import check_arguments
+from engine.embeddings.embed_run import EmbedSettings, embed_run
+from engine.run_arguments import own_content, run_and_config
 
 AS_TYPED = ("images", "out")  # paths, which may have characters that mean something to Hydra
 
@@ -36,14 +36,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def embed(arguments: Sequence[str]) -> None:
-    pairs = [argument.partition("=") for argument in arguments]
-    typed = {key: value for key, _, value in pairs if key in AS_TYPED}
-    others = [argument for argument in arguments if argument.partition("=")[0] not in AS_TYPED]
-    trained, config = read(others, own="embed")
+    typed, others = as_typed_and_others(arguments, AS_TYPED)
+    trained, config = run_and_config(others, own="embed")
     config.merge_with(typed)
-    own = list(OmegaConf.load(CONF / "embed.yaml"))
-    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
-    content = resolved_content(OmegaConf.masked_copy(config, [str(key) for key in own]))
+    content = own_content(config, map(str, OmegaConf.load(CONF / "embed.yaml")))
     check_arguments("", EmbedSettings, content)
     file = embed_run(trained, config, EmbedSettings(**content), report)
     print(file or "other processes write the rest; the last one writes the file")

@@ -23,16 +23,17 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from datasets.table import DatasetError
-from engine.config.check import check
 from engine.config.compose import composing
+from engine.config.dataset import dataset_of
 from engine.config.error_line import explain, user_errors_as_one_line
 from engine.config.run_name import CONF
-from engine.config.values import check_arguments, resolved_content
+from engine.config.values import check_arguments
+from engine.evaluated_split import evaluated_split
 from engine.export.export import Compare, Export, ExportSettings
 from engine.export.parity import Parity, compare_on_random, compare_on_split
 from engine.load import TrainedEmbedder
+from engine.run_arguments import own_content, run_and_config
 from engine.trained_run import load_model, load_weights
-from scripts.evaluate import dataset_of, images_of, read
 from tracking.console import format_value
 
 OWN = "export"
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def export(arguments: Sequence[str]) -> None:
-    trained, config = read(arguments, own=OWN)
+    trained, config = run_and_config(arguments, own=OWN)
     settings = checked(config)
     learned = load_weights(trained.checkpoint)
     config.trainer.accelerator, config.trainer.precision = "cpu", "32-true"  # as the file computes
@@ -64,9 +65,7 @@ def checked(config: DictConfig) -> ExportSettings:
     Raises:
         ConfigurationError: see `engine.config.values.check_values`.
     """
-    own = OmegaConf.load(CONF / f"{OWN}.yaml")
-    check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
-    content = resolved_content(OmegaConf.masked_copy(config, [str(key) for key in own]))
+    content = own_content(config, map(str, OmegaConf.load(CONF / f"{OWN}.yaml")))
     check_arguments("", ExportSettings, content)
     return ExportSettings(**content)
 
@@ -80,7 +79,7 @@ def comparison(settings: ExportSettings, config: DictConfig, embedder: TrainedEm
     if settings.check == "random":
         return partial(compare_on_random, embedder)
     try:
-        images = images_of(config, embedder.run.folder)
+        images = evaluated_split(config, embedder.run.folder)
     except (DatasetError, HydraException) as error:
         raise DatasetError(
             f"{explain(error)} The file is compared with the run on the {settings.split} images of "

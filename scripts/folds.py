@@ -23,11 +23,13 @@ from rich.console import Console
 
 from core.files import write_text_atomically
 from engine.config.error_line import user_errors_as_one_line
+from engine.evaluated_split import evaluated_split
+from engine.load import TrainedEmbedder
+from engine.run_arguments import run_and_config
 from engine.trained_run import load_backbone, load_config, load_weights
 from evaluation.ensemble import evaluate_ensemble
 from reporting.cross_validation import Numbers, scalars, summarize_seeds, summary_table
 from reporting.readers.folds import Folds, folds_by_seed
-from scripts.evaluate import embed_images, images_of, read
 
 COMBINED = "combined"
 
@@ -64,10 +66,10 @@ def measure(folds: Folds, split: str, trusted: Sequence[str] = ()) -> dict[str, 
         select_on = str(load_config(run, trusted).evaluation.select_on)
         checkpoint = run / "checkpoints" / f"best_{select_on.replace('/', '_')}.pt"
         arguments = [f"run={checkpoint}", f"split={split}", f"trust=[{','.join(trusted)}]"]
-        trained, config = read(arguments, recorded_data=True)
-        images = images_of(config)
+        trained, config = run_and_config(arguments, recorded_data=True)
+        images = evaluated_split(config)
         model = load_backbone(config, load_weights(trained.checkpoint))
-        embedded = embed_images(config, model, images)
+        embedded = TrainedEmbedder(trained, config, model).embed_images(images)
         parts[f"fold {index}"], labels = embedded.embeddings, embedded.labels
     evaluation = instantiate(config.evaluation.measure)
     results = {

@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 from omegaconf import DictConfig
-from rich.console import Console
 
+from core.console import unwrapped_console
 from core.ranges import PositiveInt
 from engine.config.command import compose_command
 from engine.config.error_line import user_errors_as_one_line
@@ -25,10 +25,10 @@ from engine.config.errors import ConfigurationError
 from engine.config.names import Text
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
+from engine.data.image_files import image_files
 from evaluation.figures.style import save
 from retrieval.embedder import embed_files, embedder_of
 from retrieval.embeddings_file import EmbeddingsFile
-from retrieval.image_files import image_files
 from retrieval.image_index import ImageIndex
 from retrieval.index_folder import load
 from retrieval.neighbors import find_neighbors, with_known_labels
@@ -90,10 +90,7 @@ def search(config: DictConfig) -> None:
     if config.format == "json":
         print(as_json(queries.paths, neighbors))
     else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = 1000  # a log has no edge to fold at
-        console.print(as_table(queries.paths, neighbors))
+        unwrapped_console().print(as_table(queries.paths, neighbors))
     if config.picture:
         drawn = queries.paths[: config.picture_queries]
         save(as_picture(drawn, neighbors), Path(config.picture))

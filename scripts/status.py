@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from core.console import unwrapped_console
 from core.duration import format_duration
 from core.errors import UserError
 from engine.config.error_line import user_errors_as_one_line
@@ -73,7 +73,7 @@ def clean(root: Path, runs: Sequence[Status], without_asking: bool) -> None:
         print("no run failed before its first evaluation")
         return
     paths = {folder.path for folder in folders}
-    console().print(table(root, [run for run in runs if run.folder in paths]))
+    unwrapped_console().print(table(root, [run for run in runs if run.folder in paths]))
     if not (without_asking or agreed(f"remove {len(folders)} folders?")):
         print("nothing is removed")
         return
@@ -89,24 +89,19 @@ def agreed(question: str) -> bool:
         return False
 
 
-def console() -> Console:
-    made = Console()
-    if not made.is_terminal:
-        made.width = 1000  # a log has no edge to fold at
-    return made
-
-
 def report(root: Path, runs: Sequence[Status], everything: bool) -> None:
     shown = [run for run in runs if everything or run.state != "finished"]
     if shown:
-        console().print(table(root, shown))
+        unwrapped_console().print(table(root, shown))
     counts = Counter(run.state for run in runs)
     said = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     left = seconds_left(runs)
     unknown = "" if counts["finished"] == len(runs) else ", time left unknown yet"
     estimate = f", about {format_duration(left)} left" if left else unknown
     used = format_duration(sum(run.seconds for run in runs))
-    console().print(f"{len(runs)} runs: {said or 'none'}; {used} used{estimate}", highlight=False)
+    unwrapped_console().print(
+        f"{len(runs)} runs: {said or 'none'}; {used} used{estimate}", highlight=False
+    )
 
 
 def table(root: Path, runs: Sequence[Status]) -> Grid:

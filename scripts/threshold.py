@@ -20,18 +20,20 @@ from pathlib import Path
 import pandas as pd
 from hydra import compose
 from omegaconf import OmegaConf
-from rich.console import Console
 from rich.table import Table as Grid
 
+from core.console import unwrapped_console
 from core.files import write_text_atomically
 from engine.config.check import check
+from engine.config.command import as_typed_and_others
 from engine.config.compose import composing
 from engine.config.error_line import user_errors_as_one_line
 from engine.config.errors import ConfigurationError
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
-from engine.file_source import FileSource
-from engine.verification_source import RunSource, VerificationSource
+from engine.embeddings.file_source import FileSource
+from engine.embeddings.verification_source import RunSource, VerificationSource
+from engine.run_arguments import run_and_config
 from reporting.threshold import (
     Bootstrap,
     ThresholdSettings,
@@ -41,7 +43,6 @@ from reporting.threshold import (
     report_thresholds,
 )
 from reporting.verification import notes, table
-from scripts.evaluate import read
 
 AS_TYPED = ("embeddings", "pairs", "duplicates", "out")  # paths, where Hydra reads no syntax
 SHOWN = 10  # rows of a long table
@@ -63,13 +64,13 @@ def configured(
     Raises:
         ConfigurationError: an argument is wrong, or there is no run and no file.
     """
-    pairs = [argument.partition("=") for argument in arguments]
-    typed = {key: value for key, _, value in pairs if key in AS_TYPED}
-    others = [argument for argument in arguments if argument.partition("=")[0] not in AS_TYPED]
-    is_run = any(key == "run" for key, *_ in pairs)
-    if is_run == ("embeddings" in typed):
+    typed, others = as_typed_and_others(arguments, AS_TYPED)
+    is_run = any(argument.startswith("run=") for argument in others)
+    if is_run == (typed.get("embeddings") is not None):
         raise ConfigurationError("name run=<run folder> or embeddings=<file>.parquet, one of them")
-    run, config = read(others, own="threshold") if is_run else (None, compose("threshold", others))
+    run, config = (
+        run_and_config(others, own="threshold") if is_run else (None, compose("threshold", others))
+    )
     config.merge_with(typed)
     own = [str(key) for key in OmegaConf.load(CONF / "threshold.yaml")]
     content = resolved_content(OmegaConf.masked_copy(config, own))
@@ -81,7 +82,7 @@ def configured(
         if content[key] and not Path(content[key]).expanduser().exists():
             raise ConfigurationError(f"{key}={content[key]}: there is no such file or folder")
     if run is None:
-        file = Path(typed["embeddings"]).expanduser()
+        file = Path(settings.embeddings or "").expanduser()
         return FileSource(file, settings.split), settings, Bootstrap(**bootstrap)
     check(OmegaConf.masked_copy(config, [str(key) for key in config if key not in own]), [])
     return RunSource(run, config, settings.split), settings, Bootstrap(**bootstrap)
@@ -117,13 +118,10 @@ def write_and_show(rows: pd.DataFrame, file: Path) -> None:
 
 def show(rows: pd.DataFrame) -> None:
     """Print a table."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 1000  # a log has no edge to fold at
     grid = Grid(*map(str, rows.columns), box=None, header_style="bold")
     for row in rows.itertuples(index=False):
         grid.add_row(*map(str, row))
-    console.print(grid)
+    unwrapped_console().print(grid)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from core.console import unwrapped_console
 from core.duration import format_duration
 from core.errors import UserError
 from sweeps.job import Outcome
@@ -74,9 +75,7 @@ def conclude(outcomes: Sequence[Outcome]) -> None:
     Raises:
         SweepError: some runs did not finish.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.width = 1000  # lines of a log file are not wrapped
+    console = unwrapped_console(stderr=True)
     counts = Counter(outcome.state for outcome in outcomes)
     console.print(", ".join(f"{n} {state}" for state, n in counts.items()), highlight=False)
     unfinished = [o for o in outcomes if o.state not in ("finished", "skipped")]

@@ -11,9 +11,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
-from rich.console import Console
 from rich.table import Table
 
+from core.console import unwrapped_console
 from core.errors import UserError
 from engine.config.check import check
 from engine.config.hooks import build_hooks, with_weights_beside
@@ -183,7 +183,4 @@ def print_best_trials(studies: Sequence[Study]) -> None:
         file = str(relative_to_cwd(study.write()))
         value = f"{best.value:.4f}"
         grid.add_row(file, str(study.n_trials_done), study.metric, value, settings)
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.width = 1000
-    console.print(grid)
+    unwrapped_console(stderr=True).print(grid)

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from core.errors import UserError
+from engine.run_arguments import run_and_config
 from engine.trained_run import load_backbone, load_weights
-from scripts.evaluate import read
 from sweeps.status import status
 from tests.commands import command
 from tests.test_main import assert_same, only, records, state
@@ -270,5 +270,5 @@ def look(folder: Path) -> None:
     """What other commands do with a run: they show its state and take its backbone."""
     status(RunFolder(folder))
     with suppress(UserError):
-        trained, config = read([f"run={folder}"])
+        trained, config = run_and_config([f"run={folder}"])
         load_backbone(config, load_weights(trained.checkpoint))

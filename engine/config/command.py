@@ -18,11 +18,21 @@ def compose_command(name: str, arguments: Sequence[str], as_typed: Sequence[str]
         as_typed: keys whose values are paths: they are taken as they are typed, with the
             characters that mean something to Hydra, such as a comma or a parenthesis.
     """
-    pairs = [argument.partition("=") for argument in arguments]
-    typed = {key: value for key, _, value in pairs if key in as_typed}
-    others = [argument for argument in arguments if argument.partition("=")[0] not in as_typed]
+    typed, others = as_typed_and_others(arguments, as_typed)
     with composing([f"--config-name={name}", *others]) as options:
         check_choices(options.overrides)
         config = compose(options.config_name, options.overrides)
-    config.merge_with({key: None if value == "null" else value for key, value in typed.items()})
+    config.merge_with(typed)
     return config
+
+
+def as_typed_and_others(
+    arguments: Sequence[str], as_typed: Sequence[str]
+) -> tuple[dict[str, str | None], list[str]]:
+    """The values of the keys that are taken as they are typed, and all other arguments.
+
+    `null` is None.
+    """
+    pairs = [argument.partition("=") for argument in arguments]
+    typed = {key: None if value == "null" else value for key, _, value in pairs if key in as_typed}
+    return typed, [argument for argument in arguments if argument.partition("=")[0] not in as_typed]

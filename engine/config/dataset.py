@@ -27,6 +27,11 @@ def dataset_name(dataset: Mapping[Any, Any], choice: str) -> str:
     return name
 
 
+def dataset_of(config: DictConfig) -> str:
+    """The name of the dataset of a run, whose choice is the name of its function."""
+    return dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
+
+
 def data_root(config: DictConfig) -> Path:
     """The data folder, which may move with all images.
 

@@ -1,4 +1,4 @@
-"""Table of image files to embed: those of a folder, or of a CSV file with the column path."""
+"""Table of image files to embed: one, those of a folder, or of a CSV file with the column path."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,19 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 FLAGS = ("is_query", "is_gallery")
 
 
+def image_files(sources: Sequence[str]) -> pd.DataFrame:
+    """The images of several sources, each once, with the columns path and label; "" if unknown.
+
+    Raises:
+        DatasetError: see `read_image_files`.
+    """
+    tables = [read_image_files(source)[["path", "label"]].astype(object) for source in sources]
+    images = pd.concat(tables).drop_duplicates("path", ignore_index=True)
+    return images.where(images.notna(), "")
+
+
 def read_image_files(source: str, must_exist: bool = True) -> pd.DataFrame:
-    """The images of a folder or CSV file, with the columns path, absolute, and label.
+    """The images of a source, with the columns path, absolute, and label.
 
     | source   | images                           | label                                        |
     |----------|----------------------------------|----------------------------------------------|
@@ -25,9 +36,10 @@ def read_image_files(source: str, must_exist: bool = True) -> pd.DataFrame:
     |          | sorted by path                   | images of the source folder itself           |
     | CSV file | its column `path`, relative to   | its column `label`, missing where it is      |
     |          | the folder of the file           | empty; all other columns are kept            |
+    | image    | itself                           | missing                                      |
 
     Args:
-        source: the folder or the CSV file.
+        source: the folder, the CSV file or the image.
         must_exist: whether each image of a CSV file must exist.
 
     Raises:
@@ -37,7 +49,11 @@ def read_image_files(source: str, must_exist: bool = True) -> pd.DataFrame:
     if path.is_dir():
         return images_of_folder(path)
     if not path.is_file():
-        raise DatasetError(f"{path} does not exist; images= names a folder of images or a CSV file")
+        raise DatasetError(
+            f"{path} does not exist; images= names a folder of images or a CSV file, or an image"
+        )
+    if path.suffix.lower() in SUFFIXES:
+        return pd.DataFrame({"path": [str(path)], "label": [None]})
     table = images_of_csv(path)
     return check_files(table) if must_exist else table
 

@@ -9,6 +9,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from engine.config.compose import compose_run
+from engine.run_arguments import run_and_config
 from reporting.directions import directions
 from scripts import aggregate, evaluate, plot, report
 from tests.run_folders import CONFIG, write_run, write_study
@@ -188,7 +189,7 @@ def test_the_runs_of_this_project_are_rebuilt(tmp_path: Path) -> None:
         config["scheduler"] = {"_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True}
         config["optimizer"]["_target_"] = "torch.optim.NAdam"
 
-    _, config = evaluate.read([f"run={saved(tmp_path, change)}"])
+    _, config = run_and_config([f"run={saved(tmp_path, change)}"])
     assert config.backbone._target_ == "architectures.convnet.convnet"
 
 

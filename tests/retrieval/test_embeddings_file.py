@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.errors import UserError
+from engine.embeddings.column_file import EmbeddingsError
+from engine.embeddings.origin import Origin
 from retrieval.build import build_index
 from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.exact import Exact
-from retrieval.image_index import Embedder
-from retrieval.kind import ImageIndexError
 from retrieval.rows import Rows, joined, random_vectors
 from tests.retrieval.clusters import clustered, write
 
@@ -48,6 +49,13 @@ def test_a_file_of_pandas_is_read_and_normalised(tmp_path: Path) -> None:
     assert list(read.labels) == [str(label) for label in range(300)]
 
 
+def test_columns_may_have_names_in_the_plural(tmp_path: Path) -> None:
+    table = pq.read_table(write(ROWS, tmp_path / "a.parquet"))
+    pq.write_table(table.rename_columns(["paths", "labels", "embeddings"]), tmp_path / "b.parquet")
+    read = joined(EmbeddingsFile(tmp_path / "b.parquet"))
+    assert (read.paths, read.labels) == (ROWS.paths, ROWS.labels)
+
+
 def test_labels_are_optional(tmp_path: Path) -> None:
     first = write(ROWS, tmp_path / "a.parquet", label=None)
     assert joined(EmbeddingsFile(first)).labels == [""] * 300
@@ -61,7 +69,7 @@ def test_the_embedder_is_that_of_the_file(tmp_path: Path) -> None:
     table = pq.read_table(path)
     recorded = {"run": "runs/a", "checkpoint": "last.pt", "checkpoint_sha256": "12"}
     pq.write_table(table.replace_schema_metadata(recorded), path)
-    assert EmbeddingsFile(path).embedder == Embedder("runs/a", "last.pt", "12")
+    assert EmbeddingsFile(path).embedder == Origin("runs/a", "last.pt", "12")
 
 
 @pytest.mark.parametrize(
@@ -70,9 +78,15 @@ def test_the_embedder_is_that_of_the_file(tmp_path: Path) -> None:
         ({"path": None}, "has no column path"),
         ({"embedding": None}, "has no column embedding"),
         ({"embedding": pa.array([1.0] * 300)}, "the column embedding is double"),
-        ({"path": pa.array([None, *ROWS.paths[1:]])}, "a path or an embedding is missing"),
-        ({"embedding": of_lists([None, *[[1.0, 2.0]] * 299])}, "a path or an embedding is missing"),
-        ({"embedding": of_lists([[1.0], *[[1.0, 2.0]] * 299])}, "embeddings have 1, 2 dimensions"),
+        ({"path": pa.array([None, *ROWS.paths[1:]])}, "a path is missing in a row"),
+        (
+            {"embedding": of_lists([None, *[[1.0, 2.0]] * 299])},
+            "embedding has lists without a value",
+        ),
+        (
+            {"embedding": of_lists([[1.0], *[[1.0, 2.0]] * 299])},
+            "lists of one length, and has 1 to 2",
+        ),
         ({"embedding": of_lists([[1.0, 0.0], *[[0.0, 0.0]] * 299])}, "of 0001.jpg is zero"),
         ({"embedding": of_lists([[np.nan, 0.0]] * 300)}, "of 0000.jpg is not finite"),
         ({"path": pa.array(["a.jpg"] * 300)}, "the path a.jpg is in two rows"),
@@ -82,16 +96,16 @@ def test_what_is_wrong_is_one_line(
     columns: dict[str, pa.Array], message: str, tmp_path: Path
 ) -> None:
     path = write(ROWS, tmp_path / "a.parquet", **columns)
-    with pytest.raises(ImageIndexError, match=message):
+    with pytest.raises(UserError, match=message):
         build_index(EmbeddingsFile(path), Exact())
 
 
 def test_no_file_no_rows_and_no_parquet(tmp_path: Path) -> None:
-    with pytest.raises(ImageIndexError, match="does not exist"):
+    with pytest.raises(EmbeddingsError, match="does not exist"):
         EmbeddingsFile(tmp_path / "a.parquet")
     (tmp_path / "a.parquet").write_text("path,embedding\n")
-    with pytest.raises(ImageIndexError, match="is no Parquet file"):
+    with pytest.raises(EmbeddingsError, match="cannot be read as"):
         EmbeddingsFile(tmp_path / "a.parquet")
     empty = Rows([], [], np.empty((0, 16), np.float32))
-    with pytest.raises(ImageIndexError, match="has no rows"):
+    with pytest.raises(EmbeddingsError, match="has no rows"):
         EmbeddingsFile(write(empty, tmp_path / "b.parquet"))

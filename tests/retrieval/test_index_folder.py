@@ -9,10 +9,10 @@ import pytest
 from filelock import FileLock
 
 from core.files import DamagedFileError
+from engine.embeddings.origin import Origin
 from retrieval.build import build_index
 from retrieval.exact import Exact
 from retrieval.hnsw import HNSW
-from retrieval.image_index import Embedder
 from retrieval.index_folder import LOCK, NAME, Recall, changing, load, save
 from retrieval.kind import ImageIndexError
 from retrieval.rows import InMemory
@@ -21,7 +21,7 @@ from tests.retrieval.clusters import clustered
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    index = build_index(InMemory(clustered(30)), HNSW(m=8), Embedder("runs/a", "last.pt", "0" * 64))
+    index = build_index(InMemory(clustered(30)), HNSW(m=8), Origin("runs/a", "last.pt", "0" * 64))
     save(index, tmp_path / "index", Recall(k=10, queries=30, recall=1))
     return tmp_path / "index"
 
@@ -33,7 +33,7 @@ def names(folder: Path) -> list[str]:
 def test_what_is_saved_is_loaded(folder: Path) -> None:
     index, recall = load(folder)
     assert recall == Recall(k=10, queries=30, recall=1)
-    assert index.embedder == Embedder("runs/a", "last.pt", "0" * 64)
+    assert index.embedder == Origin("runs/a", "last.pt", "0" * 64)
     assert index.kind == HNSW(m=8)
     content = json.loads((folder / NAME).read_text())
     assert content["metric"] == "cosine"

@@ -106,6 +106,19 @@ def test_the_same_command_writes_the_same_files(embeddings: Path, tmp_path: Path
         assert (tmp_path / "once" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
+def test_arrays_have_the_thresholds_of_the_columns(embeddings: Path, tmp_path: Path) -> None:
+    """As the hook `export_embeddings` names them."""
+    vectors = write_embeddings(embeddings).astype(np.float32)
+    labels = np.repeat([f"class {label}" for label in range(CLASSES)], IMAGES)
+    paths = np.array([f"{number}.png" for number in range(len(labels))])
+    np.savez(tmp_path / "arrays.npz", embeddings=vectors, labels=labels, paths=paths)
+    for file in (embeddings, tmp_path / "arrays.npz"):
+        main([f"embeddings={file}", f"out={tmp_path / file.stem}", "bootstrap.resamples=5"])
+    first, second = (content_of(tmp_path / name) for name in ("products", "arrays"))
+    assert first.pop("of") != second.pop("of")
+    assert first == second
+
+
 def test_pairs_are_decided_by_a_threshold_that_is_given_or_of_an_earlier_command(
     embeddings: Path, tmp_path: Path
 ) -> None:
@@ -157,7 +170,7 @@ def test_without_a_duplicate_the_list_is_empty(embeddings: Path) -> None:
         ([], "name run=<run folder> or embeddings=<file>.parquet, one of them"),
         (["embeddings={file}", "run=x"], "one of them"),
         (["embeddings=nowhere.parquet"], "nowhere.parquet does not exist; it needs the columns"),
-        (["embeddings={csv}"], "cannot be read"),
+        (["embeddings={csv}"], "it has no column embedding or embeddings, only a, b; it needs the"),
         (["embeddings={file}", "fmr=0"], "fmr=0: must be a number > 0 and < 1"),
         (["embeddings={file}", "choose_on=test"], "choose_on=test: "),
         (["embeddings={file}", "threshold=2"], "threshold=2: "),

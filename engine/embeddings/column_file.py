@@ -3,7 +3,8 @@
 Nothing is unpickled: an array of Python objects is an error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -21,25 +22,33 @@ Column = NDArray[Any]
 UNNAMED = ""  # name of the only array of a .npy file
 
 
-class ColumnError(UserError):
-    """Column error: a file, or a column of it, is missing, damaged or of another kind."""
+class EmbeddingsError(UserError):
+    """Embeddings error: a file of embeddings, or a column of it, is missing, damaged or wrong."""
 
 
 def read_columns(file: Path) -> dict[str, Column]:
     """The columns of a file.
 
     Raises:
-        ColumnError: there is no such file, it cannot be read, or it is of another kind.
+        EmbeddingsError: there is no such file, it cannot be read, or it is of another kind.
     """
     kind = file.suffix.lower()
     if kind not in READERS:
-        raise ColumnError(f"{file}: the name of the file must end in {', '.join(READERS)}")
-    if not file.is_file():
-        raise ColumnError(f"{file} does not exist")
-    try:
+        raise EmbeddingsError(f"{file}: the name of the file must end in {', '.join(READERS)}")
+    with explain_read_errors(file):
         return READERS[kind](file)
+
+
+@contextmanager
+def explain_read_errors(file: Path) -> Iterator[None]:
+    """Turn errors of reading a file into an EmbeddingsError that names it."""
+    if not file.is_file():
+        raise EmbeddingsError(f"{file} does not exist")
+    try:
+        yield
     except (OSError, ValueError, EOFError, BadZipFile, pa.ArrowException) as error:
-        raise ColumnError(f"{file} cannot be read as {kind}: {in_one_line(error)}") from error
+        kind = file.suffix.lower()
+        raise EmbeddingsError(f"{file} cannot be read as {kind}: {in_one_line(error)}") from error
 
 
 def read_npy(file: Path) -> dict[str, Column]:
@@ -50,7 +59,7 @@ def read_npy(file: Path) -> dict[str, Column]:
 def read_npz(file: Path) -> dict[str, Column]:
     arrays = np.load(file, allow_pickle=False)
     if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ColumnError(f"{file} holds one array; name it .npy")
+        raise EmbeddingsError(f"{file} holds one array; name it .npy")
     with arrays:
         return dict(arrays)
 
@@ -81,18 +90,29 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def rows_of(name: str, column: pa.ChunkedArray) -> Column:
+def rows_of(name: str, column: pa.ChunkedArray, length: int | None = None) -> Column:
     """The lists of a column as rows (N, D).
 
+    Args:
+        name: of the column.
+        column: of lists.
+        length: the length D of a list; None is that of the first.
+
     Raises:
-        ColumnError: a list or a value is missing, or the lists have different lengths.
+        ValueError: a list or a value is missing, or a list has another length.
     """
     values = [chunk.flatten() for chunk in column.chunks]
     if column.null_count or any(part.null_count for part in values):
-        raise ColumnError(f"the column {name} has lists without a value")
+        raise ValueError(f"the column {name} has lists without a value")
     sizes = np.unique(np.asarray(pc.call_function("list_value_length", [column])))
-    if len(sizes) != 1:
-        found = f"{sizes[0]} to {sizes[-1]}" if len(sizes) else "no"
-        raise ColumnError(f"the column {name} needs lists of one length, and has {found} values")
+    if len(sizes) != 1 or (length is not None and sizes[0] != length):
+        found = " to ".join(str(size) for size in sizes[[0, -1][: len(sizes)]]) or "no"
+        wanted = "one length" if length is None else f"{length} values"
+        raise ValueError(f"the column {name} needs lists of {wanted}, and has {found} values")
     flat = np.concatenate([part.to_numpy(zero_copy_only=False) for part in values])
     return flat.reshape(-1, int(sizes[0]))
+
+
+def to_lists(rows: Column) -> pa.FixedSizeListArray:
+    """Rows (N, D) as lists of D values, which `rows_of` reads."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from engine.column_sources import NAMES, ColumnSources, embeddings_file
+from engine.config.command import as_typed_and_others
 from engine.config.compose import compose_run
 from engine.config.errors import ConfigurationError
 from engine.config.names import check_name
 from engine.config.run_name import CONF
+from engine.embeddings.column_sources import NAMES, ColumnSources, embeddings_file
 from engine.evaluation_options import EmbeddingOptions, check_options
 from engine.trained_run import with_overrides
 
@@ -33,15 +34,12 @@ def embedding_config(arguments: Sequence[str]) -> EmbeddingConfig:
     Raises:
         ConfigurationError: a key is unknown or of a run, or a value does not fit.
     """
-    options, others = default_options(), []
     for argument in arguments:
-        key, _, value = argument.partition("=")
+        key = argument.partition("=")[0]
         if key in OF_A_RUN:
             raise ConfigurationError(f"{argument}: only a run has {key}; embeddings= names no run")
-        if key in (*NAMES, "out"):  # taken as it is: a path may have any character
-            options[key] = None if value == "null" else value
-        else:
-            others.append(argument)
+    typed, others = as_typed_and_others(arguments, (*NAMES, "out"))
+    options = default_options() | typed
     merged = OmegaConf.merge(OmegaConf.masked_copy(compose_run([]), GROUPS), options)
     assert isinstance(merged, DictConfig)
     config = with_overrides(merged, others)

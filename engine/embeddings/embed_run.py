@@ -16,11 +16,11 @@ from datasets.table import DatasetError
 from engine.build import load_table
 from engine.config.names import Text
 from engine.data.image_files import check_no_duplicates, read_image_files
-from engine.embed_parts import OnPart, embed_parts, shard_of, use_local_device
-from engine.embedding_file import EmbeddingFile
+from engine.embeddings.embed_parts import OnPart, embed_parts, shard_of, use_local_device
+from engine.embeddings.embedding_file import EmbeddingFile
+from engine.embeddings.origin import origin_of
 from engine.load import TrainedEmbedder
 from engine.trained_run import TrainedRun, load_model, load_weights
-from tracking.run_folder import checksum
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,7 @@ def metadata(embedder: TrainedEmbedder, step: int) -> dict[str, str]:
     """What the schema of the file says about the embeddings."""
     config = embedder.config
     return {
-        "run": str(embedder.run.folder),
-        "checkpoint": embedder.run.checkpoint.name,
-        "checkpoint_sha256": checksum(embedder.run.checkpoint),
+        **origin_of(embedder.run).metadata(),
         "step": str(step),
         "embedding_dim": str(embedder.embedding_dim),
         "normalized": json.dumps(embedder.normalized),

@@ -1,14 +1,14 @@
 """Column sources: finds the columns of an evaluation in the files that a user names."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.column_file import READERS, Column, ColumnError, read_columns
 from engine.config.names import Text
+from engine.embeddings.column_file import READERS, Column, EmbeddingsError, read_columns
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def find_columns(sources: ColumnSources) -> dict[str, FoundColumn]:
     """Find the column of each key; keys without a column are left out.
 
     Raises:
-        ColumnError: a file cannot be read, or what a key names is neither a file nor a column.
+        EmbeddingsError: a file cannot be read, or what a key names is neither a file nor a column.
     """
     given = {key: value for key, value in asdict(sources).items() if value is not None}
     named = {key: file_and_column(value) for key, value in given.items()}
@@ -71,6 +71,11 @@ def find_columns(sources: ColumnSources) -> dict[str, FoundColumn]:
         elif named_so := by_name(key, given.get(key), files):
             found[key] = named_so
     return found
+
+
+def name_of(key: str, names: Collection[str]) -> str | None:
+    """The name among those of a file that the column of a key has; None if there is none."""
+    return next((name for name in NAMES[key] if name in names), None)
 
 
 def file_and_column(given: str) -> tuple[Path | None, str | None]:
@@ -107,7 +112,7 @@ def embeddings_in(file: Path, column: str | None, columns: Mapping[str, Column])
     """The embeddings of a file: the column named, or of that name, or its only column of lists.
 
     Raises:
-        ColumnError: there is none.
+        EmbeddingsError: there is none.
     """
     lists = {name: values for name, values in columns.items() if values.ndim == 2}
     alone = not column and len(lists) == 1
@@ -118,14 +123,14 @@ def in_file(key: str, file: Path, column: str | None, columns: Mapping[str, Colu
     """The column of a key in a file: the one named, one with the name of the key, or the only one.
 
     Raises:
-        ColumnError: there is none, or several may be meant.
+        EmbeddingsError: there is none, or several may be meant.
     """
     names = (column,) if column else NAMES[key]
     fitting = [name for name in names if name in columns]
     if not column and len(columns) == 1:
         fitting = list(columns)
     if not fitting:
-        raise ColumnError(
+        raise EmbeddingsError(
             f"{key}={file}: it has no column {' or '.join(names)}, only {', '.join(columns)}"
         )
     return FoundColumn(columns[fitting[0]], file, fitting[0])
@@ -137,9 +142,9 @@ def by_name(
     """The column with this name, or with the name of the key, in the last file that has one.
 
     Raises:
-        ColumnError: no file has a column with the name that was given.
+        EmbeddingsError: no file has a column with the name that was given.
     """
-    for wanted in NAMES[key] if name is None else (name,):
+    for wanted in NAMES.get(key, (key,)) if name is None else (name,):
         for file, columns in reversed(list(files.items())):
             if wanted in columns:
                 return FoundColumn(columns[wanted], file, wanted)
@@ -147,4 +152,4 @@ def by_name(
         return None
     known = [column for columns in files.values() for column in columns if column]
     among = f" among {', '.join(known)}" if known else ""
-    raise ColumnError(f"{key}={name}: there is no such file, and no such column{among}")
+    raise EmbeddingsError(f"{key}={name}: there is no such file, and no such column{among}")

@@ -16,7 +16,7 @@ from datasets.reader import read_image
 from datasets.table import DatasetError
 from engine.config.errors import ConfigurationError
 from engine.data.loader import worker_count
-from engine.embedding_file import EmbeddingFile
+from engine.embeddings.embedding_file import EmbeddingFile
 from engine.load import TrainedEmbedder
 
 OnPart = Callable[[int, int], object]  # images embedded so far, all images to embed

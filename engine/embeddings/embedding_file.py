@@ -5,13 +5,11 @@ one row group of the file in the end. A killed command goes on with the parts th
 several commands may write parts of the same file. The content of the file depends on neither.
 """
 
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,8 @@ from numpy.typing import NDArray
 
 from core.errors import UserError
 from core.files import explain_write_errors, write_atomically
-from datasets.image_path import is_inline, split_archive
+from engine.embeddings.column_file import to_lists
+from engine.embeddings.content_hash import hash_of, identities
 
 EMBEDDING = "embedding"
 CONTENT, UNREADABLE = "content", "unreadable"  # metadata of a part: hash of its input; its gaps
@@ -168,8 +167,7 @@ def arrow_columns(
         for field in schema
         if field.name != EMBEDDING
     ]
-    values = pa.array(embeddings.reshape(-1), pa.float32())
-    return [*columns, pa.FixedSizeListArray.from_arrays(values, embeddings.shape[1])]
+    return [*columns, to_lists(embeddings)]
 
 
 def content_of(file: Path) -> str | None:
@@ -179,24 +177,3 @@ def content_of(file: Path) -> str | None:
     except (OSError, pa.ArrowException):
         return None
     return metadata.get(CONTENT.encode(), b"").decode(errors="replace") or None
-
-
-def identities(rows: pd.DataFrame) -> list[Any]:
-    """Rows of the table, and size and time of each image file."""
-    values = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
-    return [[*row, state_of(path)] for row, path in zip(values, rows["path"], strict=True)]
-
-
-def state_of(path: str) -> list[int]:
-    """Size and modification time of the file that holds an image; empty if there is none."""
-    inside = split_archive(path)
-    try:
-        state = None if is_inline(path) else os.stat(inside[0] if inside else path)  # noqa: PTH116
-    except OSError:
-        return []
-    return [] if state is None else [state.st_size, state.st_mtime_ns]
-
-
-def hash_of(content: Sequence[Any]) -> str:
-    """SHA-256 of plain data, in hexadecimal digits."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

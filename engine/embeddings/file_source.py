@@ -1,4 +1,4 @@
-"""File source: gives the embeddings of a Parquet file to a verification."""
+"""File source: gives the embeddings of a file to a verification."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,15 @@ import torch
 
 from core.types import Embeddings
 from engine.config.errors import ConfigurationError
-from engine.labelled_embeddings import EmbeddingsError, LabelledEmbeddings, read_labelled_embeddings
+from engine.embeddings.column_file import EmbeddingsError
+from engine.embeddings.labelled_embeddings import LabelledEmbeddings, read_labelled_embeddings
 
 
 class FileSource:
-    """A Parquet file of embeddings: the rows of a split, or all where it has no column split.
+    """A file of embeddings: the rows of a split, or all where it has no column split.
 
     Args:
-        file: see `engine.labelled_embeddings.read_labelled_embeddings`.
+        file: see `engine.embeddings.labelled_embeddings.read_labelled_embeddings`.
         split: `test` or `val`.
     """
 
@@ -76,12 +77,12 @@ class FileSource:
         return path
 
     def images_at(self, place: Path) -> LabelledEmbeddings:
-        """The images of a Parquet file of embeddings.
+        """The images of a file of embeddings.
 
         Raises:
-            ConfigurationError: it is another file or a folder, for which there is no network.
+            ConfigurationError: it is a folder of images, for which there is no network.
         """
-        if place.suffix == ".parquet":
+        if place.is_file():
             return read_labelled_embeddings(place)
         raise ConfigurationError(
             f"duplicates={place}: a file of embeddings cannot embed images; name a Parquet file of "

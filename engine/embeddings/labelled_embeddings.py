@@ -4,29 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from core.errors import UserError, in_one_line
 from core.types import Embeddings, Labels
 from datasets.images import Images
 from datasets.table import class_numbers, in_order
+from engine.embeddings.column_file import EmbeddingsError, read_columns
+from engine.embeddings.column_sources import by_name, embeddings_in
+from engine.embeddings.column_values import check_rows, to_embeddings, to_role, to_text
 from evaluation.categories import category_names
-from evaluation.embedded_set import check_embeddings, flagged_indices
+from evaluation.embedded_set import flagged_indices
 from evaluation.evaluator import Evaluator
 from evaluation.samples import Samples
 from evaluation.search.pairs import Pairs
 
 COLUMNS = "it needs the columns path, label and embedding, a list of D numbers in each row"
-
-
-class EmbeddingsError(UserError):
-    """Embeddings error: a file of embeddings is missing, damaged or lacks a column."""
+ROLES = ("is_query", "is_gallery")
 
 
 class LabelledEmbeddings(NamedTuple):
@@ -95,7 +90,7 @@ def evaluated_images(
 
 
 def read_labelled_embeddings(file: Path) -> LabelledEmbeddings:
-    """The images of a Parquet file, such as `python -m scripts.embed` writes.
+    """The images of a Parquet or .npz file, such as `python -m scripts.embed` writes.
 
     | column                | content                                      |
     |-----------------------|----------------------------------------------|
@@ -108,46 +103,23 @@ def read_labelled_embeddings(file: Path) -> LabelledEmbeddings:
     Raises:
         EmbeddingsError: the file is missing or damaged, or lacks a column.
     """
-    if not file.is_file():
-        raise EmbeddingsError(f"{file} does not exist; {COLUMNS}")
     try:
-        table = pq.read_table(file)
-        missing = {"path", "embedding"} - set(table.column_names)
-        if missing:
-            raise EmbeddingsError(f"{file} has no column {min(missing)}; {COLUMNS}")
-        embeddings = rows_of(file, table["embedding"])
-        paths, labels, splits = (text_of(table, name) for name in ("path", "label", "split"))
-        is_query, is_gallery = (flags_of(table, name) for name in ("is_query", "is_gallery"))
-    except (OSError, pa.ArrowException) as error:
-        raise EmbeddingsError(f"{file} cannot be read: {in_one_line(error)}; {COLUMNS}") from error
+        columns = read_columns(file)
+        embeddings = to_embeddings(embeddings_in(file, None, columns)).float()
+        keys = ("path", "labels", "split", *ROLES)
+        found = {k: column for k in keys if (column := by_name(k, None, {file: columns}))}
+        if "path" not in found:
+            raise EmbeddingsError(f"{file} has no column path")
+    except EmbeddingsError as error:
+        raise EmbeddingsError(f"{error}; {COLUMNS}") from error
+    num = len(embeddings)
+    for key, column in found.items():
+        check_rows(key, column, num)
+    queries, gallery = (torch.tensor(to_role(key, found.get(key), num)) for key in ROLES)
+    paths, labels, splits = (
+        to_text(found[key]).tolist() if key in found else [""] * num
+        for key in ("path", "labels", "split")
+    )
     numbers = torch.from_numpy(class_numbers(labels))
-    try:
-        check_embeddings(embeddings, numbers)
-    except ValueError as error:
-        raise EmbeddingsError(f"{file}: {error}") from error
     names = in_order(labels)
-    return LabelledEmbeddings(embeddings, numbers, names, paths, is_query, is_gallery, splits)
-
-
-def rows_of(file: Path, column: pa.ChunkedArray) -> Embeddings:
-    """The lists of a column as rows (N, D)."""
-    lengths = set(pc.call_function("list_value_length", [column]).to_pylist())
-    if len(lengths) != 1 or None in lengths:
-        raise EmbeddingsError(f"{file}: embeddings must have one length, got {sorted(lengths)}")
-    values = pc.call_function("list_flatten", [column]).to_numpy()
-    return torch.from_numpy(np.array(values, np.float32).reshape(-1, lengths.pop()))
-
-
-def text_of(table: pa.Table, name: str) -> list[str]:
-    """The values of a column as text; missing ones, or those of a missing column, are empty."""
-    if name not in table.column_names:
-        return [""] * len(table)
-    values: list[str] = pc.fill_null(table[name].cast(pa.string()), "").to_pylist()
-    return values
-
-
-def flags_of(table: pa.Table, name: str) -> Bool[Tensor, " N"] | None:
-    """The values of a column of bool; None if there is none."""
-    if name not in table.column_names:
-        return None
-    return torch.tensor(pc.fill_null(table[name].cast(pa.bool_()), True).to_pylist())
+    return LabelledEmbeddings(embeddings, numbers, names, paths, queries, gallery, splits)

@@ -12,10 +12,10 @@ from core.types import Embeddings
 from datasets.images import Images
 from datasets.table import DatasetError
 from engine.build import load_table, splits_of
-from engine.config.dataset import dataset_name
+from engine.config.dataset import dataset_of
 from engine.config.errors import ConfigurationError
 from engine.data.image_files import images_of_folder
-from engine.labelled_embeddings import (
+from engine.embeddings.labelled_embeddings import (
     LabelledEmbeddings,
     evaluated_images,
     read_labelled_embeddings,
@@ -55,7 +55,7 @@ class VerificationSource(Protocol):
         ...
 
     def images_at(self, place: Path) -> LabelledEmbeddings:
-        """The images of a folder, or of a Parquet file of embeddings."""
+        """The images of a folder, or of a file of embeddings."""
         ...
 
 
@@ -70,8 +70,7 @@ class RunSource:
 
     def __init__(self, run: TrainedRun, config: DictConfig, split: str) -> None:
         self.config, self.split = config, split
-        dataset = dataset_name(config.dataset, str(config.dataset._target_).rpartition(".")[2])
-        self.name = f"{split} images of {dataset}"
+        self.name = f"{split} images of {dataset_of(config)}"
         self.folder = run.folder / "threshold" / f"{split}_{run.checkpoint.stem}"
         model = load_model(config, load_weights(run.checkpoint)).embedder
         self.embedder = TrainedEmbedder(run, config, model)
@@ -116,11 +115,9 @@ class RunSource:
         return str(folder.absolute() / Path(path).expanduser())
 
     def images_at(self, place: Path) -> LabelledEmbeddings:
-        """The images of a folder with all folders below it, or of a Parquet file of embeddings."""
-        if place.suffix == ".parquet":
+        """The images of a folder with all folders below it, or of a file of embeddings."""
+        if place.is_file():
             return read_labelled_embeddings(place)
-        if not place.is_dir():
-            raise DatasetError(f"{place} is no folder of images and no .parquet file")
         paths = images_of_folder(place.absolute())["path"].tolist()
         labels = torch.zeros(len(paths), dtype=torch.int64)
         return LabelledEmbeddings(self.embed(paths), labels, [""], paths)
