@@ -131,16 +131,9 @@ def cpu_seconds(network: nn.Module, images: Tensor) -> float:
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("export", help="exported backbones beside torch")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/benchmarks"), help="folder of the table"
-    )
-    parser.add_argument(
-        "--backbones",
-        nargs="+",
-        choices=BACKBONES,
-        default=list(BACKBONES),
-        help="networks that are exported",
-    )
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    every = list(BACKBONES)
+    parser.add_argument("--backbones", nargs="+", choices=every, default=every, help="to compare")
     parser.add_argument("--rounds", type=int, default=5, help="of file and torch, in turn")
     parser.set_defaults(run=run)
 

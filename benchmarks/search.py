@@ -147,19 +147,10 @@ def one_phase(side: str, phase: str, inputs: str, index: str) -> None:
 
 def add_to(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subjects.add_parser("search", help="image indexes: build, memory, speed, recall")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/benchmarks"), help="folder of the table"
-    )
-    parser.add_argument(
-        "--sizes", nargs="+", choices=SIZES, default=["sop", "million"], help="of the index"
-    )
-    parser.add_argument(
-        "--sides",
-        nargs="+",
-        choices=IMPLEMENTATIONS,
-        default=[*IMPLEMENTATIONS],
-        help="implementations",
-    )
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="folder")
+    sizes, sides = ["sop", "million"], [*IMPLEMENTATIONS]
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=sizes, help="sets of vectors")
+    parser.add_argument("--sides", nargs="+", choices=sides, default=sides, help="implementations")
     parser.add_argument("--rounds", type=int, default=1, help="of all implementations, in turn")
     parser.add_argument("--memory", type=int, default=16, help="GiB a process may use")
     parser.add_argument("--timeout", type=int, default=7200, help="seconds of a build or a search")

@@ -445,7 +445,17 @@ def navigation() -> list[Any]:
         for package in PACKAGES
     ]
     return [
-        {"Home": ["index.md", "getting_started.md", "tutorial.ipynb", "comparison.md"]},
+        {
+            "Home": [
+                "index.md",
+                "getting_started.md",
+                "for_researchers.md",
+                "for_engineers.md",
+                "for_authors.md",
+                "tutorial.ipynb",
+                "comparison.md",
+            ]
+        },
         {
             "How to": [
                 "how_to.md",

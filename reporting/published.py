@@ -17,6 +17,8 @@ from reporting.run import Run
 from reporting.table import Cell, Column, Table
 
 FOLDER = Path(__file__).parents[1] / "results" / "published"
+NUMBERS = ("dimensions", "mean", "spread")  # columns that hold numbers
+COLUMNS = ("run", "method", "dataset", "setting", "backbone", "metric", *NUMBERS)
 BY_EYE = "read off the image"  # what the column `seen` says of such figures
 
 
@@ -41,14 +43,25 @@ def about(source: str) -> Mapping[str, Any]:
 
 
 def figures(source: str) -> pd.DataFrame:
-    """Rows of `results/published/<source>.csv`.
+    """Rows of `results/published/<source>.csv`, or of a CSV file of the user with these columns.
 
     Raises:
-        UserError: the source is unknown; the message names all.
+        UserError: the source is unknown, or columns are missing; the message names all.
     """
-    if source not in sources():
-        raise UserError(f"nothing published as {source}; there is {', '.join(sources())}")
-    return pd.read_csv(FOLDER / f"{source}.csv")
+    if not source.endswith(".csv"):
+        if source not in sources():
+            known = ", ".join(sources())
+            raise UserError(f"nothing published as {source}; there is {known}, or a file .csv")
+        return pd.read_csv(FOLDER / f"{source}.csv")
+    try:
+        rows = pd.read_csv(source)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source} cannot be read as CSV: {error}") from error
+    if missing := [name for name in COLUMNS if name not in rows]:
+        raise UserError(f"{source} has no column {', '.join(missing)}; {', '.join(COLUMNS)} needed")
+    if bad := [name for name in NUMBERS if not pd.api.types.is_numeric_dtype(rows[name])]:
+        raise UserError(f"{source}: {', '.join(bad)} should hold numbers, empty where not stated")
+    return rows.assign(seen="") if "seen" not in rows else rows.astype({"seen": str})
 
 
 def compared(
@@ -161,7 +174,8 @@ def protocol(row: Any, mixed: Collection[str]) -> Protocol:  # noqa: ANN401
 def headings(source: str, protocols: Collection[Protocol]) -> list[str]:
     """Headings of the columns of a source: its name, and what differs between its protocols."""
     differs = [len(set(values)) > 1 for values in zip(*protocols, strict=True)]
-    return [", ".join([source, *filter(None, compress(own, differs))]) for own in protocols]
+    name = Path(source).stem
+    return [", ".join([name, *filter(None, compress(own, differs))]) for own in protocols]
 
 
 def names(run: Run, source: str) -> list[str]:
@@ -208,7 +222,7 @@ def note(source: str, protocols: Iterable[Protocol]) -> str:
     rows = figures(source)
     seen = rows.seen[rows.setting.isin({own.setting for own in protocols})]
     parts = [
-        f"{source}: {known.get('title', 'see results/published/README.md')}",
+        f"{Path(source).stem}: {known.get('title', f'numbers of {Path(source).name}')}",
         " and ".join(described),
         f"reading {known.get('reading', 'not stated')}",
         f"± is the {known['spread']}" if "spread" in known else "what its ± is, is not stated",

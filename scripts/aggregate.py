@@ -30,13 +30,16 @@ from reporting.table import Table, missing_seeds, tabulate
 from reporting.writers import csv_table, latex, markdown
 from tracking.console import READINGS
 
+COLUMNS = ("recall@1", "map@r", "nmi")
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
         runs = read_all(arguments.sources, arguments.cache, arguments.refresh)
-        runs = of_rows(runs, arguments.rows)
-        text = rendered(chosen(runs, arguments), arguments)
+        runs = chosen(of_rows(runs, arguments.rows), arguments)
+        arguments.metrics = arguments.metrics or measured_columns(runs, arguments)
+        text = rendered(runs, arguments)
         if arguments.out:
             write_text_atomically(arguments.out, text)
             print(arguments.out)
@@ -73,6 +76,12 @@ def chosen(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Run]:
     if skipped:
         print(f"left out: {', '.join(skipped)}", file=sys.stderr)
     return kept
+
+
+def measured_columns(runs: Sequence[Run], arguments: argparse.Namespace) -> list[str]:
+    """The default columns that a run measured; all of them where none did, which is an error."""
+    found = {name for run in runs for name in run.readings.get(arguments.reading) or {}}
+    return [name for name in COLUMNS if f"{arguments.split}/{name}" in found] or list(COLUMNS)
 
 
 def rendered(runs: Sequence[Run], arguments: argparse.Namespace) -> str:
@@ -154,8 +163,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("sources", nargs="+", help="folders of runs, wandb=<entity>/<project>, rdml=<folder>")
-    metrics = ["recall@1", "map@r", "nmi"]
-    add("--metrics", nargs="+", default=metrics, help="columns; the first one ranks the rows")
+    columns = f"columns, the first one ranks the rows; default: {', '.join(COLUMNS)} if measured"
+    add("--metrics", nargs="+", help=columns)
     epochs = "epoch: the last, the best on validation, the best on test"
     add("--reading", choices=READINGS, default="last", help=epochs)
     add("--split", choices=["test", "val", "train"], default="test", help="images measured")
@@ -173,15 +182,8 @@ def parser() -> argparse.ArgumentParser:
     add("--names", type=Path, metavar="FILE", help=own)
     add("--allow-missing", action="store_true", help="show n in each cell instead of an error")
     add("--unfinished", action="store_true", help="include runs that are running or failed")
-    published = "add published numbers and the difference: " + ", ".join(sources())
-    add(
-        "--published",
-        nargs="+",
-        default=[],
-        metavar="SOURCE",
-        choices=sources(),
-        help=published,
-    )
+    published = "add published numbers and the difference: a CSV file, or " + ", ".join(sources())
+    add("--published", nargs="+", default=[], metavar="SOURCE", help=published)
     add("--cost", action="store_true", help="add time, speed, memory and GPU hours")
     add("--commands", action="store_true", help="add the command that repeats each row")
     add("--tests", action="store_true", help="print the paired tests instead of the table")

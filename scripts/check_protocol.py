@@ -25,7 +25,8 @@ AGAINST = "against="
 
 def main(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+        print(__doc__, end="")
+        return 0
     with user_errors_as_one_line():
         claim = lint(arguments)
     if not claim.deviations:

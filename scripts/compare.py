@@ -41,7 +41,8 @@ KINDS = ("pdf", "png")
 
 def main(argv: Sequence[str]) -> None:
     if not argv or {"-h", "--help"} & set(argv):
-        raise SystemExit(f"{__doc__}\n{parser().format_help()}")
+        print(f"{__doc__}\n{parser().format_help()}", end="")
+        return
     arguments = parser().parse_args(argv)
     with user_errors_as_one_line():
         try:

@@ -30,7 +30,8 @@ AS_TYPED = ("images", "out")  # paths, which may have characters that mean somet
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+        print(__doc__, end="")
+        return
     with user_errors_as_one_line(), composing(arguments) as options:
         embed(options.overrides)
 

@@ -58,7 +58,8 @@ from tracking.console import format_value
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+        print(__doc__, end="")
+        return
     with user_errors_as_one_line(), composing(arguments) as options:
         if any(argument.startswith("embeddings=") for argument in options.overrides):
             evaluate_embeddings(options.overrides)

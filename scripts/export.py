@@ -41,7 +41,8 @@ OWN = "export"
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+        print(__doc__, end="")
+        return
     with user_errors_as_one_line(), composing(arguments) as options:
         export(options.overrides)
 

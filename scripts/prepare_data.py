@@ -27,7 +27,8 @@ LABELS = {
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(__doc__)
+        print(__doc__, end="")
+        return
     with user_errors_as_one_line():
         prepared = prepare(arguments)
         report(prepared.found)

@@ -50,7 +50,8 @@ SHOWN = 10  # rows of a long table
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
-        raise SystemExit(f"{__doc__}\n{(CONF / 'threshold.yaml').read_text()}")
+        print(f"{__doc__}\n{(CONF / 'threshold.yaml').read_text()}", end="")
+        return
     with user_errors_as_one_line(), composing(arguments) as given:
         source, settings, bootstrap = configured(given.overrides)
         decide(source, settings, bootstrap)

@@ -226,6 +226,47 @@ def test_published_figures_stand_beside_ours(
         main([*map(str, command[:-1]), "hier2023"])
 
 
+OWN = "run,method,dataset,setting,backbone,dimensions,metric,mean,spread\n"
+
+
+def test_published_numbers_of_a_file_stand_beside_ours(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "their_paper.csv"
+    own.write_text(OWN + "margin,Margin,cub200,Table 2,resnet50,128,test/recall@1,61.5,\n")
+    table = printed(capsys, study / "cub200", "--metrics", "recall@1", "--published", own)
+    assert "| method | recall@1 | their_paper | difference |" in table
+    assert "| margin | **63.0** ± 1.0 | 61.5 | +1.5 |" in table
+    assert "their_paper: numbers of their_paper.csv; Table 2, resnet50, 128 dimensions" in table
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read as CSV"),
+        ("run,mean\nmargin,61.5\n", "has no column method, dataset, setting"),
+        (OWN + "margin,Margin,cub200,,,,test/recall@1,good,\n", "mean should hold numbers"),
+    ],
+)
+def test_a_file_of_published_numbers_that_is_wrong_is_one_line(
+    content: str | None, message: str, study: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "their_paper.csv"
+    if content:
+        own.write_text(content)
+    with pytest.raises(SystemExit, match=message):
+        main([str(study / "cub200"), "--metrics", "recall@1", "--published", str(own)])
+
+
+def test_default_columns_are_those_that_were_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, value in enumerate((0.5, 0.7)):
+        measured = {"test/recall@1": value, "test/map@r": value / 2}
+        write_run(tmp_path, f"cub200/margin_00000000/seed{seed}", measured)
+    assert "| method | recall@1 | map@r |" in printed(capsys, tmp_path)
+
+
 @pytest.mark.parametrize("change", [{"counts": None}, {"_target_": "datasets.csv.csv"}], ids=str)
 def test_no_difference_is_shown_for_other_data_than_the_published(
     change: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
