@@ -26,6 +26,7 @@ from benchmarks.evaluation import Size, embeddings
 from benchmarks.implementation import Measured, measured, run_in_process, write_table
 from retrieval.build import build_index
 from retrieval.embeddings_file import EmbeddingsFile
+from retrieval.faiss_search import search_index
 from retrieval.index_folder import KINDS, load, save
 from retrieval.neighbors import find_neighbors
 from retrieval.rows import Rows
@@ -93,7 +94,8 @@ class BareFaiss:
         self.index = faiss.read_index(str(folder / "index.faiss"))
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
-        ids: np.ndarray = self.index.search(queries, k, params=self.kind.search_parameters(None))[1]
+        parameters = self.kind.search_parameters(None)
+        ids: np.ndarray = search_index(self.index, queries, k, parameters)[1]
         return ids
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from engine.embeddings.origin import Origin
+from retrieval.faiss_search import search_index
 from retrieval.kind import Ids, ImageIndexError, Kind, Vectors
 from retrieval.rows import Rows
 
@@ -66,7 +67,7 @@ class ImageIndex:
         """
         self.check(queries, k)
         parameters = self.kind.search_parameters(self._selector())
-        return Found(*reversed(self.vectors.search(queries, k, params=parameters)))
+        return Found(*reversed(search_index(self.vectors, queries, k, parameters)))
 
     def check(self, queries: Vectors, k: int) -> None:
         """Check queries before a search.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import faiss.contrib.torch_utils  # noqa: F401  other packages load it: it replaces methods of indexes
 import numpy as np
 import pytest
 from hydra.utils import instantiate
