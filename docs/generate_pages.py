@@ -491,6 +491,7 @@ def navigation() -> list[Any]:
             "Results": [
                 "gallery.md",
                 "omniglot.md",
+                "grocery_store.md",
                 "benchmarks.md",
                 "criteria_speed.md",
                 "evaluation_speed.md",
