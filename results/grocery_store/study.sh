@@ -9,8 +9,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
 runs=${RUNS:-runs/photos} python=${PYTHON:-python} seeds=seed=0,1,2,3,4
-photos="dataset=grocery_store backbone=efficientnet_lite0 sampler.batch_size=48 metric=[recall,nmi,map_at_r,rho_spectrum] tracker.mode=disabled"
-head="trainer.features=frozen trainer.iterations=400 trainer.evaluate_every_iterations=400 optimizer.lr=1e-3"
+photos="dataset=grocery_store backbone=efficientnet_lite0 metric=[recall,nmi,map_at_r,rho_spectrum] tracker.mode=disabled"
+head="trainer.features=frozen sampler.batch_size=48 trainer.iterations=400 trainer.evaluate_every_iterations=400 optimizer.lr=1e-3"
 losses=margin,triplet,multisimilarity,contrastive,arcface,softmax,proxy_anchor,proxynca_pp,supcon,smoothap,circle,recall_at_k
 
 baselines() {
