@@ -87,6 +87,7 @@ class Server:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
+        self.process.terminate()  # a loader's worker of a test may hold its input open
         self.process.wait()
         self.process.stdout.close()
 

@@ -307,9 +307,9 @@ def test_no_checkpoint_is_one_line(
     assert "\n" not in str(ended.value)
 
 
-def test_without_arguments_it_says_what_it_takes() -> None:
-    with pytest.raises(SystemExit, match="run=<run folder or checkpoint>"):
-        main([])
+def test_without_arguments_it_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    assert "run=<run folder or checkpoint>" in capsys.readouterr().out
 
 
 def test_an_evaluation_of_other_data_than_the_run_says_so(
