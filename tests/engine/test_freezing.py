@@ -11,6 +11,7 @@ from engine.checkpoint import read_checkpoint
 from engine.config.errors import ConfigurationError
 from engine.freezing import freeze_matching, keep_frozen_batchnorm
 from tests.commands import command
+from tests.killed_run import killed_in_step
 
 
 def weights(run: Path) -> dict[str, Tensor]:
@@ -91,23 +92,11 @@ def test_a_decayed_rate_is_the_rate_of_a_layer_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_run_with_decayed_rates_and_frozen_blocks_goes_on_with_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    from engine.learner import Learner
-
     options = ["trainer.layer_lr_decay=0.5", "trainer.freeze=[trunk.0.*]"]
     whole = weights(command(tmp_path / "whole", *options))
-    step, taken = Learner.step, []
-
-    def killed(self: Learner, *arguments: object) -> object:
-        taken.append(1)
-        if len(taken) == 3:
-            raise RuntimeError("killed")
-        return step(self, *arguments)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "step", killed)
-        with pytest.raises(SystemExit, match="killed"):
-            command(tmp_path / "parts", *options)
+    with killed_in_step(3), pytest.raises(SystemExit, match="killed"):
+        command(tmp_path / "parts", *options)
     resumed = weights(command(tmp_path / "parts", *options))
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from engine.checkpoint import read_checkpoint
 from engine.config.compose import compose_run
 from engine.config.run_name import group_name
 from engine.initial_weights import weights_sha256
-from engine.learner import Learner
 from tests.commands import command
+from tests.killed_run import killed_in_step
 from tracking.data_files import stamp
 from tracking.run_folder import RunFolder
 
@@ -50,21 +49,6 @@ def group(runs: Path, *overrides: str) -> str:
     whole = compose_run(["dataset=digits", f"paths.runs={runs}", *overrides], True)
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     return group_name(config, dict(whole.hydra.runtime.choices))
-
-
-@pytest.fixture
-def killed_in_step_3(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    step, taken = Learner.step, []
-
-    def killed(self: Learner, *arguments: object) -> object:
-        taken.append(1)
-        if len(taken) == 3:
-            raise RuntimeError("killed")
-        return step(self, *arguments)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "step", killed)
-        yield patch
 
 
 def test_before_the_first_step_the_embeddings_are_those_of_the_source(
@@ -108,14 +92,11 @@ def test_the_name_has_the_checksum_of_the_weights_and_not_their_path(
     assert len({name, *others}) == 4
 
 
-def test_a_resumed_run_does_not_need_its_source(
-    source: Path, tmp_path: Path, killed_in_step_3: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_does_not_need_its_source(source: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(source, tmp_path / "source" / "seed0"))
     options = [f"init_from={source}"]
-    with pytest.raises(SystemExit, match="killed"):
+    with killed_in_step(3), pytest.raises(SystemExit, match="killed"):
         command(tmp_path / "parts", *options)
-    killed_in_step_3.undo()
     whole = weights(command(tmp_path / "whole", *options))
     shutil.rmtree(source)
     resumed = weights(command(tmp_path / "parts", *options))
