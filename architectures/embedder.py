@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from architectures.frozen_batchnorm import freeze_batchnorm
 from architectures.head import Head, build_head
 from architectures.pooling import Pooling, build_pooling
 from core.ranges import Size
@@ -59,7 +60,7 @@ class Embedder(nn.Module):
         self.head = build_head(head, num_features, embedding_dim)
         if batchnorm == "frozen":
             for layer in self._batchnorm_layers():
-                layer.requires_grad_(False)
+                freeze_batchnorm(layer)
         self.train()
 
     def forward(self, images: Images, detailed: bool = False) -> Embeddings | Outputs:

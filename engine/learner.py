@@ -137,10 +137,8 @@ def set_up(
     scaled = uses_grad_scaler(fabric)
     if scaled and chunk_size is not None:
         raise ValueError("trainer.chunk_size needs trainer.precision=bf16-mixed or 32-true")
-    if fabric.world_size > 1 and fabric.device.type != "cuda" and trains_batchnorm(model):
-        log.warning("BatchNorm normalises the part of each process; torch can sync it on GPUs only")
-    elif fabric.world_size > 1 and fabric.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    if fabric.world_size > 1 and trains_batchnorm(model):
+        model = synchronize_batchnorm(model, fabric.device)
     method = Plain(model, criterion) if method is None else method
     criterion.to(fabric.device)
     method.to(fabric.device)
@@ -173,6 +171,19 @@ def set_up(
 def uses_grad_scaler(fabric: Fabric) -> bool:
     """Whether the precision is float16, whose small gradients would vanish without scaling."""
     return getattr(fabric.strategy.precision, "scaler", None) is not None
+
+
+def synchronize_batchnorm(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with statistics of BatchNorm over the batches of all processes, on GPUs."""
+    if device.type != "cuda":
+        log.warning("BatchNorm normalises the part of each process; torch can sync it on GPUs only")
+        return model
+    # torch's own conversion loses the activation that timm has in the same layer; imported here
+    # because it takes seconds
+    from timm.layers import convert_sync_batchnorm
+
+    synchronized: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return synchronized
 
 
 def trains_batchnorm(model: nn.Module) -> bool:

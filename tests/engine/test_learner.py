@@ -6,8 +6,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from torch import nn
 
+from architectures.timm import timm_model
 from criteria.contrastive import Contrastive
-from engine.learner import Learner, set_up
+from engine.learner import Learner, set_up, synchronize_batchnorm
 
 
 def learner(fabric: Fabric, chunk_size: int | None = None, fused: bool | None = None) -> Learner:
@@ -52,3 +53,13 @@ def test_a_fused_optimizer_takes_the_same_steps() -> None:
         one.step(batch)
         ends.append(one.model.weight.detach().clone())
     torch.testing.assert_close(*ends)
+
+
+@pytest.mark.parametrize("head", ["linear", "bnneck"])
+def test_synchronized_batchnorm_keeps_the_activations_of_timm(head: str) -> None:
+    model = timm_model("test_efficientnet", pretrained=False, batchnorm="trained", head=head)
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    expected = model.eval()(images)
+    synchronized = synchronize_batchnorm(model, torch.device("cuda"))
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in synchronized.modules())
+    assert torch.equal(synchronized.eval()(images), expected)
