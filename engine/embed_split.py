@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from datasets.images import Images
 from engine.data.loader import evaluation_loader
 from engine.data.prefetch import Batch
+from engine.malloc import return_freed_memory
 from evaluation.embed import Embedded, embed
 
 
@@ -47,6 +48,7 @@ def embed_split(
     """
     device, processes, total = fabric.device, fabric.world_size, len(images)
     own = None if processes == 1 else part(total, processes, fabric.global_rank)
+    return_freed_memory()
     loader = evaluation_loader(images, batch_size, num_workers, device, own)
     embedded = embed(model, watch(loader, len(loader), f"embedding {split}"), device)
     if processes == 1:

@@ -1,4 +1,4 @@
-"""Tuning of glibc's malloc: keeps freed host memory for the next training step."""
+"""Tuning of glibc's malloc: when freed host memory is kept, and when it is returned."""
 
 import ctypes
 import sys
@@ -18,3 +18,16 @@ def tune_malloc() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 2**30)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Return freed memory to the system, before worker processes are forked.
+
+    A fork shares all pages of the process, the freed ones, too: what the process then writes to
+    them is copied, and takes memory twice. Does nothing except on Linux with glibc.
+    """
+    malloc_trim = (
+        getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    )
+    if malloc_trim is not None:
+        malloc_trim(0)
