@@ -17,6 +17,8 @@ from engine.inspection import InspectionData
 def write_embeddings(file: Path, data: EmbeddedImages) -> None:
     """Write the embeddings of all images, before the transform of the evaluation.
 
+    The metadata of the schema name the checkpoint that made them, where it is known.
+
     | column               | content                                                      |
     |----------------------|--------------------------------------------------------------|
     | path                 | image file; missing if there is none                         |
@@ -37,7 +39,8 @@ def write_embeddings(file: Path, data: EmbeddedImages) -> None:
     if data.ignore_groups is not None:
         columns["ignore_group"] = pa.array(data.ignore_groups.cpu().numpy())
     columns["embedding"] = to_lists(embeddings)
-    write(file, pa.table(columns))
+    origin = None if data.origin is None else data.origin.metadata()
+    write(file, pa.table(columns, metadata=origin))
 
 
 def write_neighbors(file: Path, data: InspectionData) -> None:

@@ -26,7 +26,7 @@ def parameter_groups(
         layer_lr_decay: see `decayed_groups`; None gives all layers of the backbone one rate.
 
     Raises:
-        ValueError: a trainable parameter is in no group or in several.
+        ValueError: a trainable parameter is in no group or in several, or there is none.
     """
     head_module = getattr(model, "head", None)
     head = list(head_module.parameters()) if isinstance(head_module, nn.Module) else []
@@ -43,6 +43,11 @@ def parameter_groups(
     trained = [group for group in trained if group["params"]]
     modules = {"model": model, "criterion": criterion, "method": method or nn.Module()}
     _check_ownership(nn.ModuleDict(modules), trained)
+    if not trained:
+        raise ValueError(
+            "nothing to train: backbone, loss and method have no trainable parameters; a loss with "
+            "prototypes has some, such as loss=softmax"
+        )
     return trained
 
 

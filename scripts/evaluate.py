@@ -39,6 +39,7 @@ from engine.config.trackers import build_trackers
 from engine.embeddings.embedded_images import EmbeddedImages
 from engine.embeddings.embedding_config import embedding_config
 from engine.embeddings.given_embeddings import given_embeddings
+from engine.embeddings.origin import origin_of
 from engine.evaluated_split import evaluated_split
 from engine.evaluation_files import write_evaluation
 from engine.evaluation_options import RunOptions, check_options
@@ -79,11 +80,12 @@ def evaluate(arguments: Sequence[str]) -> None:
     evaluation: Evaluator = instantiate(config.evaluation.measure)
     evaluation.check_categories(images.categories, len(images))
     model, parts = load_model(config, learned)
-    data = EmbeddedImages(images, TrainedEmbedder(trained, config, model).embed_images(images))
+    embedded = TrainedEmbedder(trained, config, model).embed_images(images)
+    data = EmbeddedImages(images, embedded, origin=origin_of(trained))
 
     with spinner("measuring"):
         results, queries = evaluation.with_queries(*data.samples, k=config.neighbors)
-        results |= measure_parts(evaluation, data.embedded, images, parts)
+        results |= measure_parts(evaluation, embedded, images, parts)
     numbers = {f"{config.split}/{metric}": value for metric, value in results.items()}
     about = {
         "dataset": dataset_of(config),

@@ -156,6 +156,9 @@ def run_trials(
             [[*study.overrides(trial), *more] for study, trial in trials for more in variants]
         )
         record_outcomes(trials, outcomes, runs_per_trial=len(variants))
+        done = sum(study.n_trials_done for study in studies)
+        console = unwrapped_console(stderr=True)
+        console.print(f"{done} of {len(studies) * config.trials} trials done", highlight=False)
 
 
 def record_outcomes(

@@ -46,7 +46,7 @@ OTHER_GROUPS = {  # of sweeps and other commands
 KEYS = {  # the keys that are used most
     "seed": "random seed of the weights, the batches and the augmentation",
     "force": "true starts a finished or interrupted run afresh",
-    "group": "name of the run folder; null: the choices and a hash",
+    "group": "name of the run folder before its hash; null: the choices",
     "paths.data": "parent folder of the datasets; else the variable DML_DATA",
     "paths.runs": "parent folder of the runs",
     "sampler.batch_size": "images per optimizer step",

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from datasets.images import Images
+from engine.embeddings.origin import Origin
 from evaluation.embed import Embedded
 from evaluation.samples import Samples
 from evaluation.search.ignored_items import Groups
@@ -16,12 +17,14 @@ class EmbeddedImages(NamedTuple):
         ignore_groups: group of each image; a query ignores the gallery items of its group. None
             means that it ignores only itself.
         has_files: whether the image files are there; without them no picture of neighbours is made.
+        origin: the checkpoint that made the embeddings; None if it is not known.
     """
 
     images: Images
     embedded: Embedded
     ignore_groups: Groups | None = None
     has_files: bool = True
+    origin: Origin | None = None
 
     @property
     def samples(self) -> Samples:

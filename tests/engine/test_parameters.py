@@ -50,6 +50,11 @@ def test_refuses_a_parameter_in_no_group_or_in_two(listed: int) -> None:
         parameter_groups(Model(), Proxies(listed), head_lr=None)
 
 
+def test_refuses_a_model_and_a_loss_without_parameters() -> None:
+    with pytest.raises(ValueError, match="^nothing to train: backbone, loss and method"):
+        parameter_groups(nn.Identity(), nn.Identity(), head_lr=None)
+
+
 def rates(network: nn.Module, decay: float, head_lr: float | None = None) -> dict[str, float]:
     """The learning rate of every parameter of a network under an optimizer of rate 1."""
     groups = parameter_groups(network, nn.Identity(), head_lr, layer_lr_decay=decay)

@@ -17,10 +17,12 @@ import torch
 from PIL import Image
 
 from datasets.digits import digits
+from engine.embeddings.origin import recorded_origin
 from engine.trained_run import TrainedModel
 from scripts import compare
 from scripts.evaluate import main
 from tests.programs import run_command
+from tracking.run_folder import checksum
 
 ROOT = Path(__file__).parents[2]
 METRICS = "metric=[recall,nmi,map_at_r,rho_spectrum]"
@@ -191,6 +193,8 @@ def test_written_embeddings_have_the_same_metrics(
     folder = run / "evaluation" / "again"
     table = pq.read_table(folder / "embeddings.parquet")
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), embedding_size)
+    checkpoint = run / "checkpoints" / "last.pt"
+    assert recorded_origin(table.schema) == (str(run), "last.pt", checksum(checkpoint))
     main([f"embeddings={folder}/embeddings.parquet", metric, f"out={tmp_path}/out", "draw=false"])
     again = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert {f"test/{name}": value for name, value in again.items()} == written["metrics"]
