@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 from benchmarks.evaluation import Size, embeddings
 from benchmarks.implementation import Measured, measured, run_in_process, write_table
 from retrieval.build import build_index
-from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.faiss_search import search_index
 from retrieval.index_folder import KINDS, load, save
 from retrieval.neighbors import find_neighbors
+from retrieval.parquet_rows import ParquetRows
 from retrieval.rows import Rows
 
 SIZES = {
@@ -59,7 +59,7 @@ class Ours:
         self.kind = KINDS[kind]()
 
     def build(self, rows: Path, folder: Path) -> None:
-        save(build_index(EmbeddingsFile(rows), self.kind), folder)
+        save(build_index(ParquetRows(rows), self.kind), folder)
 
     def open(self, folder: Path) -> None:
         self.index, _ = load(folder)

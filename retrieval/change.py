@@ -7,9 +7,9 @@ from engine.data.image_files import image_files
 from engine.embeddings.origin import Origin, origin_of
 from retrieval.build import build_index
 from retrieval.embedder import embed_files, embedder_of
-from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.index_folder import LOCK, Recall, changing, exists, load, save
 from retrieval.kind import ImageIndexError, Kind
+from retrieval.parquet_rows import ParquetRows
 from retrieval.recall import recall_against_exact
 from retrieval.rows import InMemory, Source
 
@@ -74,7 +74,7 @@ def source_of_file(
     path: Path, run: str | None, trust: Sequence[str]
 ) -> tuple[Source, Origin | None]:
     """The rows of a Parquet file, and the embedder that it records or that is named."""
-    source = EmbeddingsFile(path)
+    source = ParquetRows(path)
     if run is None:
         return source, source.embedder
     return source, origin_of(embedder_of(source.embedder, run, trust).run)
@@ -88,7 +88,7 @@ def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[st
     with changing(folder):
         index, recall = load(folder, memory_map=False)
         if inputs[0].endswith(PARQUET):
-            source: Source = EmbeddingsFile(Path(inputs[0]))
+            source: Source = ParquetRows(Path(inputs[0]))
             given = source.count
         else:
             files = image_files(inputs)

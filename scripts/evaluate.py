@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
 
-from core.files import explain_write_errors
+from core.files import explain_write_errors, relative_to_cwd
 from engine.build import build_fabric
 from engine.config.compose import composing
 from engine.config.dataset import dataset_of
@@ -97,7 +97,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     pictures = write_evaluation(folder, evaluation, data, queries, numbers, about, config)
     mirror(config, trained.folder, name, learned.step, numbers, pictures)
     report(numbers)
-    print(folder / "metrics.json")
+    print(relative_to_cwd(folder / "metrics.json"))
 
 
 def evaluate_embeddings(arguments: Sequence[str]) -> None:
@@ -120,7 +120,7 @@ def evaluate_embeddings(arguments: Sequence[str]) -> None:
     }
     write_evaluation(folder, evaluation, data, queries, results, about, config)
     report(results)
-    print(folder / "metrics.json")
+    print(relative_to_cwd(folder / "metrics.json"))
 
 
 def other_data(arguments: Sequence[str]) -> bool:

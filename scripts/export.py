@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
 
+from core.files import relative_to_cwd
 from datasets.table import DatasetError
 from engine.config.compose import composing
 from engine.config.dataset import dataset_of
@@ -57,7 +58,7 @@ def export(arguments: Sequence[str]) -> None:
     folder = Path(settings.out or trained.folder / "export" / result.kind).expanduser()
     parity = result.write(folder, comparison(settings, config, embedder))
     report(parity)
-    print(folder / result.name)
+    print(relative_to_cwd(folder / result.name))
 
 
 def checked(config: DictConfig) -> ExportSettings:

@@ -28,10 +28,10 @@ from engine.config.values import check_arguments, resolved_content
 from engine.data.image_files import image_files
 from evaluation.figures.style import save
 from retrieval.embedder import embed_files, embedder_of
-from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.image_index import ImageIndex
 from retrieval.index_folder import load
 from retrieval.neighbors import find_neighbors, with_known_labels
+from retrieval.parquet_rows import ParquetRows
 from retrieval.rows import Rows, joined
 from retrieval.show import as_json, as_picture, as_table
 from scripts.index import listed
@@ -99,7 +99,7 @@ def search(config: DictConfig) -> None:
 def queries_of(config: DictConfig, index: ImageIndex) -> Rows:
     """The queries with their embeddings."""
     if config.embeddings is not None:
-        return joined(EmbeddingsFile(Path(config.embeddings)))
+        return joined(ParquetRows(Path(config.embeddings)))
     files = image_files(listed(config.images))
     return embed_files(embedder_of(index.embedder, config.run, listed(config.trust)), files)
 

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from rich.table import Table as Grid
 
 from core.console import unwrapped_console
-from core.files import write_text_atomically
+from core.files import relative_to_cwd, write_text_atomically
 from engine.config.check import check
 from engine.config.command import as_typed_and_others
 from engine.config.compose import composing
@@ -97,7 +97,7 @@ def decide(source: VerificationSource, settings: ThresholdSettings, bootstrap: B
     show(table(report))
     for line in notes(report):
         print(line)
-    print(folder / "threshold.json")
+    print(relative_to_cwd(folder / "threshold.json"))
     if report.chosen is not None and settings.pairs:
         decided = decided_pairs(source, Path(settings.pairs).expanduser(), report.chosen.value)
         print(f"Same: {int(decided['same'].sum()):,} of {len(decided):,} pairs.")
@@ -114,7 +114,7 @@ def write_and_show(rows: pd.DataFrame, file: Path) -> None:
     write_text_atomically(file, rows.to_csv(index=False))
     shown = rows.head(SHOWN)
     show(shown.assign(similarity=shown["similarity"].map("{:.4f}".format)))
-    print(file)
+    print(relative_to_cwd(file))
 
 
 def show(rows: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.table import Table
 from core.console import unwrapped_console
 from core.duration import format_duration
 from core.errors import UserError
+from core.files import relative_to_cwd
 from sweeps.job import Outcome
 
 
@@ -94,9 +94,3 @@ def failures(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         grid.add_row(str(relative_to_cwd(outcome.folder)), outcome.reason)
     return grid
-
-
-def relative_to_cwd(path: Path) -> Path:
-    """The path relative to the working directory; unchanged if it is not below it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -15,11 +15,12 @@ from rich.table import Table
 
 from core.console import unwrapped_console
 from core.errors import UserError
+from core.files import relative_to_cwd
 from engine.config.check import check
 from engine.config.hooks import build_hooks, with_weights_beside
 from sweeps.grid import expanded
 from sweeps.job import Outcome
-from sweeps.progress import conclude, relative_to_cwd
+from sweeps.progress import conclude
 from sweeps.run_config import Composed, compose
 from sweeps.search_space import Space, overrides, require_spaces, space_of
 from sweeps.study import Study, digest, diverged

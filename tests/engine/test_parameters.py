@@ -51,7 +51,7 @@ def test_refuses_a_parameter_in_no_group_or_in_two(listed: int) -> None:
 
 
 def test_refuses_a_model_and_a_loss_without_parameters() -> None:
-    with pytest.raises(ValueError, match="^nothing to train: backbone, loss and method"):
+    with pytest.raises(ValueError, match=r"^nothing to train: backbone, loss and method"):
         parameter_groups(nn.Identity(), nn.Identity(), head_lr=None)
 
 

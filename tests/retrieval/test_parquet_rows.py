@@ -12,8 +12,8 @@ from core.errors import UserError
 from engine.embeddings.column_file import EmbeddingsError
 from engine.embeddings.origin import Origin
 from retrieval.build import build_index
-from retrieval.embeddings_file import EmbeddingsFile
 from retrieval.exact import Exact
+from retrieval.parquet_rows import ParquetRows
 from retrieval.rows import Rows, joined, random_vectors
 from tests.retrieval.clusters import clustered, write
 
@@ -27,8 +27,8 @@ def of_lists(lists: list[list[float] | None]) -> pa.Array:
 def test_rows_are_read_in_order_and_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.embeddings_file.BATCH", 128)
-    source = EmbeddingsFile(write(ROWS, tmp_path / "a.parquet"))
+    monkeypatch.setattr("retrieval.parquet_rows.BATCH", 128)
+    source = ParquetRows(write(ROWS, tmp_path / "a.parquet"))
     assert (source.count, source.dim, source.embedder) == (300, 16, None)
     assert [len(part.paths) for part in source] == [128, 128, 44]
     read = joined(source)
@@ -43,7 +43,7 @@ def test_a_file_of_pandas_is_read_and_normalised(tmp_path: Path) -> None:
     vectors = ROWS.vectors.astype(np.float64) * 7
     table = pd.DataFrame({"path": ROWS.paths, "embedding": list(vectors), "label": range(300)})
     table.to_parquet(tmp_path / "a.parquet")
-    read = joined(EmbeddingsFile(tmp_path / "a.parquet"))
+    read = joined(ParquetRows(tmp_path / "a.parquet"))
     np.testing.assert_allclose(read.vectors, ROWS.vectors, atol=1e-6)
     assert read.vectors.dtype == np.float32
     assert list(read.labels) == [str(label) for label in range(300)]
@@ -52,16 +52,16 @@ def test_a_file_of_pandas_is_read_and_normalised(tmp_path: Path) -> None:
 def test_columns_may_have_names_in_the_plural(tmp_path: Path) -> None:
     table = pq.read_table(write(ROWS, tmp_path / "a.parquet"))
     pq.write_table(table.rename_columns(["paths", "labels", "embeddings"]), tmp_path / "b.parquet")
-    read = joined(EmbeddingsFile(tmp_path / "b.parquet"))
+    read = joined(ParquetRows(tmp_path / "b.parquet"))
     assert (read.paths, read.labels) == (ROWS.paths, ROWS.labels)
 
 
 def test_labels_are_optional(tmp_path: Path) -> None:
     first = write(ROWS, tmp_path / "a.parquet", label=None)
-    assert joined(EmbeddingsFile(first)).labels == [""] * 300
+    assert joined(ParquetRows(first)).labels == [""] * 300
     some = pa.array([None, *ROWS.labels[1:]])
     second = write(ROWS, tmp_path / "b.parquet", label=some)
-    assert joined(EmbeddingsFile(second)).labels == ["", *ROWS.labels[1:]]
+    assert joined(ParquetRows(second)).labels == ["", *ROWS.labels[1:]]
 
 
 def test_the_embedder_is_that_of_the_file(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_embedder_is_that_of_the_file(tmp_path: Path) -> None:
     table = pq.read_table(path)
     recorded = {"run": "runs/a", "checkpoint": "last.pt", "checkpoint_sha256": "12"}
     pq.write_table(table.replace_schema_metadata(recorded), path)
-    assert EmbeddingsFile(path).embedder == Origin("runs/a", "last.pt", "12")
+    assert ParquetRows(path).embedder == Origin("runs/a", "last.pt", "12")
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def test_what_is_wrong_is_one_line(
 ) -> None:
     path = write(ROWS, tmp_path / "a.parquet", **columns)
     with pytest.raises(UserError, match=message):
-        build_index(EmbeddingsFile(path), Exact())
+        build_index(ParquetRows(path), Exact())
 
 
 def test_no_file_no_rows_and_no_parquet(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingsError, match="does not exist"):
-        EmbeddingsFile(tmp_path / "a.parquet")
+        ParquetRows(tmp_path / "a.parquet")
     (tmp_path / "a.parquet").write_text("path,embedding\n")
     with pytest.raises(EmbeddingsError, match="cannot be read as"):
-        EmbeddingsFile(tmp_path / "a.parquet")
+        ParquetRows(tmp_path / "a.parquet")
     empty = Rows([], [], np.empty((0, 16), np.float32))
     with pytest.raises(EmbeddingsError, match="has no rows"):
-        EmbeddingsFile(write(empty, tmp_path / "b.parquet"))
+        ParquetRows(write(empty, tmp_path / "b.parquet"))

@@ -1,4 +1,4 @@
-"""Embeddings file: a Parquet file with one row per image, read in batches."""
+"""Rows of an index in a Parquet file with one row per image, read in batches."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +16,8 @@ from retrieval.rows import BATCH, Rows, unit_vectors
 NEEDED = "it must have the columns path (text) and embedding (a list of D numbers)"
 
 
-class EmbeddingsFile:
-    """Embeddings file: iterates over a Parquet file in batches of unit embeddings.
+class ParquetRows:
+    """Parquet rows: iterates over a Parquet file in batches of unit embeddings.
 
     Columns: `path`, text; `embedding`, a list of D numbers in every row; `label`, optional, text or
     whole numbers. Others are ignored. `python -m scripts.embed` writes such a file, and so does
