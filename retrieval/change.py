@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.data.image_files import image_files
-from engine.embeddings.origin import Origin, origin_of
+from engine.embeddings.origin import Origin, check_same_origin, origin_of
 from retrieval.build import build_index
 from retrieval.embedder import embed_files, embedder_of
 from retrieval.index_folder import LOCK, Recall, changing, exists, load, save
@@ -88,6 +88,7 @@ def add(folder: Path, inputs: Sequence[str], run: str | None, trust: Sequence[st
     with changing(folder):
         index, recall = load(folder, memory_map=False)
         if inputs[0].endswith(PARQUET):
+            check_same_origin(index.embedder, Path(inputs[0]))
             source: Source = ParquetRows(Path(inputs[0]))
             given = source.count
         else:

@@ -26,6 +26,7 @@ from engine.config.names import Text
 from engine.config.run_name import CONF
 from engine.config.values import check_arguments, resolved_content
 from engine.data.image_files import image_files
+from engine.embeddings.origin import check_same_origin
 from evaluation.figures.style import save
 from retrieval.embedder import embed_files, embedder_of
 from retrieval.image_index import ImageIndex
@@ -99,6 +100,7 @@ def search(config: DictConfig) -> None:
 def queries_of(config: DictConfig, index: ImageIndex) -> Rows:
     """The queries with their embeddings."""
     if config.embeddings is not None:
+        check_same_origin(index.embedder, Path(config.embeddings))
         return joined(ParquetRows(Path(config.embeddings)))
     files = image_files(listed(config.images))
     return embed_files(embedder_of(index.embedder, config.run, listed(config.trust)), files)

@@ -9,6 +9,7 @@ from core.types import Embeddings
 from engine.config.errors import ConfigurationError
 from engine.embeddings.column_file import EmbeddingsError
 from engine.embeddings.labelled_embeddings import LabelledEmbeddings, read_labelled_embeddings
+from engine.embeddings.origin import check_same_origin, origin_of_file
 
 
 class FileSource:
@@ -83,6 +84,7 @@ class FileSource:
             ConfigurationError: it is a folder of images, for which there is no network.
         """
         if place.is_file():
+            check_same_origin(origin_of_file(self.file), place)
             return read_labelled_embeddings(place)
         raise ConfigurationError(
             f"duplicates={place}: a file of embeddings cannot embed images; name a Parquet file of "

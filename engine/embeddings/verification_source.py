@@ -20,6 +20,7 @@ from engine.embeddings.labelled_embeddings import (
     evaluated_images,
     read_labelled_embeddings,
 )
+from engine.embeddings.origin import check_same_origin, origin_of
 from engine.load import TrainedEmbedder
 from engine.trained_run import TrainedRun, load_model, load_weights
 
@@ -117,6 +118,7 @@ class RunSource:
     def images_at(self, place: Path) -> LabelledEmbeddings:
         """The images of a folder with all folders below it, or of a file of embeddings."""
         if place.is_file():
+            check_same_origin(origin_of(self.embedder.run), place)
             return read_labelled_embeddings(place)
         paths = images_of_folder(place.absolute())["path"].tolist()
         labels = torch.zeros(len(paths), dtype=torch.int64)

@@ -153,6 +153,12 @@ def test_another_checkpoint_is_refused(
     other = command(tmp_path / "runs", "seed=1")
     line = error("search", f"folder={index}", f"images={photos}", f"run={other}")
     assert "is not the checkpoint that made the embeddings of the index" in line
+    file = tmp_path / "other.parquet"
+    said("embed", f"run={other}", f"images={photos}", f"out={file}")
+    for script, key in {"search": "embeddings", "index": "add"}.items():
+        line = error(script, f"folder={index}", f"{key}={file}")
+        assert f"{file} has embeddings of last.pt of {other}, which cannot be compared" in line
+    assert search(index, f"images={photos}", "k=12", "include_self=true")  # nothing was added
 
 
 @pytest.mark.parametrize(

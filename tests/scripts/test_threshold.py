@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.embeddings.origin import Origin
 from engine.load import load
 from scripts.threshold import main
 from tests.programs import run_command
@@ -154,6 +155,21 @@ def test_near_duplicates_are_listed_by_group_with_their_nearest(
     assert "Near duplicates: 8 of 300 images, in groups: 4." in said
     main([f"embeddings={embeddings}", "threshold=0.2", f"duplicates={collection}"])
     assert "The largest group has" in capsys.readouterr().out
+
+
+def test_embeddings_of_two_checkpoints_are_not_compared(embeddings: Path, tmp_path: Path) -> None:
+    collection = tmp_path / "collection.parquet"
+    write_embeddings(collection)
+    options = ["threshold=0.999", f"duplicates={collection}", "bootstrap.resamples=20"]
+    for sha256, file in {"12": embeddings, "34": collection}.items():
+        origin = Origin(f"runs/{file.stem}", "last.pt", sha256).metadata()
+        pq.write_table(pq.read_table(file).replace_schema_metadata(origin), file)
+    with pytest.raises(SystemExit) as ended:
+        main([f"embeddings={embeddings}", *options])
+    assert (
+        f"{collection} has embeddings of last.pt of runs/collection, which cannot be compared with "
+        "those of last.pt of runs/products"
+    ) in str(ended.value)
 
 
 def test_without_a_duplicate_the_list_is_empty(embeddings: Path) -> None:
