@@ -129,7 +129,10 @@ PAGES_OF = {
 TABLE = "<!-- the table of all choices is here on the site -->"  # in a written page
 API = "api"
 WIDE = "---\nhide: [toc]\n---"  # a page that is one table and takes the whole width
-FIGURES = "results/omniglot/figures"
+FIGURES = {  # folder of the site -> folder of figures
+    "assets": "results/omniglot/figures",
+    "assets/grocery_store": "results/grocery_store/figures",
+}
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -140,8 +143,10 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
         if written := files.get_file_from_path(path):
             files.remove(written)
         files.append(File.generated(config, path, content=content))
-    for figure in sorted((ROOT / FIGURES).glob("*.png")):
-        files.append(File.generated(config, f"assets/{figure.name}", abs_src_path=str(figure)))
+    for folder, figures in FIGURES.items():
+        for figure in sorted((ROOT / figures).glob("*.png")):
+            path = f"{folder}/{figure.name}"
+            files.append(File.generated(config, path, abs_src_path=str(figure)))
     config.nav = navigation()
     return files
 
