@@ -1,4 +1,4 @@
-"""What a step frees is not fetched from the system again."""
+"""What a step frees is kept for the next step, and is returned where processes are forked."""
 
 import subprocess
 import sys
@@ -40,3 +40,27 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's way with memory is changed")
 def test_the_same_pages_are_used_again() -> None:
     assert faults("keep") < faults("return") / 3
+
+
+RETURNED = """
+import torch
+from engine.malloc import return_freed_memory, tune_malloc
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 // 2**20
+
+tune_malloc()
+activations = [torch.ones(2**20) for _ in range(64)]  # 4 MiB each
+kept = torch.ones(1)
+del activations
+before = resident()
+return_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's way with memory is changed")
+def test_freed_memory_is_returned_before_a_fork() -> None:
+    command = [sys.executable, "-c", RETURNED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 200
