@@ -36,11 +36,12 @@ def grocery_store(root: str | None, roles: Roles = "visits", counts: Counts | No
 
     Args:
         root: parent of the dataset's folder, a clone of the release or its folder `dataset`.
-        roles: of the test photos. `visits`: those of the authors' test part are the queries,
-            the others the gallery; the parts were taken at different visits to shops. `all`: each
-            is both, so that many queries find a near copy. `iconic_queries`: the picture of each
-            test product, as a web shop shows it, searches all photos; `iconic_gallery`: all
-            photos search these pictures.
+        roles: of the photos of a split that is evaluated. `visits`: those of the authors' test part
+            are the queries, the others the gallery; the parts were taken at different visits to
+            shops. `all`: each is both, so that many queries find a near copy. `iconic_queries`: the
+            picture of each test product, as a web shop shows it, searches all photos;
+            `iconic_gallery`: all photos search these pictures; training and validation photos are
+            then both.
         counts: expected numbers of classes and photos; see `check_counts`.
     """
     if roles not in get_args(Roles):
@@ -51,13 +52,15 @@ def grocery_store(root: str | None, roles: Roles = "visits", counts: Counts | No
     rows = pd.concat([photos, iconic_pictures(classes)]) if "iconic" in roles else photos
     is_query, is_gallery = roles_of(rows, roles)
     train = rows["id"] % 2 == 0
+    if "iconic" in roles:  # pictures are those of test products only
+        is_query, is_gallery = train | is_query, train | is_gallery
     table = make_table(
         f"{folder}/" + rows["path"],
         rows["label"],
         train.map({True: "train", False: "test"}),
         category=rows["category"],
-        is_query=train | is_query,
-        is_gallery=train | is_gallery,
+        is_query=is_query,
+        is_gallery=is_gallery,
     ).reset_index(drop=True)
     sources = [index, *(folder / f"{part}.txt" for part in PARTS)]
     check_counts(table[(rows["part"] != "iconic").to_numpy()], counts)

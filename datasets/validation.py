@@ -1,7 +1,8 @@
 """Validation splits: functions that move some training rows of a table to the split `val`.
 
-Each row of this split is both query and gallery. `seed` belongs to the split, not to the run: runs
-that differ only in their seed validate on the same images.
+Each row of this split is both query and gallery, unless the dataset gives roles to its training
+rows, too. `seed` belongs to the split, not to the run: runs that differ only in their seed validate
+on the same images.
 """
 
 from typing import Annotated
@@ -77,12 +78,16 @@ def last_fraction(groups: pd.Series, fraction: OpenFraction, shuffle: bool, seed
 
 
 def mark(table: Table, chosen: pd.Series | np.ndarray) -> Table:
-    """Move the chosen training rows to the split `val`."""
+    """Move the chosen training rows to the split `val`.
+
+    They keep the roles that the dataset gives them; images without a role become both.
+    """
     marked = chosen & (table["split"] == "train")
     if not marked.any():
         raise DatasetError("the validation split would be empty: too few classes or images")
+    both = marked & ~table["is_query"] & ~table["is_gallery"]
     return table.assign(
         split=table["split"].mask(marked, "val"),
-        is_query=table["is_query"] | marked,
-        is_gallery=table["is_gallery"] | marked,
+        is_query=table["is_query"] | both,
+        is_gallery=table["is_gallery"] | both,
     )

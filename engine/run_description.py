@@ -32,9 +32,10 @@ def describe_run(
         source: the image source of the run.
     """
     dataset = dataset_name(config.dataset, choice(config, "dataset"))
-    sizes = {"train": train, **splits}
+    sizes = {"train": size(train)}
+    sizes |= {name: size(images) + roles(images) for name, images in splits.items()}
     lines = {
-        "dataset": f"{dataset}: " + "; ".join(f"{name} {size(sizes[name])}" for name in sizes),
+        "dataset": f"{dataset}: " + "; ".join(f"{name} {text}" for name, text in sizes.items()),
         "images": images_from(config, train, source),
         "device": f"{device_name(fabric.device)}, {processes(fabric)}, {config.trainer.precision}",
         "backbone": choice(config, "backbone") + dimensions(config),
@@ -57,13 +58,16 @@ def choice(config: DictConfig, group: str) -> str:
 
 
 def size(images: Images) -> str:
-    """The size of a split, and its queries and gallery where these are not all of its images."""
-    text = f"{count(len(images.class_names), 'class', 'classes')}, "
-    text += count(len(images), "image", "images")
+    """The classes and images of a split."""
+    classes = count(len(images.class_names), "class", "classes")
+    return f"{classes}, {count(len(images), 'image', 'images')}"
+
+
+def roles(images: Images) -> str:
+    """The queries and the gallery of a split, where these are not all of its images."""
     queries, gallery = int(images.is_query.sum()), int(images.is_gallery.sum())
-    if min(queries, gallery) < len(images):
-        text += f" ({queries:,} queries, {gallery:,} gallery)"
-    return text
+    all_images = min(queries, gallery) == len(images)
+    return "" if all_images else f" ({queries:,} queries, {gallery:,} gallery)"
 
 
 def images_from(config: DictConfig, train: Images, source: ImageSource) -> str:

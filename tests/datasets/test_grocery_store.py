@@ -7,6 +7,7 @@ import pytest
 
 from datasets.grocery_store import Roles, grocery_store
 from datasets.table import DatasetError
+from datasets.validation import fold
 from tests.trees import write_image
 
 CLASSES = (  # name, coarse class
@@ -70,6 +71,21 @@ def test_odd_classes_are_unseen_and_have_roles(
     queries = table.path[(table.split == "test") & table.is_query & ~table.is_gallery]
     mark = {"visits": "/test/", "iconic_queries": "_Iconic.", "iconic_gallery": "_0"}.get(roles, "")
     assert queries.str.contains(mark, regex=False).all()
+
+
+@pytest.mark.parametrize(
+    ("roles", "queries", "gallery"),
+    [("visits", 1, 3), ("all", 4, 4), ("iconic_queries", 4, 4)],
+)
+def test_validation_classes_have_the_roles_of_test_classes(
+    root: str, roles: Roles, queries: int, gallery: int
+) -> None:
+    table = fold(grocery_store(root, roles), index=0, folds=2, shuffle=False, seed=0)
+    val = table[table.split == "val"]
+    assert val.label.nunique() == 1
+    assert (len(val), int(val.is_query.sum()), int(val.is_gallery.sum())) == (4, queries, gallery)
+    if roles == "visits":
+        assert val.path[val.is_query].str.contains("/test/", regex=False).all()
 
 
 def test_the_folder_itself_may_be_given_and_counts_are_checked(tmp_path: Path) -> None:
