@@ -35,6 +35,8 @@ def _normalize(layer: Any, maps: Tensor) -> Tensor:  # noqa: ANN401  # of torch 
 
 
 class _Normalization(Function):
+    """Normalization of BatchNorm in evaluation mode; the feature maps alone have a gradient."""
+
     @staticmethod
     def forward(
         maps: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float

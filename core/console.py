@@ -1,4 +1,6 @@
-"""Console: prints lines and tables, which are not wrapped where they go to a file or a pipe."""
+"""Console: prints lines and tables, which are not wrapped in a file or a pipe, and paths."""
+
+from pathlib import Path
 
 from rich.console import Console
 
@@ -11,3 +13,9 @@ def unwrapped_console(stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = UNLIMITED
     return console
+
+
+def relative_to_cwd(path: Path) -> Path:
+    """The path relative to the working directory, to be shown; unchanged if it is not below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

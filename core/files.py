@@ -1,4 +1,4 @@
-"""Files: written atomically, so that one is complete or absent even if the process is killed."""
+"""Atomic writing: a file is complete or absent, even if the process is killed while writing."""
 
 import json
 import os
@@ -106,9 +106,3 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DamagedFileError(f"{path} is damaged (it holds no JSON object); {advice}")
     return content
-
-
-def relative_to_cwd(path: Path) -> Path:
-    """The path relative to the working directory, to be shown; unchanged if it is not below it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

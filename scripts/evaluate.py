@@ -28,7 +28,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
 
-from core.files import explain_write_errors, relative_to_cwd
+from core.console import relative_to_cwd
+from core.files import explain_write_errors
 from engine.build import build_fabric
 from engine.config.compose import composing
 from engine.config.dataset import dataset_of

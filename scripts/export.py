@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table as Grid
 
-from core.files import relative_to_cwd
+from core.console import relative_to_cwd
 from datasets.table import DatasetError
 from engine.config.compose import composing
 from engine.config.dataset import dataset_of

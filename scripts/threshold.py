@@ -22,8 +22,8 @@ from hydra import compose
 from omegaconf import OmegaConf
 from rich.table import Table as Grid
 
-from core.console import unwrapped_console
-from core.files import relative_to_cwd, write_text_atomically
+from core.console import relative_to_cwd, unwrapped_console
+from core.files import write_text_atomically
 from engine.config.check import check
 from engine.config.command import as_typed_and_others
 from engine.config.compose import composing

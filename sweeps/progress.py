@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from core.console import unwrapped_console
+from core.console import relative_to_cwd, unwrapped_console
 from core.duration import format_duration
 from core.errors import UserError
-from core.files import relative_to_cwd
 from sweeps.job import Outcome
 
 

@@ -13,9 +13,8 @@ from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 from rich.table import Table
 
-from core.console import unwrapped_console
+from core.console import relative_to_cwd, unwrapped_console
 from core.errors import UserError
-from core.files import relative_to_cwd
 from engine.config.check import check
 from engine.config.hooks import build_hooks, with_weights_beside
 from sweeps.grid import expanded

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every run of results/grocery_store; the same command again resumes what was interrupted.
 #
-#   DML_DATA=... sh results/grocery_store/study.sh              # all parts, about four hours on two cores
+#   DML_DATA=... sh results/grocery_store/study.sh              # all parts, about three hours on two cores
 #   DML_DATA=... sh results/grocery_store/study.sh baselines    # or some: baselines search tuned frozen finetuned
 #
 # RUNS names the folder of the runs, runs/photos by default; PYTHON the interpreter.
